@@ -1,0 +1,154 @@
+import { Clock, Duration, Effect, Latch, type Scope } from "effect"
+import { Deadline } from "./Deadline.ts"
+import type { Store } from "./Store.ts"
+import { type Outcome, StoreError, Timeout, Unavailable } from "./StoreError.ts"
+
+/** A call on its way. */
+export interface Call {
+  readonly operation: string
+  readonly startedAt: number
+  /** Clock milliseconds at which it is given up. */
+  readonly deadline: number
+  /** Called once if the deadline passes first. */
+  readonly expire: () => void
+}
+
+/**
+ * The calls that one client has under way: it ends those that pass their deadline, and lets shutdown wait for the rest.
+ *
+ * One timer serves all of them, because a timer per call costs more than half a Redis GET. A deadline therefore holds to
+ * within `tick` (25 ms), and later, never sooner.
+ */
+export interface Calls {
+  readonly store: Store
+  /** Calls under way. */
+  readonly size: () => number
+  /** Enters a call; every `begin` is followed by exactly one `end`. */
+  readonly begin: (operation: string, deadline: number, expire: () => void) => Call
+  readonly end: (call: Call) => void
+  /**
+   * Runs one call of a driver that reports by callback.
+   *
+   * Fails with `StoreError`: `Timeout` at the deadline, `Unavailable` once `drain` has begun.
+   */
+  readonly run: <A>(options: {
+    readonly operation: string
+    /** The call's own limit in milliseconds; the Context's Deadline may be sooner. */
+    readonly timeoutMillis: number
+    /** What is known of the call's effect if no answer comes. */
+    readonly outcome: Outcome
+    /** Sends the call; returns what to do when nobody waits for the answer any more. */
+    readonly start: (done: (result: Effect.Effect<A, StoreError>) => void) => (() => void) | void
+  }) => Effect.Effect<A, StoreError>
+  /** Refuses new calls, waits for those under way, and gives up what is left at the timeout. */
+  readonly drain: (timeout: Duration.Input) => Effect.Effect<void>
+}
+
+const tick = Duration.millis(25)
+
+/** Makes the register of a client's calls; its timer lives as long as the scope. */
+export const makeCalls = (options: {
+  readonly store: Store
+  readonly host: string
+  readonly port?: number | undefined
+}): Effect.Effect<Calls, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    const pending = new Set<Call>()
+    const busy = Latch.makeUnsafe(false)
+    let closing = false
+    let onEmpty: (() => void) | undefined
+
+    const expireOlderThan = (now: number) => {
+      for (const call of pending) {
+        if (call.deadline > now) continue
+        pending.delete(call)
+        call.expire()
+      }
+      if (pending.size === 0) onEmpty?.()
+    }
+
+    yield* Effect.forkScoped(
+      Effect.forever(
+        Effect.gen(function* () {
+          yield* busy.await
+          yield* Effect.sleep(tick)
+          expireOlderThan(clock.currentTimeMillisUnsafe())
+          if (pending.size === 0) busy.closeUnsafe()
+        })
+      )
+    )
+
+    const begin = (operation: string, deadline: number, expire: () => void): Call => {
+      const call = { operation, startedAt: clock.currentTimeMillisUnsafe(), deadline, expire }
+      if (pending.size === 0) busy.openUnsafe()
+      pending.add(call)
+      return call
+    }
+    const end = (call: Call): void => {
+      pending.delete(call)
+      if (pending.size === 0) onEmpty?.()
+    }
+
+    const closed = (operation: string): StoreError =>
+      new StoreError({
+        store: options.store,
+        operation,
+        outcome: "not-applied",
+        reason: new Unavailable({
+          host: options.host,
+          ...(options.port === undefined ? {} : { port: options.port }),
+          detail: "this client is shutting down"
+        })
+      })
+
+    const run: Calls["run"] = ({ operation, outcome, start, timeoutMillis }) =>
+      Effect.withFiber((fiber) => {
+        if (closing) return Effect.fail(closed(operation))
+        const now = clock.currentTimeMillisUnsafe()
+        const deadline = Math.min(now + timeoutMillis, fiber.getRef(Deadline))
+        const timedOut = () =>
+          new StoreError({
+            store: options.store,
+            operation,
+            outcome,
+            reason: new Timeout({ afterMillis: clock.currentTimeMillisUnsafe() - now })
+          })
+        return Effect.callback((resume) => {
+          if (deadline <= now) return resume(Effect.fail(timedOut()))
+          let settled = false
+          let abandon: (() => void) | void = undefined
+          const call = begin(operation, deadline, () => {
+            settled = true
+            abandon?.()
+            resume(Effect.fail(timedOut()))
+          })
+          abandon = start((result) => {
+            if (settled) return
+            settled = true
+            end(call)
+            resume(result)
+          })
+          return Effect.sync(() => {
+            if (settled) return
+            settled = true
+            end(call)
+            abandon?.()
+          })
+        })
+      })
+
+    const drain: Calls["drain"] = (timeout) =>
+      Effect.gen(function* () {
+        closing = true
+        if (pending.size === 0) return
+        const empty = Effect.callback<void>((resume) => {
+          onEmpty = () => resume(Effect.void)
+          if (pending.size === 0) onEmpty()
+        })
+        yield* Effect.timeoutOption(empty, timeout)
+        expireOlderThan(Number.POSITIVE_INFINITY)
+      })
+
+    return { store: options.store, size: () => pending.size, begin, end, run, drain }
+  })

@@ -1,0 +1,310 @@
+import { Schema } from "effect"
+import { displayName, Store } from "./Store.ts"
+
+/**
+ * What is known of the effect of a failed call: the store did nothing, or nobody can tell.
+ *
+ * An `unknown` outcome is repeated only where repeating is harmless.
+ */
+export const Outcome = Schema.Literals(["not-applied", "unknown"])
+export type Outcome = typeof Outcome.Type
+
+/**
+ * How a failure may be retried.
+ *
+ * - `backoff`: the same call, after a pause
+ * - `slowly`: the same call, after a long pause, because the store lacks room
+ * - `reconnect`: the same call on a new connection, because the server changed its role
+ * - `transaction`: the whole transaction from its start
+ * - `idempotent`: only a call that is harmless when it runs twice
+ * - `never`: the same call would fail again
+ */
+export type RetryAdvice = "backoff" | "slowly" | "reconnect" | "transaction" | "idempotent" | "never"
+
+/** One wrong field of an input, or of a row or document that was read. */
+export const FieldProblem = Schema.Struct({
+  /** Path of the field, `items[2].price`; empty for the value itself. */
+  field: Schema.String,
+  /** What is wrong and what was expected; never the value. */
+  problem: Schema.String
+})
+export type FieldProblem = typeof FieldProblem.Type
+
+/** Who holds a connection while others wait for one. */
+export const ConnectionHolder = Schema.Struct({
+  operation: Schema.String,
+  /** Milliseconds since it was lent. */
+  heldMillis: Schema.Number
+})
+export type ConnectionHolder = typeof ConnectionHolder.Type
+
+const said = {
+  /** The store's own code: a SQLSTATE, a ClickHouse or MongoDB error number, the first word of a Redis error, an errno. */
+  code: Schema.optionalKey(Schema.String),
+  /** What the store said, without values. */
+  detail: Schema.optionalKey(Schema.String)
+}
+
+/** The store could not be reached, or is not ready to be asked. */
+export class Unavailable extends Schema.TaggedError<Unavailable>("@ai-core/database/Unavailable")("Unavailable", {
+  ...said,
+  host: Schema.String,
+  port: Schema.optionalKey(Schema.Number)
+}) {}
+
+/** Every connection was lent out for as long as the caller was willing to wait. */
+export class PoolExhausted extends Schema.TaggedError<PoolExhausted>("@ai-core/database/PoolExhausted")(
+  "PoolExhausted",
+  {
+    /** Connections the pool may open. */
+    limit: Schema.Number,
+    /** Callers waiting when this one gave up, itself included. */
+    waiting: Schema.Number,
+    /** Milliseconds this caller waited. */
+    waitedMillis: Schema.Number,
+    holders: Schema.optionalKey(Schema.Array(ConnectionHolder))
+  }
+) {}
+
+/** The server refuses new work until some of its present work ends. */
+export class Overloaded extends Schema.TaggedError<Overloaded>("@ai-core/database/Overloaded")("Overloaded", said) {}
+
+/** The store does not accept these credentials. */
+export class AuthenticationFailed extends Schema.TaggedError<AuthenticationFailed>(
+  "@ai-core/database/AuthenticationFailed"
+)("AuthenticationFailed", said) {}
+
+/** The user is known and lacks the privilege. */
+export class Forbidden extends Schema.TaggedError<Forbidden>("@ai-core/database/Forbidden")("Forbidden", said) {}
+
+/** The connection ended between the request and its answer. */
+export class ConnectionLost extends Schema.TaggedError<ConnectionLost>("@ai-core/database/ConnectionLost")(
+  "ConnectionLost",
+  said
+) {}
+
+/** No answer came before the deadline. */
+export class Timeout extends Schema.TaggedError<Timeout>("@ai-core/database/Timeout")("Timeout", {
+  ...said,
+  /** Milliseconds the caller waited. */
+  afterMillis: Schema.Number
+}) {}
+
+/** COMMIT was sent and its answer never came. */
+export class CommitUnknown extends Schema.TaggedError<CommitUnknown>("@ai-core/database/CommitUnknown")(
+  "CommitUnknown",
+  said
+) {}
+
+/** Another transaction won: serialization failure, deadlock or write conflict. */
+export class Conflict extends Schema.TaggedError<Conflict>("@ai-core/database/Conflict")("Conflict", said) {}
+
+/** The server accepts no writes: a replica, a read-only table, a failover under way. */
+export class NotPrimary extends Schema.TaggedError<NotPrimary>("@ai-core/database/NotPrimary")("NotPrimary", said) {}
+
+/** The store asks for a slower stream of writes (ClickHouse: too many parts). */
+export class Backpressure extends Schema.TaggedError<Backpressure>("@ai-core/database/Backpressure")(
+  "Backpressure",
+  said
+) {}
+
+/** The server is out of memory or disk. */
+export class ResourceExhausted extends Schema.TaggedError<ResourceExhausted>("@ai-core/database/ResourceExhausted")(
+  "ResourceExhausted",
+  said
+) {}
+
+/** A rule that the store keeps refused the write. */
+export class ConstraintViolated extends Schema.TaggedError<ConstraintViolated>("@ai-core/database/ConstraintViolated")(
+  "ConstraintViolated",
+  {
+    ...said,
+    kind: Schema.Literals(["unique", "foreign-key", "check", "not-null", "exclusion", "validator"]),
+    /** Name of the constraint, index or validator, where the store tells it. */
+    constraint: Schema.optionalKey(Schema.String),
+    /** Table or collection. */
+    table: Schema.optionalKey(Schema.String),
+    column: Schema.optionalKey(Schema.String)
+  }
+) {}
+
+/** The store does not understand the statement, or it names something that is not there. */
+export class InvalidStatement extends Schema.TaggedError<InvalidStatement>("@ai-core/database/InvalidStatement")(
+  "InvalidStatement",
+  said
+) {}
+
+/** A value given to a call, or read from a store, is not of its schema. */
+export class InvalidData extends Schema.TaggedError<InvalidData>("@ai-core/database/InvalidData")("InvalidData", {
+  ...said,
+  /** What was looked at: `input`, `row 3`, `document 66f0…`. */
+  subject: Schema.String,
+  problems: Schema.Array(FieldProblem)
+}) {}
+
+/** The request is larger than the store or this library allows. */
+export class LimitExceeded extends Schema.TaggedError<LimitExceeded>("@ai-core/database/LimitExceeded")(
+  "LimitExceeded",
+  said
+) {}
+
+/** The lock or lease went to somebody else meanwhile. */
+export class LeaseLost extends Schema.TaggedError<LeaseLost>("@ai-core/database/LeaseLost")("LeaseLost", said) {}
+
+/** Somebody asked the server to end the call: an administrator, a shutdown. */
+export class Cancelled extends Schema.TaggedError<Cancelled>("@ai-core/database/Cancelled")("Cancelled", said) {}
+
+/** The server said something that no table of ours knows. */
+export class Unclassified extends Schema.TaggedError<Unclassified>("@ai-core/database/Unclassified")(
+  "Unclassified",
+  said
+) {}
+
+export const Reason = Schema.Union([
+  Unavailable,
+  PoolExhausted,
+  Overloaded,
+  AuthenticationFailed,
+  Forbidden,
+  ConnectionLost,
+  Timeout,
+  CommitUnknown,
+  Conflict,
+  NotPrimary,
+  Backpressure,
+  ResourceExhausted,
+  ConstraintViolated,
+  InvalidStatement,
+  InvalidData,
+  LimitExceeded,
+  LeaseLost,
+  Cancelled,
+  Unclassified
+])
+export type Reason = typeof Reason.Type
+
+/** How each reason may be retried. */
+export const retryAdvice: Record<Reason["_tag"], RetryAdvice> = {
+  Unavailable: "backoff",
+  PoolExhausted: "backoff",
+  Overloaded: "backoff",
+  AuthenticationFailed: "never",
+  Forbidden: "never",
+  ConnectionLost: "idempotent",
+  Timeout: "idempotent",
+  CommitUnknown: "idempotent",
+  Conflict: "transaction",
+  NotPrimary: "reconnect",
+  Backpressure: "slowly",
+  ResourceExhausted: "slowly",
+  ConstraintViolated: "never",
+  InvalidStatement: "never",
+  InvalidData: "never",
+  LimitExceeded: "never",
+  LeaseLost: "never",
+  Cancelled: "never",
+  Unclassified: "never"
+}
+
+/** One argument of a statement, as a report may show it. */
+export const StatementArgument = Schema.Struct({
+  type: Schema.String,
+  /** Kept only where the caller of the report asks for values. */
+  value: Schema.optionalKey(Schema.Redacted(Schema.Unknown))
+})
+export type StatementArgument = typeof StatementArgument.Type
+
+/** The statement that failed, and where. */
+export const FailedStatement = Schema.Struct({
+  text: Schema.String,
+  /** Index of the character that broke it, from 0, where the store tells it. */
+  position: Schema.optionalKey(Schema.Number),
+  arguments: Schema.optionalKey(Schema.Array(StatementArgument))
+})
+export type FailedStatement = typeof FailedStatement.Type
+
+/**
+ * A call to a store failed.
+ *
+ * `reason` says why, so that `Effect.catchReason("StoreError", "PoolExhausted", …)` handles one cause and leaves the others;
+ * `outcome` says whether the store may have applied the call. Its text for people is made by `StoreErrorReport.render`.
+ */
+export class StoreError extends Schema.TaggedError<StoreError>("@ai-core/database/StoreError")("StoreError", {
+  store: Store,
+  /** The capability's method, or the client's: `Users.create`. */
+  operation: Schema.String,
+  reason: Reason,
+  outcome: Outcome,
+  statement: Schema.optionalKey(FailedStatement),
+  cause: Schema.optionalKey(Schema.Defect())
+}) {
+  override get message(): string {
+    return `${displayName[this.store]} ${this.operation}: ${problemOf(this.reason)} (${this.outcome})`
+  }
+
+  /** How this failure may be retried; see {@link RetryAdvice}. */
+  get retry(): RetryAdvice {
+    return retryAdvice[this.reason._tag]
+  }
+
+  /** Whether the same call may be sent again; `idempotent` says that running it twice is harmless. */
+  isRetryable(options?: { readonly idempotent?: boolean | undefined }): boolean {
+    switch (this.retry) {
+      case "never":
+      case "transaction":
+        return false
+      default:
+        return this.outcome === "not-applied" || options?.idempotent === true
+    }
+  }
+}
+
+export const isStoreError = (u: unknown): u is StoreError => u instanceof StoreError
+
+/** One sentence that says what went wrong; holds no values. */
+export const problemOf = (reason: Reason): string => {
+  switch (reason._tag) {
+    case "Unavailable":
+      return `${reason.host}${reason.port === undefined ? "" : `:${reason.port}`} cannot be reached`
+    case "PoolExhausted":
+      return `all ${reason.limit} connections were in use for ${Math.round(reason.waitedMillis)} ms, ${reason.waiting} waiting`
+    case "Overloaded":
+      return "the server refuses new work"
+    case "AuthenticationFailed":
+      return "the server does not accept these credentials"
+    case "Forbidden":
+      return "the user lacks a privilege"
+    case "ConnectionLost":
+      return "the connection ended before the answer came"
+    case "Timeout":
+      return `no answer within ${Math.round(reason.afterMillis)} ms`
+    case "CommitUnknown":
+      return "the connection ended after COMMIT was sent and before its answer came"
+    case "Conflict":
+      return "another transaction got there first"
+    case "NotPrimary":
+      return "the server takes no writes"
+    case "Backpressure":
+      return "the store asks for slower writes"
+    case "ResourceExhausted":
+      return "the server is out of memory or disk"
+    case "ConstraintViolated":
+      return `${reason.kind} rule${reason.constraint === undefined ? "" : ` ${reason.constraint}`}${
+        reason.table === undefined ? "" : ` of ${reason.table}`
+      } refused the write`
+    case "InvalidStatement":
+      return "the statement is not valid"
+    case "InvalidData":
+      return `${reason.subject}: ${reason.problems
+        .map(({ field, problem }) => (field === "" ? problem : `${field} ${problem}`))
+        .join("; ")}`
+    case "LimitExceeded":
+      return "the request is too large"
+    case "LeaseLost":
+      return "the lease went to somebody else"
+    case "Cancelled":
+      return "the call was cancelled on the server"
+    case "Unclassified":
+      return `the server answered with an unknown error${reason.code === undefined ? "" : ` ${reason.code}`}`
+  }
+}
