@@ -68,12 +68,19 @@ export const makeCalls = (options: {
       if (pending.size === 0) onEmpty?.()
     }
 
+    /** A driver that throws when it is told to give up a call must not end the deadlines of all others. */
+    const sweep = (now: number): Effect.Effect<void> =>
+      Effect.catchDefect(
+        Effect.sync(() => expireOlderThan(now)),
+        (defect) => Effect.logError("a call could not be given up", defect)
+      )
+
     yield* Effect.forkScoped(
       Effect.forever(
         Effect.gen(function* () {
           yield* busy.await
           yield* Effect.sleep(tick)
-          expireOlderThan(clock.currentTimeMillisUnsafe())
+          yield* sweep(clock.currentTimeMillisUnsafe())
           if (pending.size === 0) busy.closeUnsafe()
         })
       )
@@ -107,21 +114,21 @@ export const makeCalls = (options: {
         if (closing) return Effect.fail(closed(operation))
         const now = clock.currentTimeMillisUnsafe()
         const deadline = Math.min(now + timeoutMillis, fiber.getRef(Deadline))
-        const timedOut = () =>
+        const timedOut = (outcome: Outcome) =>
           new StoreError({
             store: options.store,
             operation,
             outcome,
             reason: new Timeout({ afterMillis: clock.currentTimeMillisUnsafe() - now })
           })
+        if (deadline <= now) return Effect.fail(timedOut("not-applied"))
         return Effect.callback((resume) => {
-          if (deadline <= now) return resume(Effect.fail(timedOut()))
           let settled = false
           let abandon: (() => void) | void = undefined
           const call = begin(operation, deadline, () => {
             settled = true
             abandon?.()
-            resume(Effect.fail(timedOut()))
+            resume(Effect.fail(timedOut(outcome)))
           })
           abandon = start((result) => {
             if (settled) return
@@ -147,7 +154,7 @@ export const makeCalls = (options: {
           if (pending.size === 0) onEmpty()
         })
         yield* Effect.timeoutOption(empty, timeout)
-        expireOlderThan(Number.POSITIVE_INFINITY)
+        while (pending.size > 0) yield* sweep(Number.POSITIVE_INFINITY)
       })
 
     return { store: options.store, size: () => pending.size, begin, end, run, drain }

@@ -16,10 +16,10 @@ import {
 const crossed = (
   min: { readonly variable: string },
   max: { readonly variable: string },
-  least: number,
-  most: number
+  least: number | undefined,
+  most: number | undefined
 ): ReadonlyArray<SettingProblem> =>
-  least <= most
+  least === undefined || most === undefined || least <= most
     ? []
     : [
         {

@@ -1,6 +1,6 @@
 import { Clock, Duration, Effect, Random } from "effect"
 import { Deadline } from "./Deadline.ts"
-import { isStoreError, type RetryAdvice, type StoreError } from "./StoreError.ts"
+import { isStoreError, type Reason, type RetryAdvice, type StoreError } from "./StoreError.ts"
 
 /**
  * How many retries a store may still cost.
@@ -42,6 +42,8 @@ export interface RetryPolicy {
   readonly base: Duration.Input
   /** Longest pause; 2 s. Ten times this where the store lacks room. */
   readonly cap: Duration.Input
+  /** Reasons that are not retried, because the client has waited for their end already; none. */
+  readonly except?: ReadonlyArray<Reason["_tag"]> | undefined
 }
 
 export const defaultRetryPolicy: RetryPolicy = { attempts: 3, base: "50 millis", cap: "2 seconds" }
@@ -69,14 +71,19 @@ export const retrying = (
   ): Effect.Effect<A, E | StoreError, R> => {
     const attempt = (retries: number): Effect.Effect<A, E | StoreError, R> =>
       Effect.catch(self, (error) => {
-        if (!isStoreError(error) || retries >= policy.attempts || !error.isRetryable(options) || !budget.withdraw()) {
+        if (
+          !isStoreError(error) ||
+          retries >= policy.attempts ||
+          !error.isRetryable(options) ||
+          policy.except?.includes(error.reason._tag) === true
+        ) {
           return Effect.fail(error)
         }
         return Effect.gen(function* () {
           const factor = slowFactor(error.retry)
           const pause = Math.min(cap, base * 2 ** retries) * factor * (0.5 + (yield* Random.next) / 2)
           const left = (yield* Deadline) - (yield* Clock.currentTimeMillis)
-          if (pause >= left) return yield* Effect.fail(error)
+          if (pause >= left || !budget.withdraw()) return yield* Effect.fail(error)
           yield* Effect.sleep(pause)
           return yield* attempt(retries + 1)
         })

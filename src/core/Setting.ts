@@ -196,10 +196,10 @@ export interface Section<S extends Settings> {
   readonly fromEnvironment: (preset?: Options<S>) => Effect.Effect<Values<S>, ConfigInvalid>
 }
 
-/** Makes a section; `check` looks at its settings together. */
+/** Makes a section; `check` looks at its settings together, of which those that are wrong by themselves are left out. */
 export const section = <S extends Settings>(
   settings: S,
-  check: (values: Values<S>) => ReadonlyArray<SettingProblem> = () => []
+  check: (values: Partial<Values<S>>) => ReadonlyArray<SettingProblem> = () => []
 ): Section<S> => {
   const collect = (
     valueOf: (key: keyof S & string, setting: AnySetting) => unknown,
@@ -213,7 +213,7 @@ export const section = <S extends Settings>(
       else found[key] = value
     }
     const values = found as Values<S>
-    if (problems.length === 0) problems.push(...check(values))
+    problems.push(...check(values))
     return problems.length === 0 ? Effect.succeed(values) : Effect.fail(new ConfigInvalid({ problems }))
   }
   const written = (options: Options<S>) => (key: keyof S & string, setting: AnySetting) =>

@@ -56,7 +56,7 @@ export const startUp = <A, R>(
       store: endpoint.store,
       operation,
       outcome: "not-applied",
-      reason: new Timeout({ afterMillis: limit, detail: `${at} accepts connections and does not answer` })
+      reason: new Timeout({ afterMillis: limit, detail: `${at} does not answer` })
     })
     const giveUp = (last: StoreError): StoreError =>
       last.reason._tag === "Timeout"
@@ -71,10 +71,12 @@ export const startUp = <A, R>(
             }),
             ...(last.cause === undefined ? {} : { cause: last.cause })
           })
+    let last: StoreError | undefined
     const attempt = (tries: number): Effect.Effect<A, StoreError, R> =>
       Effect.catch(ask, (error) =>
         Effect.gen(function* () {
           if (!mendsWithTime(error)) return yield* error
+          last = error
           const pause = Math.min(1000, 50 * 2 ** tries) * (0.5 + (yield* Random.next) / 2)
           const left = startedAt + limit - (yield* Clock.currentTimeMillis)
           if (pause >= left) return yield* giveUp(error)
@@ -82,5 +84,9 @@ export const startUp = <A, R>(
           return yield* attempt(tries + 1)
         })
       )
-    return yield* Effect.timeoutOrElse(attempt(0), { duration: limit, orElse: () => Effect.fail(silent) })
+    // The deadline may fall into an attempt that has not failed yet: what the one before it said still holds.
+    return yield* Effect.timeoutOrElse(attempt(0), {
+      duration: limit,
+      orElse: () => Effect.fail(last === undefined ? silent : giveUp(last))
+    })
   })

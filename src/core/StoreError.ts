@@ -247,6 +247,18 @@ export class StoreError extends Schema.TaggedError<StoreError>("@ai-core/databas
     return retryAdvice[this.reason._tag]
   }
 
+  /** The same failure, told by the method that the caller knows. */
+  during(operation: string): StoreError {
+    return new StoreError({
+      store: this.store,
+      operation,
+      reason: this.reason,
+      outcome: this.outcome,
+      ...(this.statement === undefined ? {} : { statement: this.statement }),
+      ...(this.cause === undefined ? {} : { cause: this.cause })
+    })
+  }
+
   /** Whether the same call may be sent again; `idempotent` says that running it twice is harmless. */
   isRetryable(options?: { readonly idempotent?: boolean | undefined }): boolean {
     switch (this.retry) {

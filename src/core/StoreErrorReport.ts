@@ -1,4 +1,4 @@
-import { Redacted } from "effect"
+import { Formatter, Redacted } from "effect"
 import { displayName } from "./Store.ts"
 import { type FailedStatement, problemOf, type Reason, type RetryAdvice, type StoreError } from "./StoreError.ts"
 
@@ -99,7 +99,7 @@ const statementLines = (statement: FailedStatement, mark: (s: string) => string)
 
 const argumentLines = (statement: FailedStatement, values: boolean): ReadonlyArray<string> =>
   (statement.arguments ?? []).map(({ type, value }, i) => {
-    const shown = values && value !== undefined ? ` ${JSON.stringify(Redacted.value(value)) ?? "undefined"}` : ""
+    const shown = values && value !== undefined ? ` ${Formatter.format(Redacted.value(value))}` : ""
     return `    $${i + 1} ${type}${shown}`
   })
 

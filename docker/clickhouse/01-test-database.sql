@@ -1,0 +1,2 @@
+-- Run once, on an empty data folder.
+CREATE DATABASE IF NOT EXISTS automation_analytics_test;

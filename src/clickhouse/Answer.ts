@@ -1,0 +1,188 @@
+import { Array as Arr, Cause, Effect, type Pull, type Schema, Stream } from "effect"
+import { Deadline } from "../core/Deadline.ts"
+import { decodeStored } from "../core/Decode.ts"
+import { isStoreError, StoreError, Timeout } from "../core/StoreError.ts"
+import { type Attempt, exceptionIn, fromException, fromStatus, fromTransport, unreadable } from "./ClickHouseError.ts"
+import type { Answer, OpenAnswer } from "./Exchange.ts"
+
+const newline = 0x0a
+const carriageReturn = 0x0d
+const exceptionMark = "__exception__"
+
+/** The part of an HTTP answer that is known before its body. */
+export interface AnswerHead {
+  readonly status: number
+  readonly exceptionCode: string | undefined
+}
+
+/**
+ * Reads an answer line by line as its bytes come, and notices the exception that ClickHouse writes into the middle of a
+ * result it had already begun.
+ */
+export interface AnswerReader {
+  /** The whole lines that these bytes end. */
+  readonly push: (bytes: Uint8Array) => ReadonlyArray<string>
+  /** What the answer was, once its last byte has come: its last line, or a failure. */
+  readonly end: () => ReadonlyArray<string> | StoreError
+}
+
+export const makeAnswerReader = (attempt: Attempt, head: AnswerHead): AnswerReader => {
+  const wrong = head.exceptionCode !== undefined || head.status !== 200
+  let carried: Buffer = Buffer.alloc(0)
+  let exception: Array<string> | undefined = wrong ? [] : undefined
+
+  const keep = (lines: Array<string>, line: string) => {
+    if (exception !== undefined) exception.push(line)
+    // No row of a JSON format starts like this: these lines are the exception's, in the middle of a result.
+    else if (line === exceptionMark) exception = []
+    else if (/^Code: \d+\. DB::Exception/.test(line)) exception = [line]
+    else if (line !== "") lines.push(line)
+  }
+
+  return {
+    push: (bytes) => {
+      const lines: Array<string> = []
+      const buffer =
+        carried.length === 0
+          ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+          : Buffer.concat([carried, bytes])
+      let start = 0
+      for (let at = buffer.indexOf(newline); at !== -1; at = buffer.indexOf(newline, start)) {
+        const end = at > start && buffer[at - 1] === carriageReturn ? at - 1 : at
+        keep(lines, buffer.toString("utf8", start, end))
+        start = at + 1
+      }
+      carried = start === 0 ? buffer : Buffer.from(buffer.subarray(start))
+      return lines
+    },
+    end: () => {
+      const lines: Array<string> = []
+      if (carried.length > 0) keep(lines, carried.toString("utf8"))
+      carried = Buffer.alloc(0)
+      if (exception === undefined) return lines
+      // In mid-result the exception's text comes between a random tag and its length.
+      const from = exception.findIndex((line) => line.startsWith("Code: "))
+      const to = exception.lastIndexOf(exceptionMark)
+      const text = exception.slice(Math.max(0, from), to > from ? to - 1 : undefined).join("\n")
+      const told = exceptionIn(head.exceptionCode, text)
+      return told === undefined ? fromStatus(attempt, head.status) : fromException(attempt, told)
+    }
+  }
+}
+
+/** Reads a whole answer: its lines, in memory. */
+export const collectLines = (
+  { attempt, body, head }: Answer,
+  done: (
+    result: Effect.Effect<{ readonly attempt: Attempt; readonly lines: ReadonlyArray<string> }, StoreError>
+  ) => void
+): void => {
+  const reader = makeAnswerReader(attempt, head)
+  const lines: Array<string> = []
+  const keep = (more: ReadonlyArray<string>) => {
+    for (const line of more) lines.push(line)
+  }
+  let over = false
+  const finish = (result: Parameters<typeof done>[0]) => {
+    if (over) return
+    over = true
+    done(result)
+  }
+  body
+    .on("data", (bytes: Uint8Array) => keep(reader.push(bytes)))
+    .on("end", () => {
+      const rest = reader.end()
+      if (isStoreError(rest)) return finish(Effect.fail(rest))
+      keep(rest)
+      finish(Effect.succeed({ attempt, lines }))
+    })
+    .on("error", (cause: unknown) => finish(Effect.fail(fromTransport(attempt, cause))))
+    .on("close", () => finish(Effect.fail(fromTransport(attempt, undefined))))
+}
+
+/** Decodes lines into rows; `first` is the number of the first one, for the error that names it. */
+export const decodeRows = <A>(
+  attempt: Attempt,
+  schema: Schema.ConstraintDecoder<A>,
+  lines: ReadonlyArray<string>,
+  first: number
+): Effect.Effect<ReadonlyArray<A>, StoreError> => {
+  const decode = decodeStored(schema)
+  return Effect.forEach(lines, (line, i) => {
+    const subject = `row ${first + i + 1}`
+    return Effect.flatMap(
+      Effect.try({
+        try: (): unknown => JSON.parse(line),
+        catch: () => unreadable(attempt, `${subject} is not JSON: the result was cut short, or asks for another format`)
+      }),
+      (row) => decode({ store: "clickhouse", operation: attempt.operation, subject }, row)
+    )
+  })
+}
+
+/** Waits for the next bytes of a body; undefined at its end. The server's silence ends at the timeout. */
+const nextBytes = ({
+  attempt,
+  body,
+  calls,
+  clock,
+  timeoutMillis
+}: OpenAnswer): Effect.Effect<Uint8Array | undefined, StoreError> =>
+  Effect.withFiber((fiber) =>
+    Effect.callback((resume) => {
+      const startedAt = clock.currentTimeMillisUnsafe()
+      const deadline = Math.min(startedAt + timeoutMillis, fiber.getRef(Deadline))
+      const stop = () => {
+        calls.end(call)
+        body.off("readable", look).off("end", look).off("error", look).off("close", look)
+      }
+      const finish = (result: Effect.Effect<Uint8Array | undefined, StoreError>) => {
+        stop()
+        resume(result)
+      }
+      const look = () => {
+        const bytes: Uint8Array | null = body.read()
+        if (bytes !== null) finish(Effect.succeed(bytes))
+        else if (body.readableEnded) finish(Effect.succeed(undefined))
+        else if (body.errored !== null) finish(Effect.fail(fromTransport(attempt, body.errored)))
+        else if (body.destroyed) finish(Effect.fail(fromTransport(attempt, undefined)))
+      }
+      const call = calls.begin(attempt.operation, deadline, () =>
+        finish(
+          Effect.fail(
+            new StoreError({
+              store: "clickhouse",
+              operation: attempt.operation,
+              outcome: "not-applied",
+              reason: new Timeout({ afterMillis: clock.currentTimeMillisUnsafe() - startedAt })
+            })
+          )
+        )
+      )
+      body.on("readable", look).on("end", look).on("error", look).on("close", look)
+      look()
+      return Effect.sync(stop)
+    })
+  )
+
+/** The rows of an open answer, decoded as its bytes come. */
+export const rowsOf = <A>(answer: OpenAnswer, schema: Schema.ConstraintDecoder<A>): Stream.Stream<A, StoreError> => {
+  const reader = makeAnswerReader(answer.attempt, answer.head)
+  let count = 0
+  let ended = false
+  const rows = (lines: ReadonlyArray<string>) => {
+    const first = count
+    count += lines.length
+    return decodeRows(answer.attempt, schema, lines, first)
+  }
+  const pull: Pull.Pull<Arr.NonEmptyReadonlyArray<A>, StoreError> = Effect.suspend(() =>
+    ended
+      ? Cause.done()
+      : Effect.flatMap(nextBytes(answer), (bytes) => {
+          if (bytes === undefined) ended = true
+          const lines = bytes === undefined ? reader.end() : reader.push(bytes)
+          return isStoreError(lines) ? Effect.fail(lines) : rows(lines)
+        }).pipe(Effect.flatMap((some) => (Arr.isReadonlyArrayNonEmpty(some) ? Effect.succeed(some) : pull)))
+  )
+  return Stream.fromPull(Effect.succeed(pull))
+}

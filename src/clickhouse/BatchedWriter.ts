@@ -1,0 +1,133 @@
+import { Clock, Deferred, Duration, Effect, Exit, Latch, type Scope } from "effect"
+import { Deadline } from "../core/Deadline.ts"
+import { type Endpoint, unavailable } from "../core/StartUp.ts"
+import { StoreError, Timeout } from "../core/StoreError.ts"
+
+/** Collects rows of many callers into few INSERTs. */
+export interface BatchedWriter<Row> {
+  /**
+   * Adds a row and waits until its batch is stored: success means stored.
+   *
+   * Fails with the `StoreError` of the batch, or with `Timeout` (unknown) at the Context's Deadline. A caller interrupted
+   * before its batch was sent takes its row along.
+   */
+  readonly add: (operation: string, row: Row) => Effect.Effect<void, StoreError>
+}
+
+/** When a batch is sent. */
+export interface BatchOptions {
+  /** Rows of a batch at most; 10 000. */
+  readonly size?: number | undefined
+  /**
+   * How long the first row of a batch waits for others; 20 ms. One batch is on its way at a time, so this also keeps the
+   * number of INSERTs a second below what merges keep up with.
+   */
+  readonly linger?: Duration.Input | undefined
+}
+
+interface Entry<Row> {
+  readonly row: Row
+  readonly stored: Deferred.Deferred<void, StoreError>
+}
+
+const closed = (endpoint: Endpoint, operation: string): StoreError =>
+  new StoreError({
+    store: endpoint.store,
+    operation,
+    outcome: "not-applied",
+    reason: unavailable(endpoint, { detail: "this writer is shutting down" })
+  })
+
+const untilDeadline = (endpoint: Endpoint, operation: string, stored: Effect.Effect<void, StoreError>) =>
+  Effect.flatMap(Deadline, (deadline) => {
+    if (deadline === Number.POSITIVE_INFINITY) return stored
+    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.timeoutOrElse(stored, {
+        duration: Math.max(0, deadline - now),
+        orElse: () =>
+          Effect.fail(
+            new StoreError({
+              store: endpoint.store,
+              operation,
+              outcome: "unknown",
+              reason: new Timeout({ afterMillis: deadline - now })
+            })
+          )
+      })
+    )
+  })
+
+/**
+ * Makes a writer whose batches go through `write`, each under a token of its own that stays the same when it is repeated.
+ *
+ * Closing the scope sends what is still waiting, so nothing that was accepted is lost while the server answers.
+ */
+export const make = <Row>(
+  endpoint: Endpoint,
+  write: (rows: ReadonlyArray<Row>, token: string) => Effect.Effect<unknown, StoreError>,
+  options: BatchOptions = {}
+): Effect.Effect<BatchedWriter<Row>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const size = options.size ?? 10_000
+    const linger = options.linger ?? Duration.millis(20)
+    // A Set keeps the order of arrival and lets an interrupted caller take its row back.
+    const pending = new Set<Entry<Row>>()
+    const some = Latch.makeUnsafe(false)
+    const full = Latch.makeUnsafe(false)
+    const idle = Latch.makeUnsafe(true)
+    let closing = false
+
+    const takeBatch = () => {
+      const batch: Array<Entry<Row>> = []
+      for (const entry of pending) {
+        if (batch.length === size) break
+        pending.delete(entry)
+        batch.push(entry)
+      }
+      if (pending.size === 0) some.closeUnsafe()
+      if (pending.size < size && !closing) full.closeUnsafe()
+      return batch
+    }
+
+    const sendBatch = Effect.gen(function* () {
+      yield* some.await
+      yield* Effect.timeoutOption(full.await, linger)
+      const batch = takeBatch()
+      if (batch.length > 0) {
+        const exit = yield* Effect.exit(
+          write(
+            batch.map(({ row }) => row),
+            crypto.randomUUID()
+          )
+        )
+        for (const { stored } of batch) Deferred.doneUnsafe(stored, Exit.asVoid(exit))
+      }
+      if (pending.size === 0) idle.openUnsafe()
+    })
+    yield* Effect.forkScoped(Effect.forever(sendBatch))
+
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => {
+        closing = true
+        full.openUnsafe()
+        return idle.await
+      })
+    )
+
+    const add = (operation: string, row: Row): Effect.Effect<void, StoreError> =>
+      Effect.suspend(() => {
+        if (closing) return Effect.fail(closed(endpoint, operation))
+        const entry: Entry<Row> = { row, stored: Deferred.makeUnsafe() }
+        pending.add(entry)
+        idle.closeUnsafe()
+        some.openUnsafe()
+        if (pending.size >= size) full.openUnsafe()
+        return untilDeadline(
+          endpoint,
+          operation,
+          Effect.onInterrupt(Deferred.await(entry.stored), () => Effect.sync(() => pending.delete(entry)))
+        )
+      })
+
+    return { add }
+  })

@@ -1,0 +1,21 @@
+import { Schema } from "effect"
+
+/** Counts the writes of a row or document: 1 when made, one more with every update. */
+export const Version = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 2_147_483_647 }))
+export type Version = typeof Version.Type
+
+/** Somebody else changed it since it was read: read it again, decide again, write again. */
+export class VersionConflict extends Schema.TaggedError<VersionConflict>("@ai-core/database/VersionConflict")(
+  "VersionConflict",
+  {
+    id: Schema.String,
+    /** The version that the writer had read. */
+    expected: Version,
+    /** The version that is stored. */
+    actual: Version
+  }
+) {
+  override get message(): string {
+    return `${this.id} is at version ${this.actual}, not ${this.expected}`
+  }
+}

@@ -1,0 +1,61 @@
+/** Every capability without any server: real engines where there are any, memory elsewhere. */
+import { Effect, Layer } from "effect"
+import type { Capabilities } from "./Capabilities.ts"
+import * as ClickHouseEmbedded from "./clickhouse/ClickHouseEmbedded.ts"
+import type { ConfigInvalid } from "./core/Setting.ts"
+import type { StoreError } from "./core/StoreError.ts"
+import type { MigrationError } from "./migrations/MigrationError.ts"
+import type { Analytics } from "./platform/Analytics.ts"
+import * as AnalyticsLive from "./platform/AnalyticsLive.ts"
+import * as AnalyticsMemory from "./platform/AnalyticsMemory.ts"
+import * as AnalyticsMigrations from "./platform/AnalyticsMigrations.ts"
+import * as CampaignsMemory from "./platform/CampaignsMemory.ts"
+import * as PlatformMigrations from "./platform/PlatformMigrations.ts"
+import * as UsersLive from "./platform/UsersLive.ts"
+import * as PostgresEmbedded from "./postgres/PostgresEmbedded.ts"
+import * as TransactionLive from "./postgres/TransactionLive.ts"
+import * as RateLimiterMemory from "./redis/RateLimiterMemory.ts"
+import * as SharedCacheMemory from "./redis/SharedCacheMemory.ts"
+
+/** Where the embedded engines keep their data. */
+export interface EmbeddedOptions {
+  /** Folders that keep the data, made where they are missing; without them it is gone at the end. */
+  readonly postgresFolder?: string | undefined
+  readonly clickhouseFolder?: string | undefined
+}
+
+type Failure = ConfigInvalid | StoreError | MigrationError
+
+const analytics = (dataFolder: string | undefined): Layer.Layer<Analytics, Failure> =>
+  Layer.unwrap(
+    Effect.map(ClickHouseEmbedded.available, (available) =>
+      available
+        ? AnalyticsLive.layer.pipe(
+            Layer.provide(AnalyticsMigrations.layerClickHouse),
+            Layer.provide(ClickHouseEmbedded.layer({ dataDirectory: dataFolder }))
+          )
+        : AnalyticsMemory.layer
+    )
+  )
+
+/**
+ * Every capability without a server: PostgreSQL by PGlite in this process, ClickHouse by its engine in a child process, MongoDB
+ * and Redis in memory.
+ *
+ * Where the platform has no ClickHouse engine a warning says so, and analytics are kept in memory. Starts in about 3 s. Fails
+ * with `StoreError` (`Unavailable`) where an engine's package is missing or the engine does not start.
+ */
+export const layer = (options: EmbeddedOptions = {}): Layer.Layer<Capabilities, Failure> =>
+  Layer.mergeAll(
+    Layer.mergeAll(UsersLive.layer, TransactionLive.layer).pipe(
+      Layer.provide(PlatformMigrations.layerPostgres),
+      Layer.provide(PostgresEmbedded.layer({ dataFolder: options.postgresFolder }))
+    ),
+    analytics(options.clickhouseFolder),
+    CampaignsMemory.layer,
+    SharedCacheMemory.layer(),
+    RateLimiterMemory.layer
+  )
+
+/** Every capability without a server, its data gone at the end; see {@link layer}. */
+export const DatabaseEmbedded: Layer.Layer<Capabilities, Failure> = layer()

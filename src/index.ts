@@ -1,0 +1,23 @@
+/**
+ * The front door: tags, schemas and errors of every capability. It loads no driver; layers come from `/live`, `/embedded`,
+ * `/memory` and from each store's subpath.
+ *
+ * @module
+ */
+export type { Capabilities } from "./Capabilities.ts"
+export * as DatabaseConfig from "./core/DatabaseConfig.ts"
+export { Deadline, within } from "./core/Deadline.ts"
+export type { Page } from "./core/KeysetPage.ts"
+export type { PoolStats } from "./core/Pool.ts"
+export type { Probe } from "./core/Probe.ts"
+export { ConfigInvalid, SettingProblem } from "./core/Setting.ts"
+export { displayName, Store } from "./core/Store.ts"
+export * from "./core/StoreError.ts"
+export * as StoreErrorReport from "./core/StoreErrorReport.ts"
+export { MigrationError } from "./migrations/MigrationError.ts"
+export * from "./platform/index.ts"
+export { Transaction } from "./postgres/Transaction.ts"
+export * as CacheKey from "./redis/CacheKey.ts"
+export * as RateLimit from "./redis/RateLimit.ts"
+export * from "./redis/RateLimiter.ts"
+export * from "./redis/SharedCache.ts"

@@ -1,0 +1,60 @@
+/** Every capability on four servers. */
+import { Effect, Layer } from "effect"
+import type { Capabilities } from "./Capabilities.ts"
+import * as ClickHouseClient from "./clickhouse/ClickHouseClient.ts"
+import * as DatabaseConfig from "./core/DatabaseConfig.ts"
+import type { ConfigInvalid } from "./core/Setting.ts"
+import type { StoreError } from "./core/StoreError.ts"
+import type { MigrationError } from "./migrations/MigrationError.ts"
+import * as MongoDbClient from "./mongodb/MongoDbClient.ts"
+import * as AnalyticsLive from "./platform/AnalyticsLive.ts"
+import * as AnalyticsMigrations from "./platform/AnalyticsMigrations.ts"
+import * as CampaignsLive from "./platform/CampaignsLive.ts"
+import * as PlatformMigrations from "./platform/PlatformMigrations.ts"
+import * as UsersLive from "./platform/UsersLive.ts"
+import * as PostgresClient from "./postgres/PostgresClient.ts"
+import * as TransactionLive from "./postgres/TransactionLive.ts"
+import * as RateLimiterLive from "./redis/RateLimiterLive.ts"
+import * as RedisClient from "./redis/RedisClient.ts"
+import * as SharedCacheLive from "./redis/SharedCacheLive.ts"
+
+type Failure = ConfigInvalid | StoreError | MigrationError
+
+const fromConfig = (config: DatabaseConfig.DatabaseConfig): Layer.Layer<Capabilities, Failure> => {
+  const migrate = config.postgresql.enableMigrations && config.migrations.autoMigrate
+  const postgres = Layer.mergeAll(UsersLive.layer, TransactionLive.layer).pipe(
+    Layer.provide(migrate ? PlatformMigrations.layerPostgres : Layer.empty),
+    Layer.provide(PostgresClient.layer(config.postgresql))
+  )
+  const mongodb = Layer.provide(CampaignsLive.layer, MongoDbClient.layer(config.mongodb))
+  const redis = Layer.mergeAll(SharedCacheLive.layer(), RateLimiterLive.layer()).pipe(
+    Layer.provide(RedisClient.layer(config.redis))
+  )
+  const clickhouse = AnalyticsLive.layer.pipe(
+    Layer.provide(migrate ? AnalyticsMigrations.layerClickHouse : Layer.empty),
+    Layer.provide(ClickHouseClient.layer(config.clickhouse))
+  )
+  // Each store is built after the one below it, and so closed before it: what is counted, what may be lost, what changes shape,
+  // and last what must be true.
+  return clickhouse.pipe(Layer.provideMerge(redis), Layer.provideMerge(mongodb), Layer.provideMerge(postgres))
+}
+
+/**
+ * Every capability on four servers, as a program configures them.
+ *
+ * The stores open in the order PostgreSQL, MongoDB, Redis, ClickHouse and close in the reverse one; each waits for the work
+ * under way, up to its shutdown timeout, and events accepted before are stored. The platform's migrations run first where
+ * `enableMigrations` and `autoMigrate` say so.
+ *
+ * Fails with `ConfigInvalid`, which lists every wrong setting; with `StoreError` naming the store that cannot be used; with
+ * `MigrationError`.
+ */
+export const layer = (options: DatabaseConfig.DatabaseOptions): Layer.Layer<Capabilities, Failure> =>
+  Layer.unwrap(Effect.map(DatabaseConfig.make(options), fromConfig))
+
+/** Every capability on four servers, from the environment; `preset` takes the place of the defaults. See {@link layer}. */
+export const layerConfig = (preset?: DatabaseConfig.DatabaseOptions): Layer.Layer<Capabilities, Failure> =>
+  Layer.unwrap(Effect.map(DatabaseConfig.fromEnvironment(preset), fromConfig))
+
+/** Every capability on the four servers that the environment names; see {@link layer}. */
+export const DatabaseLive: Layer.Layer<Capabilities, Failure> = layerConfig()

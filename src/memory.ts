@@ -1,0 +1,29 @@
+/** Every capability in this process's memory, for unit tests: no server, no engine, time by the Clock. */
+import { Layer } from "effect"
+import type { Capabilities } from "./Capabilities.ts"
+import * as AnalyticsMemory from "./platform/AnalyticsMemory.ts"
+import * as CampaignsMemory from "./platform/CampaignsMemory.ts"
+import * as UsersMemory from "./platform/UsersMemory.ts"
+import * as PostgresMemory from "./postgres/PostgresMemory.ts"
+import * as TransactionMemory from "./postgres/TransactionMemory.ts"
+import * as RateLimiterMemory from "./redis/RateLimiterMemory.ts"
+import * as SharedCacheMemory from "./redis/SharedCacheMemory.ts"
+
+/**
+ * Every capability in memory, empty.
+ *
+ * Repositories of PostgreSQL share one transactional state: a failed transaction undoes the work of all of them. Layers are
+ * shared within a program; `Layer.fresh(DatabaseMemory)` gives a test its own.
+ *
+ * @example
+ * ```ts
+ * it.effect("greets", () => greet("alice").pipe(Effect.provide(Layer.fresh(DatabaseMemory))))
+ * ```
+ */
+export const DatabaseMemory: Layer.Layer<Capabilities> = Layer.mergeAll(
+  Layer.mergeAll(UsersMemory.layer, TransactionMemory.layer).pipe(Layer.provide(PostgresMemory.layer)),
+  AnalyticsMemory.layer,
+  CampaignsMemory.layer,
+  SharedCacheMemory.layer(),
+  RateLimiterMemory.layer
+)

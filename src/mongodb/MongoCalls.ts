@@ -1,0 +1,161 @@
+import { Clock, Effect } from "effect"
+import type { Calls } from "../core/Calls.ts"
+import { Deadline } from "../core/Deadline.ts"
+import { withClientSpan } from "../core/Instrumentation.ts"
+import { type Endpoint, unavailable } from "../core/StartUp.ts"
+import { StoreError } from "../core/StoreError.ts"
+import { type CallKind, type FailedCall, poolExhausted, toStoreError } from "./MongoDbError.ts"
+import type { PoolMonitor } from "./PoolMonitor.ts"
+
+/** How long the answer of a read that nobody waits for any more may still take before its socket is closed; milliseconds. */
+const grace = 100
+
+/** What is given to the driver with each command. */
+export interface CommandLimits {
+  readonly maxTimeMS: number
+  readonly signal: AbortSignal
+}
+
+/** One command, as far as it has come. */
+export interface Passage {
+  readonly signal: AbortSignal
+  readonly sent: () => boolean
+  /** From now on the driver may have to wait, so its next look at the signal is the one before it writes. */
+  readonly handedOver: () => void
+  /** Nobody waits any more: what was not sent yet never will be. */
+  readonly abandon: () => void
+  /** Closes the connection that the command is on. */
+  readonly cut: () => void
+}
+
+/**
+ * Follows a command through the driver.
+ *
+ * The driver looks at `signal.throwIfAborted()` right before it writes a command. That look tells whether a command was sent,
+ * and ends an abandoned one before it is; aborting would do too, but leaves the pool's count of waiting callers wrong.
+ */
+export const makePassage = (): Passage => {
+  const controller = new AbortController()
+  const { signal } = controller
+  let driving = false
+  let sent = false
+  let abandoned = false
+  Object.defineProperty(signal, "throwIfAborted", {
+    value: () => {
+      if (abandoned && !sent) throw new Error("nobody waits for this command")
+      if (signal.aborted) throw signal.reason
+      if (driving) sent = true
+    }
+  })
+  return {
+    signal,
+    sent: () => sent,
+    handedOver: () => {
+      driving = true
+    },
+    abandon: () => {
+      abandoned = true
+    },
+    cut: () => controller.abort()
+  }
+}
+
+/** Runs commands of the driver under a deadline, and leaves nothing behind when one is given up. */
+export interface MongoCalls {
+  readonly run: <A>(command: Command<A>) => Effect.Effect<A, StoreError>
+}
+
+/** One command, and how to hand it to the driver. */
+export interface Command<A> {
+  readonly operation: string
+  readonly kind: CallKind
+  /** Where several commands share one signal: the batches of a cursor. */
+  readonly passage?: Passage | undefined
+  /** Instead of the client's own limit. */
+  readonly timeoutMillis?: number | undefined
+  readonly send: (limits: CommandLimits) => Promise<A>
+}
+
+export const makeMongoCalls = (options: {
+  readonly calls: Calls
+  readonly endpoint: Endpoint
+  readonly pool: PoolMonitor
+  /** The longest run of one command, in milliseconds. */
+  readonly timeoutMillis: number
+}): Effect.Effect<MongoCalls> =>
+  Effect.map(Clock.Clock, (clock) => {
+    const { calls, endpoint, pool } = options
+
+    /** Of a command that ran out of time: what it was waiting for. */
+    const explain = (error: StoreError, call: FailedCall): StoreError => {
+      if (error.reason._tag !== "Timeout" || error.cause !== undefined || call.sent) return error
+      const refused = pool.refusal()
+      const reason =
+        refused !== undefined
+          ? unavailable(endpoint, refused)
+          : call.stats.inUse >= call.stats.max
+            ? poolExhausted(call, Math.max(1, call.stats.waiting))
+            : error.reason
+      return new StoreError({ store: "mongodb", operation: call.operation, reason, outcome: "not-applied" })
+    }
+
+    const run = <A>({
+      kind,
+      operation,
+      passage: given,
+      send,
+      timeoutMillis = options.timeoutMillis
+    }: Command<A>): Effect.Effect<A, StoreError> =>
+      Effect.withFiber((fiber) => {
+        const passage = given ?? makePassage()
+        const startedAt = clock.currentTimeMillisUnsafe()
+        const deadline = fiber.getRef(Deadline)
+        const limit =
+          deadline === Number.POSITIVE_INFINITY ? timeoutMillis : Math.min(timeoutMillis, deadline - startedAt)
+        const failed = (): FailedCall => ({
+          operation,
+          kind,
+          endpoint,
+          sent: passage.sent(),
+          waitedMillis: clock.currentTimeMillisUnsafe() - startedAt,
+          stats: pool.stats()
+        })
+        const call = calls.run<A>({
+          operation,
+          timeoutMillis,
+          outcome: kind === "read" ? "not-applied" : "unknown",
+          start: (done) => {
+            let settle: (() => void) | undefined
+            const answer = send({ maxTimeMS: Math.max(1, Math.ceil(limit)), signal: passage.signal })
+            passage.handedOver()
+            answer.then(
+              (value) => {
+                settle?.()
+                done(Effect.succeed(value))
+              },
+              (error: unknown) => {
+                settle?.()
+                done(Effect.fail(toStoreError(error, failed())))
+              }
+            )
+            return () => {
+              passage.abandon()
+              if (!passage.sent()) return
+              // Stays on the register, so that shutdown waits for a write that is on its way.
+              const patience = kind === "read" ? grace : options.timeoutMillis
+              const leftover = calls.begin(operation, clock.currentTimeMillisUnsafe() + patience, () => {
+                if (kind === "read") passage.cut()
+              })
+              settle = () => calls.end(leftover)
+            }
+          }
+        })
+        return withClientSpan(
+          Effect.catch(call, (error) => Effect.fail(explain(error, failed()))),
+          "mongodb",
+          operation
+        )
+      })
+
+    return { run }
+  })

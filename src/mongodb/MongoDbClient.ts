@@ -1,0 +1,150 @@
+import { Context, Duration, Effect, Layer, Redacted, type Scope } from "effect"
+import { MongoClient, type MongoClientOptions } from "mongodb"
+import { makeCalls } from "../core/Calls.ts"
+import { currentCredential } from "../core/Credential.ts"
+import { type MongoConfig, type MongoOptions, sections } from "../core/DatabaseConfig.ts"
+import type { Probe } from "../core/Probe.ts"
+import type { ConfigInvalid } from "../core/Setting.ts"
+import { type Endpoint, startUp } from "../core/StartUp.ts"
+import { InvalidData, StoreError } from "../core/StoreError.ts"
+import { parseStoreUrl } from "../core/StoreUrl.ts"
+import { makeCollection } from "./makeCollection.ts"
+import { makeMongoCalls } from "./MongoCalls.ts"
+import type { DocumentSchema, MongoCollection } from "./MongoCollection.ts"
+import { MongoDatabase } from "./MongoDatabase.ts"
+import { monitorPool } from "./PoolMonitor.ts"
+import { makeServerCollection } from "./ServerCollection.ts"
+
+/**
+ * A client of one MongoDB deployment, and of one database in it.
+ *
+ * Every call ends: the client gives it up at its limit (30 s, or the Context's Deadline) and the server at the same
+ * (`maxTimeMS`). An interrupted read is ended on the server as well; a write that was sent is carried out, and one still
+ * waiting for a connection is never sent. Writes of one document are sent again by the driver after a lost reply and stored once.
+ */
+export class MongoDbClient extends Context.Service<
+  MongoDbClient,
+  Probe & {
+    /** Name of the database. */
+    readonly database: string
+    /** Makes the handle of a typed collection; nothing is sent. */
+    readonly collection: <T>(name: string, schema: DocumentSchema<T>) => MongoCollection<T>
+    /** The driver's client, for what this one does not do: no deadline of ours, no decoding, the driver's own errors. */
+    readonly raw: MongoClient
+  }
+>()("@ai-core/database/mongodb/MongoDbClient") {}
+
+/** How long one question at start-up may take; milliseconds. Shorter than start-up's own limit, so that it can say why. */
+const askFor = 1000
+
+/** How much longer than a call's limit a silent socket is kept; milliseconds. */
+const socketPatience = 5000
+
+const driverOptions = (config: MongoConfig): MongoClientOptions => {
+  const timeout = Duration.toMillis(config.timeout)
+  return {
+    maxPoolSize: config.maxPoolSize,
+    minPoolSize: config.minPoolSize,
+    maxIdleTimeMS: Duration.toMillis(config.maxIdleTime),
+    connectTimeoutMS: Duration.toMillis(config.connectTimeout),
+    serverSelectionTimeoutMS: Math.min(Duration.toMillis(config.serverSelectionTimeout), timeout),
+    waitQueueTimeoutMS: Duration.toMillis(config.waitQueueTimeout),
+    socketTimeoutMS: timeout + socketPatience,
+    retryReads: true,
+    retryWrites: true,
+    ignoreUndefined: true
+  }
+}
+
+const connect = (url: Redacted.Redacted, config: MongoConfig): Effect.Effect<MongoClient, StoreError> =>
+  Effect.try({
+    try: () => new MongoClient(Redacted.value(url), driverOptions(config)),
+    // The driver's error may repeat the URL, and so the password.
+    catch: () =>
+      new StoreError({
+        store: "mongodb",
+        operation: "connect",
+        outcome: "not-applied",
+        reason: new InvalidData({
+          subject: "configuration",
+          problems: [{ field: "url", problem: "has an option that the MongoDB driver does not take" }]
+        })
+      })
+  })
+
+/**
+ * Makes a client whose connections live as long as the scope; closing it drains first, for `shutdownTimeout` at most.
+ *
+ * A URL that is an Effect is read once, when the client is made: the driver has no hook to read a password anew.
+ * Fails with `ConfigInvalid`, or with `StoreError`: `Unavailable` or `Timeout` naming host and port once `connectTimeout` has
+ * passed, `AuthenticationFailed` at once.
+ *
+ * @example
+ * ```ts
+ * const client = yield* MongoDbClient.make({ url: Redacted.make("mongodb://localhost:27017"), database: "shop" })
+ * ```
+ */
+export const make = (
+  options: MongoOptions
+): Effect.Effect<MongoDbClient["Service"], StoreError | ConfigInvalid, Scope.Scope> =>
+  Effect.flatMap(sections.mongodb.make(options), fromConfig)
+
+const fromConfig = Effect.fnUntraced(function* (
+  config: MongoConfig
+): Effect.fn.Return<MongoDbClient["Service"], StoreError, Scope.Scope> {
+  const url = yield* currentCredential(config.url)
+  const { host, port } = yield* parseStoreUrl("mongodb", url, 27017)
+  const endpoint: Endpoint = { store: "mongodb", host, port }
+  const calls = yield* makeCalls({ store: "mongodb", host, port })
+
+  const raw = yield* Effect.acquireRelease(connect(url, config), (client) =>
+    Effect.andThen(
+      calls.drain(config.shutdownTimeout),
+      Effect.ignore(
+        Effect.timeoutOption(
+          Effect.promise(() => client.close()),
+          config.shutdownTimeout
+        )
+      )
+    )
+  )
+  const pool = monitorPool(raw, config.maxPoolSize)
+  const mongo = yield* makeMongoCalls({ calls, endpoint, pool, timeoutMillis: Duration.toMillis(config.timeout) })
+  const database = raw.db(config.database)
+
+  const pingWithin = (timeoutMillis?: number) =>
+    mongo.run({
+      operation: "ping",
+      kind: "read",
+      timeoutMillis,
+      send: (limits) => database.command({ ping: 1 }, limits)
+    })
+  yield* startUp(endpoint, config.connectTimeout, pingWithin(askFor))
+
+  return MongoDbClient.of({
+    endpoint,
+    ping: Effect.asVoid(pingWithin()),
+    stats: Effect.sync(pool.stats),
+    database: config.database,
+    raw,
+    collection: (name, schema) => makeCollection(name, schema, makeServerCollection(database.collection(name), mongo))
+  })
+})
+
+const databaseOf = Layer.effect(
+  MongoDatabase,
+  Effect.map(MongoDbClient, ({ collection, database }) => MongoDatabase.of({ name: database, collection }))
+)
+
+/** The client as a layer, and its database as `MongoDatabase` beside it. */
+export const layer = (options: MongoOptions): Layer.Layer<MongoDbClient | MongoDatabase, StoreError | ConfigInvalid> =>
+  Layer.provideMerge(databaseOf, Layer.effect(MongoDbClient, make(options)))
+
+/** The client by the `MONGODB_*` variables of the environment; `preset` takes the place of the defaults. */
+export const layerConfig = (
+  preset?: MongoOptions
+): Layer.Layer<MongoDbClient | MongoDatabase, StoreError | ConfigInvalid> =>
+  Layer.provideMerge(
+    databaseOf,
+    Layer.effect(MongoDbClient, Effect.flatMap(sections.mongodb.fromEnvironment(preset), fromConfig))
+  )

@@ -1,0 +1,53 @@
+import { type MongoClient, MongoNetworkTimeoutError } from "mongodb"
+import { type PoolStats, poolStats } from "../core/Pool.ts"
+
+/** What the driver tells of its connections, kept up to date by its events; reading it costs no I/O. */
+export interface PoolMonitor {
+  readonly stats: () => PoolStats
+  /** Why no server can be asked now, where one refuses; nothing where one is there, or none has answered yet. */
+  readonly refusal: () => { readonly code?: string } | undefined
+}
+
+const errno = (error: unknown): string | undefined => {
+  if (typeof error !== "object" || error === null) return undefined
+  if ("code" in error && typeof error.code === "string") return error.code
+  return "cause" in error ? errno(error.cause) : undefined
+}
+
+/** Listens to a client's pool and topology; to be called before it connects. */
+export const monitorPool = (client: MongoClient, max: number): PoolMonitor => {
+  let size = 0
+  let inUse = 0
+  let waiting = 0
+  let reachable = false
+  let refused: Error | undefined
+
+  client
+    .on("connectionCreated", () => void size++)
+    .on("connectionClosed", () => void size--)
+    .on("connectionCheckOutStarted", () => void waiting++)
+    .on("connectionCheckOutFailed", () => void waiting--)
+    .on("connectionCheckedOut", () => {
+      waiting--
+      inUse++
+    })
+    .on("connectionCheckedIn", () => void inUse--)
+    .on("topologyDescriptionChanged", ({ newDescription }) => {
+      reachable = newDescription.hasKnownServers
+    })
+    .on("serverHeartbeatFailed", ({ failure }) => {
+      refused = failure instanceof MongoNetworkTimeoutError ? undefined : failure
+    })
+    .on("serverHeartbeatSucceeded", () => {
+      refused = undefined
+    })
+
+  return {
+    stats: () => poolStats({ size, inUse, waiting, max }),
+    refusal: () => {
+      if (reachable || refused === undefined) return undefined
+      const code = errno(refused)
+      return code === undefined ? {} : { code }
+    }
+  }
+}

@@ -1,0 +1,139 @@
+import { Effect, type Scope } from "effect"
+import type { AbstractCursor, Collection, Document as BsonDocument, FindOptions } from "mongodb"
+import type { StoreError } from "../core/StoreError.ts"
+import { type CommandLimits, makePassage, type MongoCalls } from "./MongoCalls.ts"
+import type { RawCollection, RawCursor, RawFind } from "./RawCollection.ts"
+
+const findOptions = (find: RawFind, limits: CommandLimits): FindOptions & { signal: AbortSignal } => ({
+  ...limits,
+  ...(find.sort === undefined ? {} : { sort: { ...find.sort } }),
+  ...(find.limit === undefined ? {} : { limit: find.limit }),
+  ...(find.skip === undefined ? {} : { skip: find.skip }),
+  ...(find.batchSize === undefined ? {} : { batchSize: find.batchSize })
+})
+
+/** How long the server may take to forget a cursor; milliseconds. */
+const closeWithin = 5000
+
+/** The untyped collection over the driver. */
+export const makeServerCollection = (collection: Collection<BsonDocument>, calls: MongoCalls): RawCollection => {
+  const openCursor = (
+    operation: string,
+    open: (signal: AbortSignal) => AbstractCursor<BsonDocument>
+  ): Effect.Effect<RawCursor, StoreError, Scope.Scope> =>
+    Effect.gen(function* () {
+      const passage = makePassage()
+      let released = false
+      const cursor = yield* Effect.acquireRelease(
+        Effect.sync(() => open(passage.signal)),
+        (cursor) =>
+          Effect.suspend(() => {
+            released = true
+            // The server knows no cursor: nothing was sent, the first batch is still to come, or the last one has come.
+            if (cursor.id === undefined || cursor.id.isZero()) return Effect.void
+            return Effect.exit(
+              calls.run({
+                operation: "killCursors",
+                kind: "read",
+                timeoutMillis: closeWithin,
+                send: () => cursor.close()
+              })
+            )
+          })
+      )
+      const next = calls.run({
+        operation,
+        kind: "read",
+        passage,
+        send: () =>
+          cursor.hasNext().then((more) => {
+            // The first batch came after the stream had ended, and with it a cursor that nobody will read.
+            if (released) return cursor.close().then(() => [])
+            return more ? cursor.readBufferedDocuments() : []
+          })
+      })
+      return { next }
+    })
+
+  return {
+    insertOne: (operation, document) =>
+      calls.run({
+        operation,
+        kind: "write",
+        send: (limits) => collection.insertOne({ ...document }, limits).then(({ insertedId }) => insertedId)
+      }),
+    insertMany: (operation, documents) =>
+      calls.run({
+        operation,
+        kind: "writes",
+        send: (limits) =>
+          collection
+            .insertMany(
+              documents.map((document) => ({ ...document })),
+              limits
+            )
+            .then(({ insertedIds }) => documents.map((_, i) => insertedIds[i]))
+      }),
+    findOne: (operation, find) =>
+      calls.run({
+        operation,
+        kind: "read",
+        send: (limits) => collection.findOne(find.filter, findOptions(find, limits))
+      }),
+    findAll: (operation, find) =>
+      calls.run({
+        operation,
+        kind: "read",
+        send: (limits) => collection.find(find.filter, findOptions(find, limits)).toArray()
+      }),
+    openFind: (operation, find) =>
+      openCursor(operation, (signal) => {
+        // `maxTimeMS` counts over a cursor's whole life; here each batch has the call's limit instead.
+        const { maxTimeMS: _, ...options } = findOptions(find, { maxTimeMS: 0, signal })
+        return collection.find(find.filter, options)
+      }),
+    update: (operation, which, filter, update) =>
+      calls.run({
+        operation,
+        kind: which === "one" ? "write" : "writes",
+        send: (limits) =>
+          (which === "one"
+            ? collection.updateOne(filter, update, limits)
+            : collection.updateMany(filter, update, limits)
+          ).then(({ matchedCount, modifiedCount }) => ({ matched: matchedCount, modified: modifiedCount }))
+      }),
+    remove: (operation, which, filter) =>
+      calls.run({
+        operation,
+        kind: which === "one" ? "write" : "writes",
+        send: (limits) =>
+          (which === "one" ? collection.deleteOne(filter, limits) : collection.deleteMany(filter, limits)).then(
+            ({ deletedCount }) => deletedCount
+          )
+      }),
+    count: (operation, filter) =>
+      calls.run({ operation, kind: "read", send: (limits) => collection.countDocuments(filter, limits) }),
+    aggregateAll: (operation, pipeline) =>
+      calls.run({
+        operation,
+        kind: "read",
+        send: (limits) => collection.aggregate<BsonDocument>([...pipeline], limits).toArray()
+      }),
+    openAggregate: (operation, pipeline, batchSize) =>
+      openCursor(operation, (signal) => collection.aggregate<BsonDocument>([...pipeline], { signal, batchSize })),
+    ensureIndexes: (operation, indexes) =>
+      indexes.length === 0
+        ? Effect.void
+        : Effect.asVoid(
+            calls.run({
+              operation,
+              kind: "write",
+              send: (limits) =>
+                collection.createIndexes(
+                  indexes.map((index) => ({ ...index, key: { ...index.key } })),
+                  limits
+                )
+            })
+          )
+  }
+}

@@ -1,0 +1,25 @@
+import { Effect, Layer } from "effect"
+import { fileURLToPath } from "node:url"
+import type { ClickHouseClient } from "../clickhouse/ClickHouseClient.ts"
+import * as ClickHouseMigrations from "../clickhouse/ClickHouseMigrations.ts"
+import type { StoreError } from "../core/StoreError.ts"
+import type { MigrationError } from "../migrations/MigrationError.ts"
+import { migrate, type MigrationReport } from "../migrations/Migrator.ts"
+
+/** The platform's ClickHouse migrations, as this package ships them. */
+export const clickhouseFolder: string = fileURLToPath(new URL("../../migrations/clickhouse/", import.meta.url))
+
+/**
+ * Brings the platform's ClickHouse tables up to date, in the database of the client.
+ *
+ * Programs that start at once wait for each other; one migrates. Fails with `MigrationError`, or `StoreError` where
+ * ClickHouse cannot be asked.
+ */
+export const clickhouse: Effect.Effect<MigrationReport, MigrationError | StoreError, ClickHouseClient> = Effect.flatMap(
+  ClickHouseMigrations.make({ journal: "platform_migrations" }),
+  (driver) => migrate(driver, clickhouseFolder)
+)
+
+/** Migrates while the layer is built: provide it below `AnalyticsLive.layer`, which needs the tables. */
+export const layerClickHouse: Layer.Layer<never, MigrationError | StoreError, ClickHouseClient> =
+  Layer.effectDiscard(clickhouse)

@@ -1,0 +1,193 @@
+import { Context, type Effect, type Option, Redacted, Schema, type Stream } from "effect"
+import { cursor, type Page, PageSize } from "../core/KeysetPage.ts"
+import type { StoreError } from "../core/StoreError.ts"
+import { Version, VersionConflict } from "../core/Version.ts"
+
+export { VersionConflict }
+
+/** A user's id: a UUIDv7 in lower case, made by the client, so that ids sort by the time of their making. */
+export const UserId = Schema.String.check(
+  Schema.isPattern(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/, {
+    expected: "a UUIDv7 in lower case"
+  })
+).pipe(Schema.brand("UserId"))
+export type UserId = typeof UserId.Type
+
+/** Text that every store can hold as it is: no NUL (PostgreSQL refuses it) and no half of a surrogate pair. */
+const storable = Schema.makeFilter((text: string) => !text.includes("\0") && text.isWellFormed(), {
+  expected: "text without NUL and without broken Unicode"
+})
+
+/** One `@`, no spaces or control characters, a dot in the domain; at most 64 characters before the `@` and 254 in all. */
+const emailPattern = /^[^\s@\p{Cc}]{1,64}@[^\s@.\p{Cc}]+(?:\.[^\s@.\p{Cc}]+)+$/u
+
+export const Email = Schema.String.check(
+  Schema.isPattern(emailPattern, { expected: "an e-mail address" }),
+  Schema.isBetweenCodePoints(0, 254, { expected: "at most 254 characters long" }),
+  storable
+)
+
+export const Username = Schema.String.check(
+  Schema.isBetweenCodePoints(1, 100, { expected: "1 to 100 characters long" }),
+  Schema.makeFilter((text: string) => text.trim() === text, { expected: "text without space at its ends" }),
+  storable
+)
+
+const hashText = Schema.String.check(Schema.isBetweenCodePoints(1, 255), storable)
+
+export const PasswordHash = Schema.Redacted(Schema.String).check(
+  Schema.makeFilter((hash: Redacted.Redacted<string>) => Schema.is(hashText)(Redacted.value(hash)), {
+    expected: "a password hash of 1 to 255 characters"
+  })
+)
+
+/** Somebody, or a program, that may sign in. */
+export const User = Schema.Struct({
+  id: UserId,
+  /** As it was given; unique without regard to the case of A to Z. */
+  email: Schema.String,
+  /** As it was given; unique without regard to the case of A to Z. */
+  username: Schema.String,
+  /** A hash in PHC format, such as argon2id's; never a password. */
+  passwordHash: Schema.Redacted(Schema.String),
+  /** 1 when made, one more with every update. */
+  version: Version,
+  createdAt: Schema.DateTimeUtc,
+  updatedAt: Schema.DateTimeUtc
+})
+export type User = typeof User.Type
+
+/** What a new user is made of. */
+export const NewUser = Schema.Struct({ email: Email, username: Username, passwordHash: PasswordHash })
+export type NewUser = typeof NewUser.Type
+
+/** What an update changes: at least one field; what is left out stays as it is. */
+export const UserChanges = Schema.Struct({
+  email: Schema.optionalKey(Email),
+  username: Schema.optionalKey(Username),
+  passwordHash: Schema.optionalKey(PasswordHash)
+}).check(Schema.makeFilter((changes: object) => Object.keys(changes).length > 0, { expected: "at least one change" }))
+export type UserChanges = typeof UserChanges.Type
+
+/** By the time they were made; those of one millisecond by id. */
+export const UserOrder = Schema.Literals(["oldest-first", "newest-first"])
+export type UserOrder = typeof UserOrder.Type
+
+/** Continues a list of users in the order it began with. */
+export const UserCursor = Schema.String.pipe(Schema.brand("UserCursor"))
+export type UserCursor = typeof UserCursor.Type
+
+const userCursor = cursor(
+  UserCursor,
+  Schema.Struct({ order: UserOrder, createdAt: Schema.DateTimeUtcFromMillis, id: UserId })
+)
+/** The cursor that continues after this user. */
+export const cursorAfter = (order: UserOrder, { createdAt, id }: User): UserCursor =>
+  userCursor.after({ order, createdAt, id })
+
+/** Which users a page lists. */
+export const UserList = Schema.Struct({
+  /** Users of a page: 1 to 1000, 50 where nothing is said. */
+  limit: Schema.optional(PageSize),
+  /** `oldest-first` where nothing is said. */
+  order: Schema.optional(UserOrder),
+  /** The `next` of the page before. */
+  after: Schema.optional(userCursor.key)
+}).check(
+  Schema.makeFilter(({ after, order }) =>
+    after === undefined || after.order === (order ?? "oldest-first")
+      ? undefined
+      : { path: ["after"], issue: "Expected a cursor of a list in the same order" }
+  )
+)
+export interface UserListOptions {
+  readonly limit?: number | undefined
+  readonly order?: UserOrder | undefined
+  readonly after?: UserCursor | undefined
+}
+
+/** How a stream of users is read. */
+export interface UserStreamOptions {
+  readonly order?: UserOrder | undefined
+  /** Users read at once, and held in memory: 1 to 1000, 500 where nothing is said. */
+  readonly pageSize?: number | undefined
+}
+
+/** Another user has this e-mail. */
+export class EmailTaken extends Schema.TaggedError<EmailTaken>("@ai-core/database/EmailTaken")("EmailTaken", {
+  email: Schema.String
+}) {
+  override get message(): string {
+    return "another user has this e-mail"
+  }
+}
+
+/** Another user has this name. */
+export class UsernameTaken extends Schema.TaggedError<UsernameTaken>("@ai-core/database/UsernameTaken")(
+  "UsernameTaken",
+  { username: Schema.String }
+) {
+  override get message(): string {
+    return "another user has this name"
+  }
+}
+
+/** There is no user with this id. */
+export class UserNotFound extends Schema.TaggedError<UserNotFound>("@ai-core/database/UserNotFound")("UserNotFound", {
+  id: UserId
+}) {
+  override get message(): string {
+    return `there is no user ${this.id}`
+  }
+}
+
+/**
+ * The users of the platform.
+ *
+ * Every method may fail with `StoreError`: `InvalidData` names each wrong field of an input before anything is sent. All of
+ * them take part in the `Transaction` around them. A failure that another user's e-mail or name causes leaves the transaction
+ * usable, unless that user is being written by somebody else at the same moment.
+ *
+ * @example
+ * ```ts
+ * const users = yield* Users
+ * const alice = yield* users.create({ email: "alice@example.com", username: "alice", passwordHash })
+ * const renamed = yield* users.update(alice.id, alice.version, { username: "alicia" })
+ * ```
+ */
+export class Users extends Context.Service<
+  Users,
+  {
+    /** Stores a new user, at version 1. Not idempotent: after an unknown outcome, look for the e-mail. */
+    readonly create: (user: NewUser) => Effect.Effect<User, EmailTaken | UsernameTaken | StoreError>
+    readonly findById: (id: UserId) => Effect.Effect<Option.Option<User>, StoreError>
+    /** Finds without regard to the case of A to Z. */
+    readonly findByEmail: (email: string) => Effect.Effect<Option.Option<User>, StoreError>
+    /**
+     * Changes a user who still is at the version that the caller read; of two such updates one wins.
+     *
+     * Where several failures hold, the first of these is told: `UserNotFound`, `VersionConflict`, `EmailTaken`,
+     * `UsernameTaken`.
+     */
+    readonly update: (
+      id: UserId,
+      expectedVersion: number,
+      changes: UserChanges
+    ) => Effect.Effect<User, UserNotFound | VersionConflict | EmailTaken | UsernameTaken | StoreError>
+    /** Removes a user; e-mail and name are free again. */
+    readonly delete: (id: UserId) => Effect.Effect<void, UserNotFound | StoreError>
+    /**
+     * Lists users page by page, by the time they were made.
+     *
+     * A user who exists throughout is listed exactly once, whatever is added or removed between the pages.
+     */
+    readonly list: (options?: UserListOptions) => Effect.Effect<Page<User, UserCursor>, StoreError>
+    /**
+     * Streams all users in the order of `list`, with the memory of one page.
+     *
+     * It holds no connection while the consumer works, so the consumer may query too. It is no snapshot: users made meanwhile
+     * may appear.
+     */
+    readonly stream: (options?: UserStreamOptions) => Stream.Stream<User, StoreError>
+  }
+>()("@ai-core/database/platform/Users") {}

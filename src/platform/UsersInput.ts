@@ -1,0 +1,29 @@
+import { Schema } from "effect"
+import { decodeInput } from "../core/Decode.ts"
+import { PageSize } from "../core/KeysetPage.ts"
+import { Version } from "../core/Version.ts"
+import { Email, NewUser, UserChanges, UserId, UserList, UserOrder } from "./Users.ts"
+
+const subject = (method: string) => ({ store: "postgresql", operation: `Users.${method}`, subject: "input" }) as const
+
+const newUser = decodeInput(NewUser)
+const idOnly = decodeInput(Schema.Struct({ id: UserId }))
+const emailOnly = decodeInput(Schema.Struct({ email: Email }))
+const update = decodeInput(Schema.Struct({ id: UserId, expectedVersion: Version, changes: UserChanges }))
+const list = decodeInput(UserList)
+const stream = decodeInput(Schema.Struct({ order: Schema.optional(UserOrder), pageSize: Schema.optional(PageSize) }))
+
+/** The checks of what callers give to `Users`: one for every implementation, so that all refuse the same. */
+export const UsersInput = {
+  create: (user: unknown) => newUser(subject("create"), user),
+  findById: (id: unknown) => idOnly(subject("findById"), { id }),
+  findByEmail: (email: unknown) => emailOnly(subject("findByEmail"), { email }),
+  update: (id: unknown, expectedVersion: unknown, changes: unknown) =>
+    update(subject("update"), { id, expectedVersion, changes }),
+  delete: (id: unknown) => idOnly(subject("delete"), { id }),
+  list: (options: unknown) => list(subject("list"), options ?? {}),
+  stream: (options: unknown) => stream(subject("stream"), options ?? {})
+}
+
+/** Users of one page of a stream, where nothing is said. */
+export const streamPageSize = 500

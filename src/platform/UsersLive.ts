@@ -1,0 +1,204 @@
+import { DateTime, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
+import { decodeStored } from "../core/Decode.ts"
+import { defaultPageSize, pageOf, streamPages } from "../core/KeysetPage.ts"
+import { Conflict, ConstraintViolated, StoreError } from "../core/StoreError.ts"
+import { makeIds } from "../core/TimeOrderedId.ts"
+import { PostgresClient } from "../postgres/PostgresClient.ts"
+import {
+  cursorAfter,
+  EmailTaken,
+  User,
+  type UserCursor,
+  UserId,
+  UsernameTaken,
+  UserNotFound,
+  Users,
+  VersionConflict
+} from "./Users.ts"
+import { streamPageSize, UsersInput } from "./UsersInput.ts"
+
+/** A row as the statements below select it. */
+const UserRow = User.mapFields((fields) => ({
+  ...fields,
+  passwordHash: Schema.RedactedFromValue(Schema.String),
+  createdAt: Schema.DateTimeUtcFromDate,
+  updatedAt: Schema.DateTimeUtcFromDate
+}))
+
+const decodeRows = decodeStored(Schema.Array(UserRow))
+const decodeId = decodeStored(UserId)
+
+/** Times the row that stood in a write's way may be gone when we look at it, before we give up. */
+const attempts = 3
+
+const contended = (operation: string): StoreError =>
+  new StoreError({
+    store: "postgresql",
+    operation,
+    outcome: "not-applied",
+    reason: new Conflict({ detail: "others kept taking and freeing this e-mail or name" })
+  })
+
+/** Which rule of the table refused a write that passed our own look at it, because another one came between. */
+const takenBy = (
+  error: StoreError,
+  wanted: { readonly email?: string | undefined; readonly username?: string | undefined }
+): StoreError | EmailTaken | UsernameTaken => {
+  if (!(error.reason instanceof ConstraintViolated)) return error
+  if (error.reason.constraint === "users_email_key" && wanted.email !== undefined) {
+    return new EmailTaken({ email: wanted.email })
+  }
+  if (error.reason.constraint === "users_username_key" && wanted.username !== undefined) {
+    return new UsernameTaken({ username: wanted.username })
+  }
+  return error
+}
+
+const decode = (operation: string, rows: ReadonlyArray<object>) =>
+  rows.length === 0 ? Effect.succeed([]) : decodeRows({ store: "postgresql", operation, subject: "row" }, rows)
+
+const first = (operation: string, rows: ReadonlyArray<object>) =>
+  Effect.map(decode(operation, rows), (users) => Option.fromUndefinedOr(users[0]))
+
+interface Found {
+  readonly version: number | null
+  readonly emailTaken: boolean
+  readonly usernameTaken: boolean
+}
+
+const make = Effect.gen(function* () {
+  const { keyed, query, sql } = yield* PostgresClient
+  const nextId = makeIds()
+
+  const columns = sql`id, email, username, password_hash as "passwordHash", version,
+    created_at as "createdAt", updated_at as "updatedAt"`
+
+  /** Says why a write found no row to change, by one look at all that may stand in its way. */
+  const look = (operation: string, id: string, email: string | undefined, username: string | undefined) =>
+    Effect.map(
+      query(
+        { operation, kind: "read" },
+        keyed<Found>`select
+          (select version from ai_core.users where id = ${id}::uuid) as "version",
+          exists (select from ai_core.users where id <> ${id}::uuid
+            and lower(email collate "C") = lower(${email ?? null}::text collate "C")) as "emailTaken",
+          exists (select from ai_core.users where id <> ${id}::uuid
+            and lower(username collate "C") = lower(${username ?? null}::text collate "C")) as "usernameTaken"`
+      ),
+      ([found]) => found ?? { version: null, emailTaken: false, usernameTaken: false }
+    )
+
+  const create: Users["Service"]["create"] = Effect.fnUntraced(function* (given) {
+    const operation = "Users.create"
+    const { email, passwordHash, username } = yield* UsersInput.create(given)
+    const id = yield* decodeId({ store: "postgresql", operation, subject: "id" }, yield* nextId)
+    const now = DateTime.toDateUtc(yield* DateTime.now)
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      // Without a violation the transaction around this stays usable, whoever has the e-mail.
+      const rows = yield* query(
+        { operation, kind: "write" },
+        keyed<object>`insert into ai_core.users (id, email, username, password_hash, version, created_at, updated_at)
+          values (${id}, ${email}, ${username}, ${Redacted.value(passwordHash)}, 1, ${now}, ${now})
+          on conflict do nothing returning ${columns}`
+      )
+      const created = yield* first(operation, rows)
+      if (Option.isSome(created)) return created.value
+      const found = yield* look(operation, id, email, username)
+      if (found.emailTaken) return yield* new EmailTaken({ email })
+      if (found.usernameTaken) return yield* new UsernameTaken({ username })
+    }
+    return yield* contended(operation)
+  })
+
+  const findById: Users["Service"]["findById"] = Effect.fnUntraced(function* (given) {
+    const operation = "Users.findById"
+    const { id } = yield* UsersInput.findById(given)
+    const rows = yield* query(
+      { operation, kind: "read" },
+      keyed<object>`select ${columns} from ai_core.users where id = ${id}`
+    )
+    return yield* first(operation, rows)
+  })
+
+  const findByEmail: Users["Service"]["findByEmail"] = Effect.fnUntraced(function* (given) {
+    const operation = "Users.findByEmail"
+    const { email } = yield* UsersInput.findByEmail(given)
+    const rows = yield* query(
+      { operation, kind: "read" },
+      keyed<object>`select ${columns} from ai_core.users
+        where lower(email collate "C") = lower(${email}::text collate "C")`
+    )
+    return yield* first(operation, rows)
+  })
+
+  const update: Users["Service"]["update"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
+    const operation = "Users.update"
+    const { changes, expectedVersion, id } = yield* UsersInput.update(givenId, givenVersion, givenChanges)
+    const { email, passwordHash, username } = changes
+    const now = DateTime.toDateUtc(yield* DateTime.now)
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const rows = yield* query(
+        { operation, kind: "write" },
+        keyed<object>`update ai_core.users as u set
+          email = coalesce(${email ?? null}::text, u.email),
+          username = coalesce(${username ?? null}::text, u.username),
+          password_hash = coalesce(${passwordHash === undefined ? null : Redacted.value(passwordHash)}::text, u.password_hash),
+          version = u.version + 1,
+          updated_at = greatest(u.updated_at, ${now})
+        where u.id = ${id}::uuid and u.version = ${expectedVersion}::int
+          and not exists (select from ai_core.users as o where o.id <> ${id}::uuid and (
+            lower(o.email collate "C") = lower(${email ?? null}::text collate "C")
+            or lower(o.username collate "C") = lower(${username ?? null}::text collate "C")))
+        returning ${columns}`
+      ).pipe(Effect.mapError((error) => takenBy(error, changes)))
+      const updated = yield* first(operation, rows)
+      if (Option.isSome(updated)) return updated.value
+      const found = yield* look(operation, id, email, username)
+      if (found.version === null) return yield* new UserNotFound({ id })
+      if (found.version !== expectedVersion) {
+        return yield* new VersionConflict({ id, expected: expectedVersion, actual: found.version })
+      }
+      if (found.emailTaken && email !== undefined) return yield* new EmailTaken({ email })
+      if (found.usernameTaken && username !== undefined) return yield* new UsernameTaken({ username })
+    }
+    return yield* contended(operation)
+  })
+
+  const remove: Users["Service"]["delete"] = Effect.fnUntraced(function* (given) {
+    const { id } = yield* UsersInput.delete(given)
+    const rows = yield* query(
+      { operation: "Users.delete", kind: "write" },
+      keyed<object>`delete from ai_core.users where id = ${id} returning id`
+    )
+    if (rows.length === 0) return yield* new UserNotFound({ id })
+  })
+
+  const list: Users["Service"]["list"] = Effect.fnUntraced(function* (given) {
+    const operation = "Users.list"
+    const { after, limit = defaultPageSize, order = "oldest-first" } = yield* UsersInput.list(given)
+    const from =
+      after === undefined
+        ? sql``
+        : order === "oldest-first"
+          ? sql`where (created_at, id) > (${DateTime.toDateUtc(after.createdAt)}, ${after.id}::uuid)`
+          : sql`where (created_at, id) < (${DateTime.toDateUtc(after.createdAt)}, ${after.id}::uuid)`
+    const sorted = order === "oldest-first" ? sql`created_at, id` : sql`created_at desc, id desc`
+    const rows = yield* query(
+      { operation, kind: "read" },
+      sql<object>`select ${columns} from ai_core.users ${from} order by ${sorted} limit ${limit + 1}`
+    )
+    return pageOf(yield* decode(operation, rows), limit, (last) => cursorAfter(order, last))
+  })
+
+  const stream: Users["Service"]["stream"] = (given) =>
+    Stream.unwrap(
+      Effect.map(UsersInput.stream(given), ({ order, pageSize }) =>
+        streamPages((after: UserCursor | undefined) => list({ after, order, limit: pageSize ?? streamPageSize }))
+      )
+    )
+
+  return Users.of({ create, findById, findByEmail, update, delete: remove, list, stream })
+})
+
+/** `Users` on PostgreSQL: a server, or the embedded engine. Its table comes from the platform's migrations. */
+export const layer: Layer.Layer<Users, never, PostgresClient> = Layer.effect(Users, make)

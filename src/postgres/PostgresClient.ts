@@ -1,0 +1,241 @@
+import * as PgClient from "@effect/sql-pg/PgClient"
+import { Clock, Context, Duration, Effect, Layer, type Scope } from "effect"
+import * as Reactivity from "effect/reactivity/Reactivity"
+import * as SqlClient from "effect/sql/SqlClient"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import * as Statement from "effect/sql/Statement"
+import { makeCalls } from "../core/Calls.ts"
+import { currentCredential } from "../core/Credential.ts"
+import { type PostgresConfig, type PostgresOptions, sections } from "../core/DatabaseConfig.ts"
+import { Deadline } from "../core/Deadline.ts"
+import type { Probe } from "../core/Probe.ts"
+import { defaultRetryPolicy, makeRetryBudget, retrying } from "../core/Retry.ts"
+import type { ConfigInvalid } from "../core/Setting.ts"
+import { startUp } from "../core/StartUp.ts"
+import { isStoreError, StoreError, Timeout, Unclassified } from "../core/StoreError.ts"
+import { parseStoreUrl } from "../core/StoreUrl.ts"
+import { sqlConnection, type TransactionControl, transactionConnection } from "./PostgresConnection.ts"
+import { type CallContext, commitFailure, fromSqlError } from "./PostgresError.ts"
+import { makePostgresPool, type PostgresPool, type PostgresTarget } from "./PostgresPool.ts"
+
+/** What a statement is for: names it in failures and spans, and says when it may be sent again. */
+export interface StoreCall extends CallContext {
+  /** Running it twice is harmless, although it writes. */
+  readonly idempotent?: boolean | undefined
+}
+
+/** A client of one PostgreSQL server or embedded engine. */
+export class PostgresClient extends Context.Service<
+  PostgresClient,
+  Probe & {
+    /**
+     * Effect's own client: each statement has a connection to itself and is cancelled on the server when its fiber is
+     * interrupted. Fails with `SqlError`.
+     */
+    readonly sql: PgClient.PgClient
+    /**
+     * The same for short statements that find their rows by key: up to 8 of them share a connection, pipelined, under the
+     * session's `statement_timeout`. An interrupted one runs to its end on the server. Inside a transaction it is as `sql`.
+     */
+    readonly keyed: PgClient.PgClient
+    /**
+     * Runs a statement of `sql` or `keyed` for a capability.
+     *
+     * Ends by the Context's Deadline, and is sent again after a failure that this may mend: a read, or a write that is known
+     * not to have been applied or that `idempotent` says is harmless. Fails with `StoreError`, which shows the statement.
+     */
+    readonly query: <A>(
+      call: StoreCall,
+      statement: Statement.Statement<A>
+    ) => Effect.Effect<ReadonlyArray<A>, StoreError>
+  }
+>()("@ai-core/database/postgres/PostgresClient") {}
+
+/** The tags that a PostgreSQL layer provides: ours, and Effect's own beside it. */
+export type Provided = PostgresClient | PgClient.PgClient | SqlClient.SqlClient
+
+const asSqlError = (error: StoreError): SqlError =>
+  new SqlError({ reason: new ConnectionError({ cause: error, message: error.message, operation: error.operation }) })
+
+/** A failure of the pool's own, in the shape that Effect's client fails with. */
+const poolFailure = <E>(error: E | StoreError): E | SqlError => (isStoreError(error) ? asSqlError(error) : error)
+
+const PgJson = Statement.custom<PgClient.PgCustom>("PgJson")
+
+/** Makes a client of a target; how live and embedded PostgreSQL share their code. */
+export const makeFor = (
+  target: PostgresTarget,
+  config: PostgresConfig
+): Effect.Effect<Context.Context<Provided>, StoreError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { endpoint } = target
+    const clock = yield* Clock.Clock
+    const calls = yield* makeCalls(endpoint)
+    const pool = yield* makePostgresPool({ target, config, calls })
+    yield* Effect.addFinalizer(() => pool.close(config.shutdownTimeout))
+    yield* startUp(endpoint, config.connectTimeout, pool.warm)
+
+    const statementMillis = Duration.toMillis(config.statementTimeout)
+    const budget = makeRetryBudget()
+    // The pool has tried to connect for as long as a caller may wait.
+    const retry = retrying(budget, { ...defaultRetryPolicy, except: ["PoolExhausted", "Unavailable", "Overloaded"] })
+    const storeError = (
+      call: CallContext,
+      error: SqlError,
+      startedAt: number,
+      statement?: Statement.Statement<unknown>
+    ) =>
+      fromSqlError(
+        error,
+        call,
+        { endpoint, statementMillis, elapsedMillis: clock.currentTimeMillisUnsafe() - startedAt },
+        statement?.compile()
+      )
+
+    // ---- Effect's client, over our pool
+
+    const controlFailure = (operation: string, outcome: (failure: StoreError) => StoreError) => (error: SqlError) =>
+      asSqlError(outcome(storeError({ operation, kind: "write" }, error, clock.currentTimeMillisUnsafe())))
+    const control: TransactionControl = {
+      begin: controlFailure("Transaction.begin", (failure) => failure),
+      commit: controlFailure("Transaction.commit", commitFailure),
+      rolledBack: () =>
+        asSqlError(
+          new StoreError({
+            store: "postgresql",
+            operation: "Transaction.commit",
+            outcome: "not-applied",
+            reason: new Unclassified({
+              code: "25P02",
+              detail: "a statement inside had failed, so PostgreSQL rolled the transaction back"
+            })
+          })
+        )
+    }
+    const lease = Effect.mapError(pool.lease, asSqlError)
+    const transactionAcquirer = Effect.map(lease, ({ connection, watched }) =>
+      transactionConnection(connection, watched, control)
+    )
+    const reactivity = yield* Reactivity.make
+    const effectClient = (
+      borrow: PostgresPool["shared"],
+      transactionService?: SqlClient.SqlClient["transactionService"]
+    ): Effect.Effect<SqlClient.SqlClient> =>
+      SqlClient.make({
+        driver: "pg",
+        compiler: PgClient.makeCompiler(),
+        acquirer: transactionAcquirer,
+        transactionAcquirer,
+        borrower: (use) =>
+          Effect.mapError(
+            borrow((connection) => use(sqlConnection(connection))),
+            poolFailure
+          ),
+        prepareTransactionControls: true,
+        releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`,
+        spanAttributes: [
+          ["db.system.name", "postgresql"],
+          ["server.address", endpoint.host],
+          ...(endpoint.port === undefined ? [] : [["server.port", endpoint.port] as const])
+        ],
+        ...(transactionService === undefined ? {} : { transactionService })
+      }).pipe(Effect.provideService(Reactivity.Reactivity, reactivity))
+    const pgClient = (client: SqlClient.SqlClient): PgClient.PgClient =>
+      Object.assign(client, {
+        [PgClient.TypeId]: PgClient.TypeId,
+        config: { applicationName: target.applicationName, host: endpoint.host, port: endpoint.port },
+        json: (value: unknown) => Statement.fragment([PgJson(value)]),
+        listen: (channel: string) => Effect.flatMap(lease, ({ connection }) => connection.listen(channel)),
+        notify: (channel: string, payload: string) => Effect.asVoid(client`SELECT pg_notify(${channel}, ${payload})`)
+      })
+    const sql = pgClient(yield* effectClient(pool.exclusive))
+    const { afterCommit, transactionService, withTransaction } = sql
+    const keyed = pgClient(
+      Object.assign(yield* effectClient(pool.shared, transactionService), { afterCommit, withTransaction })
+    )
+
+    // ---- ours
+
+    const deposit = <A>(rows: A): A => {
+      budget.deposit()
+      return rows
+    }
+    const query: PostgresClient["Service"]["query"] = (call, statement) =>
+      retry(
+        Effect.withFiber((fiber) => {
+          const startedAt = clock.currentTimeMillisUnsafe()
+          const deadline = fiber.getRef(Deadline)
+          const answered = Effect.map(
+            Effect.mapError(statement, (error) => storeError(call, error, startedAt, statement)),
+            deposit
+          )
+          if (deadline === Number.POSITIVE_INFINITY) return answered
+          return Effect.timeoutOrElse(answered, {
+            duration: Math.max(0, deadline - startedAt),
+            orElse: () =>
+              Effect.fail(
+                new StoreError({
+                  store: "postgresql",
+                  operation: call.operation,
+                  outcome: call.kind === "read" ? "not-applied" : "unknown",
+                  reason: new Timeout({ afterMillis: clock.currentTimeMillisUnsafe() - startedAt })
+                })
+              )
+          })
+        }),
+        { idempotent: call.kind === "read" || call.idempotent === true }
+      )
+
+    const ping = Effect.asVoid(query({ operation: "ping", kind: "read" }, keyed`SELECT 1`))
+
+    return Context.make(
+      PostgresClient,
+      PostgresClient.of({ endpoint, sql, keyed, query, ping, stats: Effect.sync(pool.stats) })
+    ).pipe(Context.add(PgClient.PgClient, sql), Context.add(SqlClient.SqlClient, sql))
+  })
+
+const providing = <E>(made: Effect.Effect<Context.Context<Provided>, E, Scope.Scope>): Layer.Layer<Provided, E> =>
+  Layer.effectContext(made)
+
+const targetOf = (config: PostgresConfig): Effect.Effect<PostgresTarget, StoreError> =>
+  Effect.map(
+    Effect.flatMap(currentCredential(config.url), (url) => parseStoreUrl("postgresql", url, 5432)),
+    ({ host, parameters, port, store }) => ({
+      url: config.url,
+      endpoint: { store, host, port },
+      applicationName: parameters.get("application_name") ?? "@ai-core/database"
+    })
+  )
+
+/** Makes a client from a configuration that is already checked. */
+export const makeFromConfig = (
+  config: PostgresConfig
+): Effect.Effect<Context.Context<Provided>, StoreError, Scope.Scope> =>
+  Effect.flatMap(targetOf(config), (target) => makeFor(target, config))
+
+/**
+ * Makes a client: opens one connection, waiting for the server up to `connectTimeout`, and keeps `minConnections` open.
+ *
+ * Closing the scope waits up to `shutdownTimeout` for the statements under way. Fails with `ConfigInvalid`, which lists every
+ * wrong option, or `StoreError` (`Unavailable`, `Timeout`, `AuthenticationFailed`, `InvalidStatement` where there is no such
+ * database).
+ */
+export const make = (
+  options: PostgresOptions
+): Effect.Effect<Context.Context<Provided>, ConfigInvalid | StoreError, Scope.Scope> =>
+  Effect.flatMap(sections.postgresql.make(options), makeFromConfig)
+
+/**
+ * A client as a layer.
+ *
+ * @example
+ * ```ts
+ * PostgresClient.layer({ url: Redacted.make("postgresql://app:secret@localhost/ai_core"), maxConnections: 10 })
+ * ```
+ */
+export const layer = (options: PostgresOptions): Layer.Layer<Provided, ConfigInvalid | StoreError> =>
+  providing(make(options))
+
+/** A client configured by the environment (`DATABASE_URL`, `DB_MAX_CONNECTIONS` …); `preset` takes the place of the defaults. */
+export const layerConfig = (preset?: PostgresOptions): Layer.Layer<Provided, ConfigInvalid | StoreError> =>
+  providing(Effect.flatMap(sections.postgresql.fromEnvironment(preset), makeFromConfig))

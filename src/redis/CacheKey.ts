@@ -1,0 +1,79 @@
+import { Cause, Effect, Exit, Option, Schema, type SchemaIssue, SchemaParser } from "effect"
+import { decodeStored } from "../core/Decode.ts"
+import { fieldProblems } from "../core/FieldProblems.ts"
+import type { FieldProblem, StoreError } from "../core/StoreError.ts"
+import { invalidInput } from "./InvalidInput.ts"
+import { keySegment } from "./KeySegment.ts"
+
+/** One place in the cache, and what may stand there; made by a family of keys, see {@link make}. */
+export interface CacheKey<A> {
+  /** Name of the family: `profile`. */
+  readonly family: string
+  /** The key as the store has it, `profile:alice`; fails where what it was made of does not fit the family's schema. */
+  readonly text: (operation: string) => Effect.Effect<string, StoreError>
+  /** Writes a value as JSON; fails with `InvalidData` where it does not fit the schema. */
+  readonly encode: (operation: string, value: A) => Effect.Effect<string, StoreError>
+  /** Reads a value; fails with `InvalidData` where it is not JSON of the schema. */
+  readonly decode: (operation: string, stored: string) => Effect.Effect<A, StoreError>
+}
+
+const encoder = <A>(schema: Schema.ConstraintCodec<A, unknown>) => {
+  const encode = SchemaParser.encodeUnknownExit(schema, { errors: "all" })
+  return (input: unknown, under: string): Exit.Exit<unknown, ReadonlyArray<FieldProblem>> =>
+    Exit.mapError(encode(input), (issue: SchemaIssue.Issue) =>
+      fieldProblems(issue).map(({ field, problem }) => ({ field: field === "" ? under : `${under}.${field}`, problem }))
+    )
+}
+
+const problemsOf = (cause: Cause.Cause<ReadonlyArray<FieldProblem>>): ReadonlyArray<FieldProblem> =>
+  Option.getOrElse(Cause.findErrorOption(cause), () => [{ field: "", problem: "cannot be encoded" }])
+
+// A `=` cannot come out of a segment's encoding, so text and other values never meet.
+const segmentOf = (encoded: unknown): string =>
+  typeof encoded === "string" ? keySegment(encoded) : `=${keySegment(JSON.stringify(encoded))}`
+
+/**
+ * Makes a family of keys: a name, what a key is made of, and what is stored under it.
+ *
+ * Keys are encoded, so that no two of them collide. Values are stored as the JSON of their schema (a Date as ISO text). What
+ * does not fit fails the call that uses the key with `StoreError` (`InvalidData`).
+ *
+ * @example
+ * ```ts
+ * const profileKey = CacheKey.make("profile", { key: Schema.String, value: UserProfile })
+ * const profile = yield* cache.get(profileKey(alice.id))
+ * ```
+ */
+export const make = <K, A>(
+  family: string,
+  schemas: { readonly key: Schema.ConstraintCodec<K, unknown>; readonly value: Schema.ConstraintCodec<A, unknown> }
+): ((key: K) => CacheKey<A>) => {
+  const prefix = keySegment(family)
+  const encodeKey = encoder(Schema.toCodecJson(schemas.key))
+  const value = Schema.toCodecJson(schemas.value)
+  const encodeValue = encoder(value)
+  const stored: Schema.ConstraintDecoder<A> = Schema.fromJsonString(value)
+  const decodeValue = decodeStored(stored)
+
+  const encode: CacheKey<A>["encode"] = (operation, input) => {
+    const exit = encodeValue(input, "value")
+    return Exit.isSuccess(exit)
+      ? Effect.succeed(JSON.stringify(exit.value))
+      : Effect.fail(invalidInput(operation, problemsOf(exit.cause)))
+  }
+
+  return (key) => {
+    const exit = Exit.map(encodeKey(key, "key"), (encoded) => `${prefix}:${segmentOf(encoded)}`)
+    const decode: CacheKey<A>["decode"] = (operation, text) =>
+      decodeValue({ store: "redis", operation, subject: `value of ${family}` }, text)
+    return {
+      family,
+      text: (operation) =>
+        Exit.isSuccess(exit)
+          ? Effect.succeed(exit.value)
+          : Effect.fail(invalidInput(operation, problemsOf(exit.cause))),
+      encode,
+      decode
+    }
+  }
+}

@@ -1,0 +1,13 @@
+import { Effect, Layer } from "effect"
+import { makeRateLimiter } from "./LimiterStore.ts"
+import { RateLimiter } from "./RateLimiter.ts"
+import * as RedisMemory from "./RedisMemory.ts"
+import { slidingWindow } from "./SlidingWindow.ts"
+
+/** The limiter in this process's memory, on the Clock. */
+export const layer: Layer.Layer<RateLimiter> = Layer.effect(
+  RateLimiter,
+  Effect.map(RedisMemory.RedisMemory, (memory) =>
+    makeRateLimiter("rate-limit", (input) => memory.run(slidingWindow, input))
+  )
+).pipe(Layer.provide(RedisMemory.layer))

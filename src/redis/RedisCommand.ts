@@ -1,0 +1,41 @@
+import { Command } from "ioredis"
+
+/** An argument of a command. */
+export type Argument = string | number | Buffer
+
+const text = { replyEncoding: "utf8" } as const
+const binary = { replyEncoding: null } as const
+
+// One request, one answer: stands in for a command that nobody waits for any more.
+const ping = "*1\r\n$4\r\nPING\r\n"
+
+/**
+ * A command that knows whether its bytes left, and that never runs once it was abandoned.
+ *
+ * The driver may hold a command back (a cluster node that is still connecting, a redirection). Where its caller has given up
+ * meanwhile, a PING goes out in its place, so that answers still match requests.
+ */
+export class RedisCommand extends Command {
+  written = false
+  abandoned = false
+
+  /** @param settled called once, with the decoded answer or with the failure */
+  constructor(
+    name: string,
+    args: ReadonlyArray<Argument>,
+    settled: (failure: Error | undefined, reply: unknown) => void,
+    encoding: "text" | "binary" = "text"
+  ) {
+    super(name, [...args], encoding === "text" ? text : binary)
+    this.promise.then(
+      (reply) => settled(undefined, reply),
+      (failure) => settled(failure, undefined)
+    )
+  }
+
+  override toWritable(socket: object): string | Buffer {
+    if (this.abandoned) return ping
+    this.written = true
+    return super.toWritable(socket)
+  }
+}

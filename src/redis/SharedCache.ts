@@ -1,0 +1,57 @@
+import { Context, type Duration, type Effect, type Option } from "effect"
+import type { StoreError } from "../core/StoreError.ts"
+import type { CacheKey } from "./CacheKey.ts"
+
+/** How long a value lives. */
+export interface Life {
+  /** Above zero; `"Infinity"` for a value that stays until it is deleted or evicted. The configured default, if left out. */
+  readonly ttl?: Duration.Input | undefined
+}
+
+/**
+ * A cache that every process sees; what is in it may be gone at any moment.
+ *
+ * A stored value that does not decode (it was written under an older schema) counts as absent. Calls fail with `StoreError`;
+ * a TTL that is not above zero, or a key or value that does not fit its schema, with `InvalidData` naming the field.
+ */
+export class SharedCache extends Context.Service<
+  SharedCache,
+  {
+    /** The value, or none where it is absent, expired or no longer decodes. */
+    readonly get: <A>(key: CacheKey<A>) => Effect.Effect<Option.Option<A>, StoreError>
+    /** Several values of one family, in the order of their keys. */
+    readonly getMany: <A>(
+      keys: ReadonlyArray<CacheKey<A>>
+    ) => Effect.Effect<ReadonlyArray<Option.Option<A>>, StoreError>
+    /** Stores a value; the life of an earlier one does not carry over. */
+    readonly set: <A>(key: CacheKey<A>, value: A, life?: Life) => Effect.Effect<void, StoreError>
+    /** Stores several values with one life; not atomic: if it fails, some may be stored. */
+    readonly setMany: <A>(
+      entries: ReadonlyArray<readonly [key: CacheKey<A>, value: A]>,
+      life?: Life
+    ) => Effect.Effect<void, StoreError>
+    /**
+     * The value, loaded and stored where it is absent (cache-aside).
+     *
+     * Concurrent callers of one process share one load; it goes on while any of them waits, and a failed one is given to all
+     * of them and not stored. It runs with what the first caller's Context holds. Where Redis cannot be asked, the load runs
+     * and its value is the answer: the only `StoreError` of its own is `InvalidData`.
+     *
+     * @example
+     * ```ts
+     * const profile = yield* cache.getOrSet(profileKey(id), { ttl: "10 minutes" }, loadProfile(id))
+     * ```
+     */
+    readonly getOrSet: <A, E, R>(
+      key: CacheKey<A>,
+      life: Life,
+      load: Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | StoreError, R>
+    /** Removes a value, and tells whether there was one. */
+    readonly delete: <A>(key: CacheKey<A>) => Effect.Effect<boolean, StoreError>
+    /** Whether there is a value, decodable or not. */
+    readonly has: <A>(key: CacheKey<A>) => Effect.Effect<boolean, StoreError>
+    /** How long the value still lives, `Duration.infinity` without end, none where it is absent. */
+    readonly ttl: <A>(key: CacheKey<A>) => Effect.Effect<Option.Option<Duration.Duration>, StoreError>
+  }
+>()("@ai-core/database/redis/SharedCache") {}

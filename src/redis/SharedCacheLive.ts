@@ -1,0 +1,51 @@
+import { Duration, Effect, Layer } from "effect"
+import { makeSharedCache } from "./CacheStore.ts"
+import { RedisClient } from "./RedisClient.ts"
+import { SharedCache } from "./SharedCache.ts"
+
+/** How this cache differs from the configuration. */
+export interface SharedCacheOptions {
+  /** First part of every key, for several caches on one server; `cache`. */
+  readonly prefix?: string | undefined
+  /** Life of a value set without one; the client's `defaultTtl`. */
+  readonly defaultTtl?: Duration.Input | undefined
+}
+
+const read = { kind: "read" } as const
+// Setting or deleting the same again changes nothing, so these are sent again where their outcome is unknown.
+const write = { kind: "write", idempotent: true } as const
+
+/** The cache on a Redis server. */
+export const layer = (options: SharedCacheOptions = {}): Layer.Layer<SharedCache, never, RedisClient> =>
+  Layer.effect(
+    SharedCache,
+    Effect.gen(function* () {
+      const { call, cluster, defaultTtl } = yield* RedisClient
+      const get = (key: string, retry = true) =>
+        call<string | null>({ operation: "SharedCache.get", ...read, retry }, "GET", [key])
+      return yield* makeSharedCache(
+        {
+          get: (key, { retry }) => get(key, retry),
+          getMany: (keys) =>
+            cluster
+              ? Effect.forEach(keys, (key) => get(key), { concurrency: "unbounded" })
+              : call<ReadonlyArray<string | null>>({ operation: "SharedCache.getMany", ...read }, "MGET", keys),
+          set: (key, value, ttl) =>
+            call(
+              { operation: "SharedCache.set", ...write },
+              "SET",
+              ttl === undefined ? [key, value] : [key, value, "PX", ttl]
+            ),
+          delete: (key) =>
+            Effect.map(call<number>({ operation: "SharedCache.delete", ...write }, "DEL", [key]), (n) => n > 0),
+          has: (key) =>
+            Effect.map(call<number>({ operation: "SharedCache.has", ...read }, "EXISTS", [key]), (n) => n > 0),
+          ttl: (key) => call<number>({ operation: "SharedCache.ttl", ...read }, "PTTL", [key])
+        },
+        {
+          prefix: options.prefix ?? "cache",
+          defaultTtl: options.defaultTtl === undefined ? defaultTtl : Duration.fromInputUnsafe(options.defaultTtl)
+        }
+      )
+    })
+  )

@@ -1,0 +1,13 @@
+/** Redis: its client, and the capabilities that stand on it. */
+export * as CacheKey from "./CacheKey.ts"
+export * as RateLimit from "./RateLimit.ts"
+export * from "./RateLimiter.ts"
+export * as RateLimiterLive from "./RateLimiterLive.ts"
+export * as RateLimiterMemory from "./RateLimiterMemory.ts"
+export * as RedisClient from "./RedisClient.ts"
+export * as RedisMemory from "./RedisMemory.ts"
+export * as Script from "./Script.ts"
+export { scriptRunner } from "./ScriptLive.ts"
+export * from "./SharedCache.ts"
+export * as SharedCacheLive from "./SharedCacheLive.ts"
+export * as SharedCacheMemory from "./SharedCacheMemory.ts"

@@ -1,0 +1,253 @@
+import { describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Layer, Redacted, type Scope } from "effect"
+import * as assert from "node:assert/strict"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { isStoreError } from "../../src/core/StoreError.ts"
+import { readFolder } from "../../src/migrations/MigrationFile.ts"
+import { migrate } from "../../src/migrations/Migrator.ts"
+import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
+import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
+import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
+import * as PostgresMigrations from "../../src/postgres/PostgresMigrations.ts"
+import { splitScript } from "../../src/postgres/SqlScript.ts"
+import { describeLive, freshPostgres } from "../servers/index.ts"
+
+type Client = PostgresClient.PostgresClient
+
+let schemas = 0
+
+/** A folder of migrations with a history of its own. */
+const ground = Effect.gen(function* () {
+  const folder = yield* Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "ai-core-migrations-"))),
+    (path) => Effect.promise(() => rm(path, { recursive: true }))
+  )
+  const schema = `app_${++schemas}`
+  const client = yield* PostgresClient.PostgresClient
+  const driver = yield* PostgresMigrations.make({ schema, lockTimeout: "300 millis" })
+  const patient = yield* PostgresMigrations.make({ schema })
+  const file = (name: string, up: string) =>
+    Effect.promise(() => writeFile(join(folder, name), `-- migrate:up\n${up.replaceAll("app.", `${schema}.`)}\n`))
+  const count = (table: string) =>
+    Effect.map(
+      client.sql<{ readonly n: bigint }>`select count(*) as n from ${client.sql(schema)}.${client.sql(table)}`,
+      (rows) => Number(rows[0]?.n)
+    )
+  const exists = (table: string) =>
+    Effect.map(
+      client.sql<{ readonly name: string | null }>`select to_regclass(${`${schema}.${table}`})::text as name`,
+      (rows) => rows[0]?.name !== null
+    )
+  return {
+    client,
+    schema,
+    folder,
+    driver,
+    file,
+    count,
+    exists,
+    run: migrate(driver, folder),
+    runPatiently: migrate(patient, folder)
+  }
+})
+
+const reasonOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.map(Effect.flip(effect), (error) => {
+    assert.ok("reason" in error)
+    return error.reason as { readonly _tag: string }
+  })
+
+const tests: Record<string, Effect.Effect<void, unknown, Client | Scope.Scope>> = {
+  "pending migrations are applied in order, once": Effect.gen(function* () {
+    const { count, file, run } = yield* ground
+    yield* file("20240101000002_fill.sql", "insert into app.a values (1), (2);")
+    yield* file("20240101000001_make.sql", "create table app.a (n int);")
+    const first = yield* run
+    assert.deepEqual(
+      first.applied.map(({ version }) => version),
+      [20240101000001n, 20240101000002n]
+    )
+    const second = yield* run
+    assert.deepEqual(second, { applied: [], alreadyApplied: 2 })
+    assert.equal(yield* count("a"), 2)
+    yield* file("20991231235959_more.sql", "insert into app.a values (3);")
+    const third = yield* run
+    assert.deepEqual(
+      third.applied.map(({ name, version }) => [version, name]),
+      [[20991231235959n, "more"]]
+    )
+    assert.equal(yield* count("a"), 3)
+  }),
+  "a migration that fails leaves nothing of itself, and the next run goes on from there": Effect.gen(function* () {
+    const { count, exists, file, run } = yield* ground
+    yield* file("1_make.sql", "create table app.a (n int);")
+    yield* file("2_half.sql", "create table app.b (n int); insert into app.a values (1); selec 1;")
+    yield* file("3_after.sql", "create table app.c (n int);")
+    const error = yield* Effect.flip(run)
+    assert.ok(error._tag === "MigrationError" && error.reason._tag === "StatementFailed")
+    assert.equal(error.reason.version, 2n)
+    assert.equal(error.reason.failure.statement?.text, "selec 1")
+    assert.equal(error.reason.failure.outcome, "not-applied")
+    assert.deepEqual([yield* exists("a"), yield* exists("b"), yield* exists("c")], [true, false, false])
+    assert.equal(yield* count("a"), 0)
+    yield* file("2_half.sql", "create table app.b (n int); insert into app.a values (1);")
+    const { alreadyApplied, applied } = yield* run
+    assert.deepEqual([alreadyApplied, applied.length], [1, 2])
+    assert.deepEqual([yield* count("a"), yield* exists("c")], [1, true])
+  }),
+  "bodies with semicolons arrive whole": Effect.gen(function* () {
+    const { client, file, run, schema } = yield* ground
+    yield* file(
+      "1_function.sql",
+      `create function app.twice(n int) returns int language plpgsql as $$
+        declare m int; begin m := n; m := m * 2; return m; end $$;
+      create function app.thrice(n int) returns int language sql begin atomic
+        select 1; select case when true then n * 3 end; end;
+      comment on function app.twice(int) is 'semi;colon';`
+    )
+    yield* run
+    const rows = yield* client.sql`select ${client.sql(schema)}.twice(4) as a, ${client.sql(schema)}.thrice(4) as b`
+    assert.deepEqual(rows, [{ a: 8, b: 12 }])
+  }),
+  "a file edited after it was applied is refused, its line ends may change": Effect.gen(function* () {
+    const { file, folder, run } = yield* ground
+    yield* file("1_make.sql", "create table app.a (n int);\ncreate table app.b (n int);")
+    yield* run
+    const path = join(folder, "1_make.sql")
+    const text = yield* Effect.promise(() => readFile(path, "utf8"))
+    yield* Effect.promise(() => writeFile(path, text.replaceAll("\n", "\r\n")))
+    assert.equal((yield* run).alreadyApplied, 1)
+    yield* Effect.promise(() => writeFile(path, text.replace("n int", "m int")))
+    yield* file("2_more.sql", "create table app.c (n int);")
+    assert.equal((yield* reasonOf(run))._tag, "ChecksumChanged")
+  }),
+  "a late migration and a lost file are refused before anything runs": Effect.gen(function* () {
+    const { exists, file, folder, run } = yield* ground
+    yield* file("2_make.sql", "create table app.a (n int);")
+    yield* run
+    yield* file("1_late.sql", "create table app.late (n int);")
+    yield* file("3_next.sql", "create table app.next (n int);")
+    assert.equal((yield* reasonOf(run))._tag, "OutOfOrder")
+    assert.equal(yield* exists("next"), false)
+    yield* Effect.promise(() => rm(join(folder, "1_late.sql")))
+    yield* Effect.promise(() => rm(join(folder, "2_make.sql")))
+    assert.equal((yield* reasonOf(run))._tag, "FileMissing")
+    assert.equal(yield* exists("next"), false)
+  }),
+  "the platform's schema goes up, down and up again": Effect.gen(function* () {
+    const { client } = yield* ground
+    const shape = client.sql`select table_name, column_name, data_type, is_nullable, column_default
+      from information_schema.columns where table_schema = 'ai_core' order by 1, 2`
+    const indexes = client.sql`select indexname, indexdef from pg_indexes where schemaname = 'ai_core' order by 1`
+    const report = yield* PlatformMigrations.postgres
+    assert.ok(report.applied.length > 0)
+    const first = [yield* shape, yield* indexes]
+    const migrations = yield* readFolder(PlatformMigrations.postgresFolder)
+    for (const { down, version } of migrations.toReversed()) {
+      for (const { text } of splitScript(down ?? "")) yield* client.sql.unsafe(text)
+      yield* client.sql`delete from ai_core.schema_migrations where version = ${version}::bigint`
+    }
+    const left = yield* client.sql`select table_name from information_schema.tables
+      where table_schema = 'ai_core' and table_name <> 'schema_migrations'`
+    assert.deepEqual(left, [])
+    yield* PlatformMigrations.postgres
+    assert.deepEqual([yield* shape, yield* indexes], first)
+  })
+}
+
+const suite = (layer: Layer.Layer<Client, unknown>) => (title: string) =>
+  it.layer(layer, { excludeTestServices: true, timeout: "1 minute" })(title, (it) => {
+    for (const [name, test] of Object.entries(tests)) it.effect(name, () => test)
+  })
+
+describe("migrations on the embedded engine", () => {
+  suite(PostgresEmbedded.layer())("embedded")
+})
+
+const server = (options: { readonly maxConnections?: number } = {}) =>
+  Layer.unwrap(
+    Effect.map(freshPostgres, (url) =>
+      PostgresClient.layer({ url: Redacted.make(url), maxConnections: 6, minConnections: 0, ...options })
+    )
+  )
+
+describeLive("postgresql", "migrations on a server", () => {
+  suite(server())("live")
+
+  it.layer(server(), { excludeTestServices: true, timeout: "1 minute" })("several at once", (it) => {
+    it.effect("of five that migrate at once one applies, and all succeed", () =>
+      Effect.gen(function* () {
+        const { count, file, runPatiently } = yield* ground
+        yield* file("1_make.sql", "create table app.a (n int);")
+        yield* file("2_fill.sql", "insert into app.a select 1 from pg_sleep(0.2);")
+        const reports = yield* Effect.all(
+          Array.from({ length: 5 }, () => runPatiently),
+          { concurrency: 5 }
+        )
+        assert.deepEqual(reports.map(({ applied }) => applied.length).sort(), [0, 0, 0, 0, 2])
+        assert.equal(yield* count("a"), 1)
+      })
+    )
+
+    it.effect("who waits too long is told, and the lock is free again afterwards", () =>
+      Effect.gen(function* () {
+        const { driver, file, run } = yield* ground
+        yield* file("1_make.sql", "create table app.a (n int);")
+        const holder = yield* Effect.forkChild(driver.locked(() => Effect.sleep("1 second")))
+        yield* Effect.sleep("200 millis")
+        const error = yield* Effect.flip(run)
+        assert.ok(isStoreError(error))
+        assert.deepEqual(
+          [error.reason._tag, error.operation, error.outcome],
+          ["Conflict", "Migrations.lock", "not-applied"]
+        )
+        yield* Fiber.join(holder)
+        assert.equal((yield* run).applied.length, 1)
+      })
+    )
+
+    it.effect("an interrupted migration leaves nothing, and neither lock nor connection", () =>
+      Effect.gen(function* () {
+        const { client, exists, file, run } = yield* ground
+        yield* file("1_slow.sql", "create table app.a (n int); select pg_sleep(20);")
+        const fiber = yield* Effect.forkChild(run)
+        const sleeping = client.sql<{ readonly n: bigint }>`select count(*) as n from pg_stat_activity
+          where datname = current_database() and query = 'select pg_sleep(20)' and state = 'active'`
+        while ((yield* sleeping)[0]?.n === 0n) yield* Effect.sleep("20 millis")
+        yield* Fiber.interrupt(fiber)
+        assert.equal((yield* sleeping)[0]?.n, 0n)
+        assert.equal(yield* exists("a"), false)
+        const stats = yield* client.stats
+        assert.equal(stats.inUse, 0)
+        yield* file("1_slow.sql", "create table app.a (n int);")
+        assert.equal((yield* run).applied.length, 1)
+      })
+    )
+
+    it.effect("a connection that is killed mid-migration leaves nothing, and the next run applies it", () =>
+      Effect.gen(function* () {
+        const { client, exists, file, run } = yield* ground
+        yield* file("1_slow.sql", "create table app.a (n int); select pg_sleep(20);")
+        const fiber = yield* Effect.forkChild(Effect.exit(run))
+        const kill = client.sql`select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and query = 'select pg_sleep(20)' and state = 'active'`
+        while ((yield* kill).length === 0) yield* Effect.sleep("20 millis")
+        const exit = yield* Fiber.join(fiber)
+        assert.ok(Exit.isFailure(exit))
+        assert.equal(yield* exists("a"), false)
+        yield* file("1_slow.sql", "create table app.a (n int);")
+        assert.equal((yield* run).applied.length, 1)
+      })
+    )
+
+    it.effect("a pool of one connection is enough", () =>
+      Effect.gen(function* () {
+        const { file, run } = yield* ground
+        yield* file("1_make.sql", "create table app.a (n int);")
+        assert.equal((yield* run).applied.length, 1)
+      }).pipe(Effect.provide(server({ maxConnections: 1 })))
+    )
+  })
+})

@@ -1,0 +1,133 @@
+import { it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Redacted } from "effect"
+import assert from "node:assert/strict"
+import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
+import { Transaction } from "../../src/postgres/Transaction.ts"
+import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
+import * as TcpProxy from "../../src/testing/TcpProxy.ts"
+import { describeLive, freshPostgres } from "../servers/index.ts"
+
+const read = { operation: "Test.read", kind: "read" } as const
+const write = { operation: "Test.write", kind: "write" } as const
+
+describeLive("postgresql", "PostgresClient over a network that fails", () => {
+  /** A database of its own, a client that reaches it through the proxy, and one that goes past it to see what was stored. */
+  const scene = Effect.gen(function* () {
+    const url = yield* freshPostgres
+    const proxy = yield* TcpProxy.forUrl(url)
+    const direct = yield* Layer.build(PostgresClient.layer({ url: Redacted.make(url), minConnections: 0 }))
+    const { sql } = yield* Effect.provide(PostgresClient.PostgresClient, direct)
+    yield* sql`CREATE TABLE t (id int)`
+    const stored = Effect.map(sql<{ n: number }>`SELECT count(*)::int AS n FROM t`, ([row]) => row?.n)
+    const through = Effect.provide(
+      TransactionLive.layer.pipe(
+        Layer.provideMerge(
+          PostgresClient.layer({
+            url: Redacted.make(proxy.url),
+            minConnections: 0,
+            maxConnections: 2,
+            statementTimeout: "1 second",
+            connectTimeout: "1 second",
+            acquireTimeout: "3 seconds",
+            shutdownTimeout: "1 second"
+          })
+        )
+      )
+    )
+    return { proxy, stored, through }
+  })
+
+  it.live("accepts and never answers at start: Timeout within the deadline", () =>
+    Effect.gen(function* () {
+      const { proxy, through } = yield* scene
+      yield* proxy.hang
+      const error = yield* Effect.flip(through(PostgresClient.PostgresClient))
+      assert.ok(error._tag === "StoreError" && error.reason._tag === "Timeout", error.message)
+      assert.equal(error.outcome, "not-applied")
+    })
+  )
+
+  it.live("goes silent in a call: Timeout within the statement timeout, and works again afterwards", () =>
+    Effect.gen(function* () {
+      const { proxy, through } = yield* scene
+      yield* Effect.gen(function* () {
+        const { keyed, query, sql, stats } = yield* PostgresClient.PostgresClient
+        yield* proxy.hang
+        const errors = yield* Effect.all(
+          [
+            Effect.flip(query(write, sql`INSERT INTO t VALUES (1)`)),
+            Effect.flip(query(write, keyed`INSERT INTO t VALUES (2)`))
+          ],
+          { concurrency: "unbounded" }
+        )
+        // The first had a connection; the second may have waited for one that could not be opened.
+        assert.equal(errors[0].reason._tag, "Timeout", errors[0].message)
+        assert.equal(errors[0].outcome, "unknown")
+        yield* proxy.pass
+        assert.deepEqual(yield* query(read, sql`SELECT 1 AS n`), [{ n: 1 }])
+        assert.equal((yield* stats).inUse, 0)
+      }).pipe(through)
+    })
+  )
+
+  it.live("resets the connection in a call: ConnectionLost, unknown, and works again at once", () =>
+    Effect.gen(function* () {
+      const { proxy, through } = yield* scene
+      yield* Effect.gen(function* () {
+        const { query, sql, stats } = yield* PostgresClient.PostgresClient
+        const writing = yield* Effect.forkChild(
+          Effect.flip(query(write, sql`INSERT INTO t SELECT 1 FROM pg_sleep(0.5)`))
+        )
+        yield* Effect.repeat(stats, { until: ({ inUse }) => inUse === 1 })
+        yield* Effect.sleep("100 millis")
+        yield* proxy.reset()
+        const error = yield* Fiber.join(writing)
+        assert.equal(error.reason._tag, "ConnectionLost")
+        assert.equal(error.outcome, "unknown")
+        assert.deepEqual(yield* query(write, sql`SELECT 1 AS n`), [{ n: 1 }])
+        assert.equal((yield* stats).inUse, 0)
+      }).pipe(through)
+    })
+  )
+
+  it.live("drops the reply to an INSERT: not sent again, outcome unknown, stored once", () =>
+    Effect.gen(function* () {
+      const { proxy, stored, through } = yield* scene
+      yield* Effect.gen(function* () {
+        const { keyed, query } = yield* PostgresClient.PostgresClient
+        yield* proxy.dropReplies({ afterRequestMatching: "INSERT" })
+        const error = yield* Effect.flip(query(write, keyed`INSERT INTO t VALUES (7)`))
+        assert.equal(error.reason._tag, "ConnectionLost")
+        assert.equal(error.outcome, "unknown")
+      }).pipe(through)
+      assert.equal(yield* stored, 1)
+    })
+  )
+
+  it.live("drops the reply to a SELECT: a read is sent again and answered", () =>
+    Effect.gen(function* () {
+      const { proxy, through } = yield* scene
+      yield* Effect.gen(function* () {
+        const { keyed, query } = yield* PostgresClient.PostgresClient
+        yield* proxy.dropReplies({ afterRequestMatching: "SELECT" })
+        assert.deepEqual(yield* query(read, keyed`SELECT 6 AS n`), [{ n: 6 }])
+        assert.equal((yield* proxy.counts).dropped, 1)
+      }).pipe(through)
+    })
+  )
+
+  it.live("drops the reply to COMMIT: CommitUnknown, and what was stored is there", () =>
+    Effect.gen(function* () {
+      const { proxy, stored, through } = yield* scene
+      yield* Effect.gen(function* () {
+        const { query, sql } = yield* PostgresClient.PostgresClient
+        const transaction = yield* Transaction
+        yield* proxy.dropReplies({ afterRequestMatching: "COMMIT" })
+        const error = yield* Effect.flip(transaction.run(query(write, sql`INSERT INTO t VALUES (8)`)))
+        assert.equal(error.reason._tag, "CommitUnknown")
+        assert.equal(error.outcome, "unknown")
+      }).pipe(through)
+      assert.equal(yield* stored, 1)
+    })
+  )
+})

@@ -1,0 +1,52 @@
+import { execFileSync } from "node:child_process"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+
+/** Parent of every process, by its id. */
+const parents = (): Map<number, number> => {
+  const table = new Map<number, number>()
+  if (existsSync("/proc/self/stat")) {
+    for (const entry of readdirSync("/proc")) {
+      if (!/^\d+$/.test(entry)) continue
+      try {
+        const stat = readFileSync(`/proc/${entry}/stat`, "utf8")
+        table.set(Number(entry), Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]))
+      } catch {
+        // It ended meanwhile.
+      }
+    }
+  } else {
+    for (const line of execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).split("\n")) {
+      const [pid, parent] = line.trim().split(/\s+/)
+      if (pid !== undefined && parent !== undefined) table.set(Number(pid), Number(parent))
+    }
+  }
+  return table
+}
+
+const treeOf = (root: number): ReadonlyArray<number> => {
+  const children = new Map<number, Array<number>>()
+  for (const [pid, parent] of parents()) children.set(parent, [...(children.get(parent) ?? []), pid])
+  const tree = [root]
+  for (const pid of tree) tree.push(...(children.get(pid) ?? []))
+  return tree
+}
+
+/** Sends a signal to a process and all that descend from it, the ancestor first; those already gone are passed over. */
+export const signalTree = (root: number, signal: NodeJS.Signals): void => {
+  for (const pid of treeOf(root)) {
+    try {
+      process.kill(pid, signal)
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+}
+
+export const isRunning = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
