@@ -62,7 +62,7 @@ export class Skip extends Error {
 }
 
 const collectGarbage = Effect.sync(() => {
-  globalThis.gc?.()
+  globalThis.gc?.({ type: "minor", execution: "sync" })
 })
 
 /** The time a run took, on the clock and of the processors; milliseconds. */

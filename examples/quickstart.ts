@@ -21,7 +21,7 @@ import { choice } from "./support/chosenLayer.ts"
 import { runExample } from "./support/runExample.ts"
 
 const Greeting = Schema.Struct({ text: Schema.String, readers: Schema.Int })
-const greetingKey = CacheKey.make("quickstart-greeting", { key: Schema.String, value: Greeting })
+export const greetingKey = CacheKey.make("quickstart-greeting", { key: Schema.String, value: Greeting })
 const rule = RateLimit.rule({ name: "quickstart", limit: 3, window: "1 minute" })
 
 /** What the program wrote, as far as it must know it to read it back. */

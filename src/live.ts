@@ -4,6 +4,7 @@ import type { Capabilities } from "./Capabilities.ts"
 import * as ClickHouseClient from "./clickhouse/ClickHouseClient.ts"
 import * as DatabaseConfig from "./core/DatabaseConfig.ts"
 import type { ConfigInvalid } from "./core/Setting.ts"
+import { displayName, type Store } from "./core/Store.ts"
 import type { StoreError } from "./core/StoreError.ts"
 import type { MigrationError } from "./migrations/MigrationError.ts"
 import * as MongoDbClient from "./mongodb/MongoDbClient.ts"
@@ -20,19 +21,29 @@ import * as SharedCacheLive from "./redis/SharedCacheLive.ts"
 
 type Failure = ConfigInvalid | StoreError | MigrationError
 
+/** Says that a store is closed, below its client so that it speaks after it. */
+const closing = (store: Store): Layer.Layer<never> =>
+  Layer.effectDiscard(Effect.addFinalizer(() => Effect.logDebug(`Closed ${displayName[store]}`)))
+
 const fromConfig = (config: DatabaseConfig.DatabaseConfig): Layer.Layer<Capabilities, Failure> => {
   const migrate = config.postgresql.enableMigrations && config.migrations.autoMigrate
   const postgres = Layer.mergeAll(UsersLive.layer, TransactionLive.layer).pipe(
     Layer.provide(migrate ? PlatformMigrations.layerPostgres : Layer.empty),
-    Layer.provide(PostgresClient.layer(config.postgresql))
+    Layer.provide(PostgresClient.layer(config.postgresql)),
+    Layer.provide(closing("postgresql"))
   )
-  const mongodb = Layer.provide(CampaignsLive.layer, MongoDbClient.layer(config.mongodb))
+  const mongodb = CampaignsLive.layer.pipe(
+    Layer.provide(MongoDbClient.layer(config.mongodb)),
+    Layer.provide(closing("mongodb"))
+  )
   const redis = Layer.mergeAll(SharedCacheLive.layer(), RateLimiterLive.layer()).pipe(
-    Layer.provide(RedisClient.layer(config.redis))
+    Layer.provide(RedisClient.layer(config.redis)),
+    Layer.provide(closing("redis"))
   )
   const clickhouse = AnalyticsLive.layer.pipe(
     Layer.provide(migrate ? AnalyticsMigrations.layerClickHouse : Layer.empty),
-    Layer.provide(ClickHouseClient.layer(config.clickhouse))
+    Layer.provide(ClickHouseClient.layer(config.clickhouse)),
+    Layer.provide(closing("clickhouse"))
   )
   // Each store is built after the one below it, and so closed before it: what is counted, what may be lost, what changes shape,
   // and last what must be true.

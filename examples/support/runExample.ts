@@ -3,14 +3,19 @@ import { type Capabilities, ConfigInvalid, StoreError, StoreErrorReport } from "
 import { Console, Effect } from "effect"
 import { chosenLayer } from "./chosenLayer.ts"
 
-/** Runs an example on the layer that was chosen; what fails is told as a report, not as a stack. */
+/** Runs an example on the layer that was chosen; a failure is told as its report, and a bug as what it is. */
 export const runExample = <E>(program: Effect.Effect<unknown, E, Capabilities>): void =>
   program.pipe(
     Effect.provide(chosenLayer),
-    Effect.tapError((error) =>
-      error instanceof StoreError
-        ? Console.error(StoreErrorReport.render(error, { color: process.stderr.isTTY }))
-        : Console.error(error instanceof ConfigInvalid ? error.message : error)
-    ),
-    NodeRuntime.runMain({ disableErrorReporting: true })
+    Effect.catch((error) => {
+      const told =
+        error instanceof StoreError
+          ? StoreErrorReport.render(error, { color: process.stderr.isTTY })
+          : error instanceof ConfigInvalid
+            ? error.message
+            : error
+      process.exitCode = 1
+      return Console.error(told)
+    }),
+    NodeRuntime.runMain
   )

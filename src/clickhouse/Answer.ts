@@ -3,6 +3,7 @@ import { Deadline } from "../core/Deadline.ts"
 import { decodeStored } from "../core/Decode.ts"
 import { isStoreError, StoreError, Timeout } from "../core/StoreError.ts"
 import { type Attempt, exceptionIn, fromException, fromStatus, fromTransport, unreadable } from "./ClickHouseError.ts"
+import type { Body } from "./Body.ts"
 import type { Answer, OpenAnswer } from "./Exchange.ts"
 
 const newline = 0x0a
@@ -22,8 +23,8 @@ export interface AnswerHead {
 export interface AnswerReader {
   /** The whole lines that these bytes end. */
   readonly push: (bytes: Uint8Array) => ReadonlyArray<string>
-  /** What the answer was, once its last byte has come: its last line, or a failure. */
-  readonly end: () => ReadonlyArray<string> | StoreError
+  /** What the answer was, once its last byte has come: its last line, or a failure; `cut` where it broke off. */
+  readonly end: (cut: ReturnType<Body["cut"]>) => ReadonlyArray<string> | StoreError
 }
 
 export const makeAnswerReader = (attempt: Attempt, head: AnswerHead): AnswerReader => {
@@ -55,17 +56,18 @@ export const makeAnswerReader = (attempt: Attempt, head: AnswerHead): AnswerRead
       carried = start === 0 ? buffer : Buffer.from(buffer.subarray(start))
       return lines
     },
-    end: () => {
+    end: (cut) => {
       const lines: Array<string> = []
       if (carried.length > 0) keep(lines, carried.toString("utf8"))
       carried = Buffer.alloc(0)
-      if (exception === undefined) return lines
+      if (exception === undefined) return cut === undefined ? lines : fromTransport(attempt, cut.cause)
       // In mid-result the exception's text comes between a random tag and its length.
       const from = exception.findIndex((line) => line.startsWith("Code: "))
       const to = exception.lastIndexOf(exceptionMark)
       const text = exception.slice(Math.max(0, from), to > from ? to - 1 : undefined).join("\n")
       const told = exceptionIn(head.exceptionCode, text)
-      return told === undefined ? fromStatus(attempt, head.status) : fromException(attempt, told)
+      if (told !== undefined) return fromException(attempt, told)
+      return cut === undefined ? fromStatus(attempt, head.status) : fromTransport(attempt, cut.cause)
     }
   }
 }
@@ -82,22 +84,14 @@ export const collectLines = (
   const keep = (more: ReadonlyArray<string>) => {
     for (const line of more) lines.push(line)
   }
-  let over = false
-  const finish = (result: Parameters<typeof done>[0]) => {
-    if (over) return
-    over = true
-    done(result)
-  }
-  body
+  body.bytes
     .on("data", (bytes: Uint8Array) => keep(reader.push(bytes)))
     .on("end", () => {
-      const rest = reader.end()
-      if (isStoreError(rest)) return finish(Effect.fail(rest))
+      const rest = reader.end(body.cut())
+      if (isStoreError(rest)) return done(Effect.fail(rest))
       keep(rest)
-      finish(Effect.succeed({ attempt, lines }))
+      done(Effect.succeed({ attempt, lines }))
     })
-    .on("error", (cause: unknown) => finish(Effect.fail(fromTransport(attempt, cause))))
-    .on("close", () => finish(Effect.fail(fromTransport(attempt, undefined))))
 }
 
 /** Decodes lines into rows; `first` is the number of the first one, for the error that names it. */
@@ -130,22 +124,23 @@ const nextBytes = ({
 }: OpenAnswer): Effect.Effect<Uint8Array | undefined, StoreError> =>
   Effect.withFiber((fiber) =>
     Effect.callback((resume) => {
+      const { bytes } = body
       const startedAt = clock.currentTimeMillisUnsafe()
       const deadline = Math.min(startedAt + timeoutMillis, fiber.getRef(Deadline))
       const stop = () => {
         calls.end(call)
-        body.off("readable", look).off("end", look).off("error", look).off("close", look)
+        bytes.off("readable", look).off("end", look).off("close", look)
       }
       const finish = (result: Effect.Effect<Uint8Array | undefined, StoreError>) => {
         stop()
         resume(result)
       }
       const look = () => {
-        const bytes: Uint8Array | null = body.read()
-        if (bytes !== null) finish(Effect.succeed(bytes))
-        else if (body.readableEnded) finish(Effect.succeed(undefined))
-        else if (body.errored !== null) finish(Effect.fail(fromTransport(attempt, body.errored)))
-        else if (body.destroyed) finish(Effect.fail(fromTransport(attempt, undefined)))
+        const some: Uint8Array | null = bytes.read()
+        if (some !== null) finish(Effect.succeed(some))
+        else if (bytes.readableEnded) finish(Effect.succeed(undefined))
+        // The register gave it up when its shutdown timeout passed.
+        else if (bytes.destroyed) finish(Effect.fail(fromTransport(attempt, undefined)))
       }
       const call = calls.begin(attempt.operation, deadline, () =>
         finish(
@@ -159,7 +154,7 @@ const nextBytes = ({
           )
         )
       )
-      body.on("readable", look).on("end", look).on("error", look).on("close", look)
+      bytes.on("readable", look).on("end", look).on("close", look)
       look()
       return Effect.sync(stop)
     })
@@ -180,7 +175,7 @@ export const rowsOf = <A>(answer: OpenAnswer, schema: Schema.ConstraintDecoder<A
       ? Cause.done()
       : Effect.flatMap(nextBytes(answer), (bytes) => {
           if (bytes === undefined) ended = true
-          const lines = bytes === undefined ? reader.end() : reader.push(bytes)
+          const lines = bytes === undefined ? reader.end(answer.body.cut()) : reader.push(bytes)
           return isStoreError(lines) ? Effect.fail(lines) : rows(lines)
         }).pipe(Effect.flatMap((some) => (Arr.isReadonlyArrayNonEmpty(some) ? Effect.succeed(some) : pull)))
   )

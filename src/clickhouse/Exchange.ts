@@ -6,6 +6,7 @@ import { Deadline } from "../core/Deadline.ts"
 import type { Endpoint } from "../core/StartUp.ts"
 import { PoolExhausted, StoreError } from "../core/StoreError.ts"
 import type { AnswerHead } from "./Answer.ts"
+import { type Body, makeBody } from "./Body.ts"
 import { type Attempt, fromTransport, withStatement } from "./ClickHouseError.ts"
 import type { Connection } from "./Connections.ts"
 import type { Slots } from "./Slots.ts"
@@ -27,7 +28,7 @@ export interface Request {
 export interface Answer {
   readonly attempt: Attempt
   readonly head: AnswerHead
-  readonly body: Readable
+  readonly body: Body
 }
 
 /** An answer that is read as it comes; whoever holds it calls `close`. */
@@ -45,6 +46,14 @@ export interface Exchange {
   ) => Effect.Effect<A, StoreError>
   /** Sends a request and gives out its answer with the body unread; the scope ends what is left of it. */
   readonly open: (request: Request) => Effect.Effect<OpenAnswer, StoreError, Scope.Scope>
+}
+
+const header = (
+  answer: { readonly response_headers: Readonly<Record<string, unknown>> },
+  name: string
+): string | undefined => {
+  const value = answer.response_headers[name]
+  return typeof value === "string" ? value : undefined
 }
 
 // A query may be killed before the server has entered it in its list, hence more than once.
@@ -100,7 +109,7 @@ export const makeExchange = (client: {
   ) => {
     const controller = new AbortController()
     const queryId = `${prefix}-${(++serial).toString(36)}`
-    let body: Readable | undefined
+    let body: Body | undefined
     let left = false
     const common = {
       query: request.query,
@@ -108,8 +117,9 @@ export const makeExchange = (client: {
       query_id: queryId,
       auth: connection.auth,
       abort_signal: controller.signal,
-      // The answer is read as it is: the driver's own errors lose the HTTP status.
+      // The answer is read as it is: the driver's own errors lose the HTTP status, and its decompressor the last bytes.
       ignore_error_response: true,
+      decompress_response_stream: false,
       clickhouse_settings: {
         ...request.settings,
         ...(request.streamed === true ? {} : { max_execution_time: Math.max(0.001, limitMillis / 1000) })
@@ -120,20 +130,18 @@ export const makeExchange = (client: {
         .exec(request.values === undefined ? common : { ...common, values: Readable.from([request.values]) })
         .then(
           (answer) => {
-            body = answer.stream
-            // Once nobody listens, an error of the body would end the process.
-            body.on("error", () => {})
             if (left) {
-              body.destroy()
+              // Once nobody listens, an error of the stream would end the process.
+              answer.stream.on("error", () => {}).destroy()
               return
             }
-            const code = answer.response_headers["x-clickhouse-exception-code"]
+            body = makeBody(answer.stream, header(answer, "content-encoding"))
             onAnswer({
               attempt,
               body,
               head: {
                 status: answer.http_status_code ?? 200,
-                exceptionCode: typeof code === "string" ? code : undefined
+                exceptionCode: header(answer, "x-clickhouse-exception-code")
               }
             })
           },
@@ -146,7 +154,7 @@ export const makeExchange = (client: {
         if (left) return
         left = true
         controller.abort()
-        body?.destroy()
+        body?.bytes.destroy()
         if (slot.granted()) client.fork(kill(connection, queryId))
         slot.giveBack()
       }
@@ -238,10 +246,12 @@ export const makeExchange = (client: {
               timeoutMillis,
               (answer) => {
                 // Entered for as long as it is open, so that shutdown waits for its consumer.
-                const entry = calls.begin(request.operation, Number.POSITIVE_INFINITY, () => answer.body.destroy())
+                const entry = calls.begin(request.operation, Number.POSITIVE_INFINITY, () =>
+                  answer.body.bytes.destroy()
+                )
                 close = () => {
                   calls.end(entry)
-                  if (answer.body.readableEnded) slot.giveBack()
+                  if (answer.body.bytes.readableEnded) slot.giveBack()
                   else leave()
                 }
                 done(Effect.succeed(answer))

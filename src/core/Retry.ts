@@ -69,24 +69,31 @@ export const retrying = (
     self: Effect.Effect<A, E | StoreError, R>,
     options?: { readonly idempotent?: boolean | undefined }
   ): Effect.Effect<A, E | StoreError, R> => {
+    const succeeded = (value: A): Effect.Effect<A> => {
+      budget.deposit()
+      return Effect.succeed(value)
+    }
     const attempt = (retries: number): Effect.Effect<A, E | StoreError, R> =>
-      Effect.catch(self, (error) => {
-        if (
-          !isStoreError(error) ||
-          retries >= policy.attempts ||
-          !error.isRetryable(options) ||
-          policy.except?.includes(error.reason._tag) === true
-        ) {
-          return Effect.fail(error)
+      Effect.matchEffect(self, {
+        onSuccess: succeeded,
+        onFailure: (error) => {
+          if (
+            !isStoreError(error) ||
+            retries >= policy.attempts ||
+            !error.isRetryable(options) ||
+            policy.except?.includes(error.reason._tag) === true
+          ) {
+            return Effect.fail(error)
+          }
+          return Effect.gen(function* () {
+            const factor = slowFactor(error.retry)
+            const pause = Math.min(cap, base * 2 ** retries) * factor * (0.5 + (yield* Random.next) / 2)
+            const left = (yield* Deadline) - (yield* Clock.currentTimeMillis)
+            if (pause >= left || !budget.withdraw()) return yield* Effect.fail(error)
+            yield* Effect.sleep(pause)
+            return yield* attempt(retries + 1)
+          })
         }
-        return Effect.gen(function* () {
-          const factor = slowFactor(error.retry)
-          const pause = Math.min(cap, base * 2 ** retries) * factor * (0.5 + (yield* Random.next) / 2)
-          const left = (yield* Deadline) - (yield* Clock.currentTimeMillis)
-          if (pause >= left || !budget.withdraw()) return yield* Effect.fail(error)
-          yield* Effect.sleep(pause)
-          return yield* attempt(retries + 1)
-        })
       })
     return attempt(0)
   }

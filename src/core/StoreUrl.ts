@@ -27,7 +27,9 @@ export const parseStoreUrl = (
 ): Effect.Effect<StoreUrl, StoreError> =>
   Effect.try({
     try: () => {
-      const parsed = new URL(Redacted.value(url).replace(/^([^:]+:\/\/(?:[^/?#]*@)?[^/?#,]*),[^/?#]*/, "$1"))
+      const parsed = new URL(
+        Redacted.value(url).replace(/^([^:]+:\/\/(?:[^/?#]*@)?[^/?#,@]*),[^/?#@]*(?=[/?#]|$)/, "$1")
+      )
       const password = decode(parsed.password)
       return {
         store,

@@ -32,7 +32,10 @@ const problemsOf = (cause: Cause.Cause<SchemaIssue.Issue>, prefix: string): Wron
     onSome: (issue) =>
       new Wrong(
         fieldProblems(issue).map(({ field, problem }) => ({
-          field: field === "" ? prefix : prefix === "" ? field : `${prefix}.${field}`,
+          field:
+            field === "" || prefix === ""
+              ? `${prefix}${field}`
+              : `${prefix}${field.startsWith("[") ? "" : "."}${field}`,
           problem
         }))
       )

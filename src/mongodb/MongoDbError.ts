@@ -180,6 +180,10 @@ const reasonOf = (error: unknown, call: FailedCall): Reason => {
     }
     if (error instanceof MongoAPIError) return new InvalidStatement({ detail: error.name })
   }
+  // A socket that breaks while the driver writes to it fails with Node's own error, which the driver passes on unlabelled.
+  if (errnoOf(error) !== undefined) {
+    return call.sent ? new ConnectionLost(errno(error)) : unavailable(call.endpoint, errno(error))
+  }
   // What BSON cannot carry fails before anything is sent.
   const name = record(error)["name"]
   if (name === "BSONError" || name === "BSONRuntimeError")

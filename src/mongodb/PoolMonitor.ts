@@ -19,24 +19,29 @@ export const monitorPool = (client: MongoClient, max: number): PoolMonitor => {
   let size = 0
   let inUse = 0
   let waiting = 0
-  let reachable = false
-  let refused: Error | undefined
+  /** What the latest attempt to reach a server met; nothing once one has succeeded, or while none has ended. */
+  let refused: { readonly error: unknown } | undefined
 
   client
     .on("connectionCreated", () => void size++)
     .on("connectionClosed", () => void size--)
     .on("connectionCheckOutStarted", () => void waiting++)
-    .on("connectionCheckOutFailed", () => void waiting--)
+    .on("connectionCheckOutFailed", (event) => {
+      waiting--
+      // The driver takes a refused connection for overload, and tells its topology nothing.
+      const error = "error" in event ? event.error : undefined
+      if (event.reason === "connectionError" && errno(error) !== undefined) refused = { error }
+    })
     .on("connectionCheckedOut", () => {
       waiting--
       inUse++
     })
     .on("connectionCheckedIn", () => void inUse--)
-    .on("topologyDescriptionChanged", ({ newDescription }) => {
-      reachable = newDescription.hasKnownServers
+    .on("connectionReady", () => {
+      refused = undefined
     })
     .on("serverHeartbeatFailed", ({ failure }) => {
-      refused = failure instanceof MongoNetworkTimeoutError ? undefined : failure
+      refused = failure instanceof MongoNetworkTimeoutError ? undefined : { error: failure }
     })
     .on("serverHeartbeatSucceeded", () => {
       refused = undefined
@@ -45,8 +50,8 @@ export const monitorPool = (client: MongoClient, max: number): PoolMonitor => {
   return {
     stats: () => poolStats({ size, inUse, waiting, max }),
     refusal: () => {
-      if (reachable || refused === undefined) return undefined
-      const code = errno(refused)
+      if (refused === undefined) return undefined
+      const code = errno(refused.error)
       return code === undefined ? {} : { code }
     }
   }

@@ -1,4 +1,5 @@
 import { Duration, Effect, Option, Result, type Scope } from "effect"
+import { within } from "../core/Deadline.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import type { CacheKey } from "./CacheKey.ts"
 import { invalidInput } from "./InvalidInput.ts"
@@ -32,11 +33,16 @@ const read = <A>(operation: string, key: CacheKey<A>, stored: string | null): Ef
 /** Builds the capability on the commands: keys, values, lives and single flight are the same for every implementation. */
 export const makeSharedCache = (
   store: CacheStore,
-  options: { readonly prefix: string; readonly defaultTtl: Duration.Duration }
+  options: {
+    readonly prefix: string
+    readonly defaultTtl: Duration.Duration
+    /** How long `getOrSet` waits for the store before it goes on without it. */
+    readonly patience: Duration.Input
+  }
 ): Effect.Effect<SharedCache["Service"], never, Scope.Scope> =>
   Effect.gen(function* () {
     const flights = yield* makeSingleFlight
-    const { defaultTtl, prefix } = options
+    const { defaultTtl, patience, prefix } = options
 
     const keyOf = (operation: string, key: Pick<CacheKey<unknown>, "text">): Effect.Effect<string, StoreError> =>
       Effect.map(key.text(operation), (text) => `${prefix}:${text}`)
@@ -94,7 +100,7 @@ export const makeSharedCache = (
       const millis = yield* lifeOf(operation, life)
       const name = yield* keyOf(operation, key)
       const lookUp = Effect.gen(function* () {
-        const stored = yield* store.get(name, { retry: false })
+        const stored = yield* within(patience)(store.get(name, { retry: false }))
         return yield* read(operation, key, stored)
       })
       const found = yield* Effect.result(lookUp)
@@ -110,7 +116,7 @@ export const makeSharedCache = (
           if (Option.isSome(stored)) return stored.value
           const loaded = yield* load
           const text = yield* key.encode(operation, loaded)
-          yield* Effect.ignore(store.set(name, text, millis))
+          yield* Effect.ignore(within(patience)(store.set(name, text, millis)))
           return loaded
         })
       )

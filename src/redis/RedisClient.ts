@@ -107,16 +107,19 @@ const fromConfig = (
     })
     const driver = yield* open({ reconnects: true, blocking: false })
     const calls = yield* makeCalls({ store: "redis", host: endpoint.host, port: endpoint.port })
+    const budget = makeRetryBudget()
     const line = yield* makeLine({
       driver,
       calls,
       endpoint,
       maxPending: config.maxPending,
-      lastError: () => lastError
+      lastError: () => lastError,
+      succeeded: budget.deposit
     })
     const responseTimeout = Duration.toMillis(config.responseTimeout)
-    const budget = makeRetryBudget()
-    const again = retrying(budget, { ...defaultRetryPolicy, attempts: config.retryAttempts })
+    // A command refused for want of room is not kept in memory to be tried again: that is what the bound is for.
+    const except = ["PoolExhausted", "Timeout"] as const
+    const again = retrying(budget, { ...defaultRetryPolicy, attempts: config.retryAttempts, except })
 
     const attempt = <A>(
       call: RedisCall,
@@ -126,9 +129,7 @@ const fromConfig = (
       Effect.withFiber((fiber) => {
         const deadline = Math.min(clock.currentTimeMillisUnsafe() + responseTimeout, fiber.getRef(Deadline))
         return line.send<A>(call, command, args, deadline, (first) => {
-          // A command refused for want of room is not kept in memory to be tried again: that is what the bound is for.
-          const final = call.retry === false || first.reason._tag === "PoolExhausted" || first.reason._tag === "Timeout"
-          if (final || !first.isRetryable(call)) return Effect.fail(first)
+          if (call.retry === false || !first.isRetryable(call)) return Effect.fail(first)
           let failed: StoreError | undefined = first
           const next = Effect.suspend(() => {
             if (failed === undefined) return line.send<A>(call, command, args, deadline, Effect.fail)

@@ -151,6 +151,7 @@ export const makeOpen = (config: RedisConfig, address: Address, told: Told): Eff
       disconnectTimeout,
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
+      autoResubscribe: false,
       maxRetriesPerRequest: 0,
       // PING after the handshake says LOADING where INFO would be asked again and again, in silence.
       enableReadyCheck: false,

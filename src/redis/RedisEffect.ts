@@ -1,4 +1,4 @@
-import { Duration, Effect, Exit, RcRef, Scope } from "effect"
+import { Duration, Effect, Exit, FiberSet, RcRef, Scope } from "effect"
 import * as EffectRedis from "effect/persistence/Redis"
 import type { Calls } from "../core/Calls.ts"
 import type { RedisConfig } from "../core/DatabaseConfig.ts"
@@ -84,21 +84,22 @@ export const makeEffectRedis = (options: {
       acquire: Effect.gen(function* () {
         const line = yield* dedicated({ reconnects: true, blocking: false })
         const listeners = new Map<string, Set<OnMessage>>()
+        const command = (name: "SUBSCRIBE" | "UNSUBSCRIBE", channel: string): Effect.Effect<void, StoreError> =>
+          Effect.flatMap(Deadline, (deadline) =>
+            Effect.suspend(() => {
+              const latest = Math.min(deadline, line.now() + responseTimeout)
+              return line.send({ operation: "Redis.subscribe", kind: "read" }, name, [channel], latest, Effect.fail)
+            })
+          )
+        // The driver would subscribe again by itself, but leave a rejection unhandled where the connection is lost again.
+        const again = Effect.suspend(() =>
+          Effect.forEach(listeners.keys(), (channel) => command("SUBSCRIBE", channel), { discard: true })
+        ).pipe(Effect.catch((error) => Effect.logWarning("A subscription could not be renewed", error)))
+        const fork = yield* FiberSet.makeRuntime()
+        line.driver.on("ready", () => fork(again))
         line.driver.on("message", (channel: string, message: string) => {
           for (const listener of listeners.get(channel) ?? []) listener({ channel, message })
         })
-        const command = (name: "SUBSCRIBE" | "UNSUBSCRIBE", channel: string) =>
-          Effect.flatMap(Deadline, (deadline) =>
-            Effect.suspend(() =>
-              line.send(
-                { operation: "Redis.subscribe", kind: "read" },
-                name,
-                [channel],
-                Math.min(deadline, line.now() + responseTimeout),
-                Effect.fail
-              )
-            )
-          )
         return { listeners, command }
       })
     })
@@ -114,14 +115,14 @@ export const makeEffectRedis = (options: {
           return Effect.ignore(command("UNSUBSCRIBE", channel))
         })
         yield* Effect.acquireRelease(
-          Effect.suspend(() => {
-            const group = listeners.get(channel)
-            if (group !== undefined) return Effect.sync(() => group.add(onMessage))
-            listeners.set(channel, new Set([onMessage]))
-            return Effect.onError(command("SUBSCRIBE", channel), () => remove)
+          Effect.sync(() => {
+            const group = listeners.get(channel) ?? new Set()
+            listeners.set(channel, group.add(onMessage))
           }),
           () => remove
         )
+        // Asked for each listener, so that each knows whether it will hear anything.
+        yield* command("SUBSCRIBE", channel)
         return Effect.never
       }).pipe(Effect.mapError(toEffectError))
 

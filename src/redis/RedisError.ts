@@ -98,8 +98,7 @@ export const outcomeOf = (sent: Sent): Outcome => (sent.kind === "write" && sent
 /**
  * Turns a driver's failure into a `StoreError`, by the answer's first word or the socket's errno.
  *
- * An answer that is an error says that nothing was applied, with one exception: a script that fails half-way keeps what it
- * wrote. The driver's error is not kept as the cause, because it carries the command's arguments.
+ * An answer that is an error says that nothing was applied (but see {@link scriptError}). The driver's error is not kept as the cause, because it carries the command's arguments.
  */
 export const redisError = (cause: unknown, sent: Sent, endpoint: Endpoint): StoreError => {
   if (isReplyError(cause)) return make(sent, "not-applied", ofReply(cause, endpoint))
@@ -108,11 +107,16 @@ export const redisError = (cause: unknown, sent: Sent, endpoint: Endpoint): Stor
   return make(sent, outcomeOf(sent), new ConnectionLost(code === undefined ? {} : { code }))
 }
 
-/** Like {@link redisError}, for a script: where its own code fails, its earlier writes stay. */
+// The server says these before a script has run, or at its first write; any other may come in the middle.
+const beforeScripts = new Set(
+  "NOSCRIPT NOAUTH LOADING BUSY MASTERDOWN CLUSTERDOWN TRYAGAIN MOVED ASK READONLY OOM MISCONF NOREPLICAS".split(" ")
+)
+
+/** Like {@link redisError}, for a script: one that fails half-way keeps what it wrote. */
 export const scriptError = (cause: unknown, sent: Sent, endpoint: Endpoint): StoreError => {
   const error = redisError(cause, sent, endpoint)
-  const ran = error.reason._tag === "InvalidStatement" && error.reason.code === "ERR" && sent.kind === "write"
-  return ran ? make(sent, "unknown", error.reason) : error
+  if (sent.kind === "read" || !isReplyError(cause) || beforeScripts.has(firstWord(cause.message))) return error
+  return make(sent, "unknown", error.reason)
 }
 
 /** What a failure to connect says: the server's own answer where there was one, else that it cannot be reached. */

@@ -73,9 +73,11 @@ export const makeLine = (options: {
   readonly maxPending: number
   /** Why the connection is down, as far as the driver said. */
   readonly lastError: () => Error | undefined
+  /** Called for each answer that is no error. */
+  readonly succeeded?: (() => void) | undefined
 }): Effect.Effect<Line> =>
   Effect.gen(function* () {
-    const { calls, driver, endpoint, lastError, maxPending } = options
+    const { calls, driver, endpoint, lastError, maxPending, succeeded } = options
     const clock = yield* Clock.Clock
     const batch = makeBatch()
     const single = driver instanceof Redis ? driver : undefined
@@ -111,7 +113,11 @@ export const makeLine = (options: {
           pending--
           if (request.abandoned) return
           calls.end(call)
-          if (cause === undefined) return resume(Effect.succeed(reply as A))
+          if (cause === undefined) {
+            succeeded?.()
+            // What a command answers is known to whoever writes it; capabilities decode it.
+            return resume(Effect.succeed(reply as A))
+          }
           const sent = { ...what, written: request.written }
           resume(failed((isScript(command) ? scriptError : redisError)(cause, sent, endpoint)))
         })

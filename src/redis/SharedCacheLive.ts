@@ -9,6 +9,8 @@ export interface SharedCacheOptions {
   readonly prefix?: string | undefined
   /** Life of a value set without one; the client's `defaultTtl`. */
   readonly defaultTtl?: Duration.Input | undefined
+  /** How long `getOrSet` waits for a silent Redis before it loads without it; 1 second. */
+  readonly patience?: Duration.Input | undefined
 }
 
 const read = { kind: "read" } as const
@@ -44,6 +46,7 @@ export const layer = (options: SharedCacheOptions = {}): Layer.Layer<SharedCache
         },
         {
           prefix: options.prefix ?? "cache",
+          patience: options.patience ?? "1 second",
           defaultTtl: options.defaultTtl === undefined ? defaultTtl : Duration.fromInputUnsafe(options.defaultTtl)
         }
       )

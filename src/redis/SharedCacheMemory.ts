@@ -23,6 +23,7 @@ export const layer = (
         },
         {
           prefix: options.prefix ?? "cache",
+          patience: "1 second",
           defaultTtl: Duration.fromInputUnsafe(options.defaultTtl ?? redisSettings.defaultTtl.fallback ?? "1 hour")
         }
       )

@@ -1,4 +1,4 @@
-import { PgClient } from "@effect/sql-pg"
+import type { PgClient } from "@effect/sql-pg"
 import { Effect, Predicate, Redacted, Schedule, type Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 import type { SqlError } from "effect/sql/SqlError"
@@ -17,11 +17,19 @@ const urlOf = (url: Redacted.Redacted, database: string): Redacted.Redacted => {
   return Redacted.make(other.href)
 }
 
+/** Loaded when it is needed, so that those who test without PostgreSQL need not install its driver. */
+const driver = Effect.promise(() => import("@effect/sql-pg"))
+
 const asAdmin = <A, E>(
   adminUrl: Redacted.Redacted,
   use: (sql: PgClient.PgClient) => Effect.Effect<A, E>
 ): Effect.Effect<A, E | SqlError> =>
-  PgClient.makeClient({ url: adminUrl }).pipe(Effect.flatMap(use), Effect.scoped, Effect.provide(Reactivity.layer))
+  driver.pipe(
+    Effect.flatMap(({ PgClient }) => PgClient.makeClient({ url: adminUrl })),
+    Effect.flatMap(use),
+    Effect.scoped,
+    Effect.provide(Reactivity.layer)
+  )
 
 const objectInUse = "55006"
 

@@ -16,6 +16,7 @@ type Part =
   | "testing"
   | "cli"
   | "dashboard"
+  | "Capabilities"
   | "index"
 
 type Store = "postgres" | "clickhouse" | "mongodb" | "redis"
@@ -23,15 +24,17 @@ type Store = "postgres" | "clickhouse" | "mongodb" | "redis"
 const stores: ReadonlyArray<Store> = ["postgres", "clickhouse", "mongodb", "redis"]
 const concerns: ReadonlyArray<Part> = ["migrations", "health", "telemetry"]
 const capabilities: ReadonlyArray<Part> = ["core", ...stores, ...concerns]
+const repositories: ReadonlyArray<Part> = ["coordination", "platform"]
 const compositions: ReadonlyArray<Part> = ["live", "embedded", "memory", "testing"]
+/** Tags, schemas and errors only; they load no driver. */
+const doors: ReadonlyArray<Part> = ["Capabilities", "index"]
 const everything: ReadonlyArray<Part> = [
   ...capabilities,
-  "coordination",
-  "platform",
+  ...repositories,
   ...compositions,
+  ...doors,
   "cli",
-  "dashboard",
-  "index"
+  "dashboard"
 ]
 
 /** Who may import whom; every part may import itself. */
@@ -46,10 +49,11 @@ const mayImport: Record<Part, ReadonlyArray<Part>> = {
   telemetry: ["core"],
   coordination: capabilities,
   platform: capabilities,
-  live: [...capabilities, "coordination", "platform"],
-  embedded: [...capabilities, "coordination", "platform"],
-  memory: [...capabilities, "coordination", "platform"],
-  testing: [...capabilities, "coordination", "platform"],
+  live: [...capabilities, ...repositories, "Capabilities"],
+  embedded: [...capabilities, ...repositories, "Capabilities"],
+  memory: [...capabilities, ...repositories, "Capabilities"],
+  testing: [...capabilities, ...repositories, "Capabilities"],
+  Capabilities: [...capabilities, ...repositories],
   cli: everything,
   dashboard: everything,
   index: everything
@@ -157,13 +161,11 @@ export const checkDependencies = (files: ReadonlyMap<string, string>): ReadonlyA
   }
 
   for (const [path, { part, source }] of modules) {
-    if (path === "index.ts" || definesTag(path, source)) {
+    const isDoor = doors.includes(part)
+    if (isDoor || definesTag(path, source)) {
       const way = wayToDriver(modules, path, () => true)
       if (way !== undefined) {
-        report(
-          path,
-          `${path === "index.ts" ? "the front door" : "a module that defines a tag"} reaches a driver: ${way}`
-        )
+        report(path, `${isDoor ? "the front door" : "a module that defines a tag"} reaches a driver: ${way}`)
       }
     }
     if (path.endsWith("/index.ts") && stores.some((store) => store === part)) {

@@ -52,6 +52,13 @@ const atOnce = <A, Err>(effect: Effect.Effect<A, Err>) =>
     return yield* Fiber.await(fiber)
   })
 
+const pausesOf = (reason: E.Reason) =>
+  Effect.gen(function* () {
+    const call = flaky(failed(reason), 100)
+    yield* atOnce(retrying(makeRetryBudget({ capacity: 100 }), { attempts: 5, base: 100, cap: 400 })(call.effect))
+    return call.at.slice(1).map((at, i) => at - call.at[i]!)
+  })
+
 describe("retrying", () => {
   it.effect("repeats what the table says may help, and nothing else", () =>
     Effect.gen(function* () {
@@ -97,14 +104,6 @@ describe("retrying", () => {
     "pauses grow twofold, between half and all of it, up to the cap, and are ten times that where room lacks",
     () =>
       Effect.gen(function* () {
-        const pausesOf = (reason: E.Reason) =>
-          Effect.gen(function* () {
-            const call = flaky(failed(reason), 100)
-            yield* atOnce(
-              retrying(makeRetryBudget({ capacity: 100 }), { attempts: 5, base: 100, cap: 400 })(call.effect)
-            )
-            return call.at.slice(1).map((at, i) => at - call.at[i]!)
-          })
         const full = [100, 200, 400, 400, 400]
         const between = (pauses: ReadonlyArray<number>, factor: number) =>
           pauses.forEach((pause, i) =>

@@ -11,6 +11,9 @@ const error = new E.StoreError({
   cause: new Error("password=secret")
 })
 
+const of = (reason: E.Reason, outcome: E.Outcome) =>
+  new E.StoreError({ store: "redis", operation: "x", reason, outcome })
+
 describe("StoreError", () => {
   it.effect("one reason is handled, the others are left", () =>
     Effect.gen(function* () {
@@ -43,8 +46,6 @@ describe("StoreError", () => {
   })
 
   it("what may be retried follows from reason, outcome and idempotence", () => {
-    const of = (reason: E.Reason, outcome: E.Outcome) =>
-      new E.StoreError({ store: "redis", operation: "x", reason, outcome })
     const lost = new E.ConnectionLost({})
     assert.equal(of(lost, "not-applied").isRetryable(), true)
     assert.equal(of(lost, "unknown").isRetryable(), false)

@@ -15,11 +15,9 @@ import { ask, clientOf, eventually, read, serverWith, until, witness, write } fr
 /** A cluster of one node, which holds every slot. */
 const clusterUrl = Effect.gen(function* () {
   const bus = yield* freePort
-  const url = yield* serverWith(
-    ...["--cluster-enabled", "yes", "--cluster-port", String(bus)],
-    // A node that has met no other does not know its own address, and would tell none.
-    ...["--cluster-announce-ip", "127.0.0.1"]
-  )
+  // A node that has met no other does not know its own address, and would tell none.
+  const address = ["--cluster-announce-ip", "127.0.0.1"]
+  const url = yield* serverWith("--cluster-enabled", "yes", "--cluster-port", String(bus), ...address)
   const truth = yield* witness(url)
   yield* ask(truth, "CLUSTER", "ADDSLOTSRANGE", 0, 16383)
   yield* until(Effect.map(ask(truth, "CLUSTER", "INFO"), (info) => String(info).includes("cluster_state:ok")))

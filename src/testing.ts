@@ -1,0 +1,14 @@
+/**
+ * For users' own suites: the contracts that every implementation of a capability passes, a proxy that breaks connections, and
+ * a PostgreSQL database per test. It knows no test runner and loads no driver.
+ *
+ * @module
+ */
+export * as Contract from "./testing/Contract.ts"
+export { AnalyticsContract } from "./testing/contracts/AnalyticsContract.ts"
+export { CampaignsContract } from "./testing/contracts/CampaignsContract.ts"
+export { RateLimiterContract } from "./testing/contracts/RateLimiterContract.ts"
+export { SharedCacheContract } from "./testing/contracts/SharedCacheContract.ts"
+export { UsersContract } from "./testing/contracts/UsersContract.ts"
+export * as PostgresTestDatabase from "./testing/PostgresTestDatabase.ts"
+export * as TcpProxy from "./testing/TcpProxy.ts"

@@ -1,0 +1,122 @@
+import { it } from "@effect/vitest"
+import { ConfigProvider, Effect, Layer, Option, Redacted } from "effect"
+import assert from "node:assert/strict"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import { describe } from "vitest"
+import { Analytics, TimeRange, Users } from "../../src/index.ts"
+import * as Live from "../../src/live.ts"
+import { describeLive, freshClickHouse, freshMongo, freshPostgres, serverUrl } from "../servers/index.ts"
+
+describe("DatabaseLive and its configuration", () => {
+  it.live("lists what is wrong or missing in all four stores, and opens none", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Layer.build(Live.layerConfig()).pipe(Effect.scoped))
+      assert.equal(error._tag, "ConfigInvalid")
+      for (const variable of ["DATABASE_URL", "CLICKHOUSE_URL", "MONGODB_URL", "REDIS_URL", "DB_MAX_CONNECTIONS"]) {
+        assert.ok(error.message.includes(variable), variable)
+      }
+      assert.ok(!error.message.includes("hunter2"))
+    }).pipe(
+      Effect.provide(
+        ConfigProvider.layer(
+          ConfigProvider.fromEnvRecord({ DATABASE_URL: "mysql://root:hunter2@localhost", DB_MAX_CONNECTIONS: "many" })
+        )
+      )
+    )
+  )
+})
+
+const stores = ["postgresql", "clickhouse", "mongodb", "redis"] as const
+
+/** The environment of a program that has databases of its own. */
+const environment = Effect.gen(function* () {
+  const postgres = yield* freshPostgres
+  const clickhouse = yield* freshClickHouse
+  const mongodb = yield* freshMongo
+  const server = new URL(clickhouse.url)
+  return {
+    DATABASE_URL: postgres,
+    CLICKHOUSE_URL: server.origin,
+    CLICKHOUSE_USER: decodeURIComponent(server.username) || "default",
+    CLICKHOUSE_PASSWORD: decodeURIComponent(server.password),
+    CLICKHOUSE_DATABASE: clickhouse.database,
+    MONGODB_URL: mongodb.url,
+    MONGODB_DATABASE: mongodb.database,
+    REDIS_URL: serverUrl("redis")!
+  }
+})
+
+/** `DatabaseLive` as the program sees it. */
+const live = (env: Record<string, string>) =>
+  Layer.provide(Live.layerConfig(), ConfigProvider.layer(ConfigProvider.fromEnvRecord(env)))
+
+describeLive(stores, "DatabaseLive on four servers", () => {
+  it.live("migrates, and gives every capability", () =>
+    Effect.gen(function* () {
+      const env = yield* environment
+      const program = Effect.gen(function* () {
+        const users = yield* Users
+        const analytics = yield* Analytics
+        const user = yield* users.create({ email: "a@example.com", username: "a", passwordHash: Redacted.make("hash") })
+        yield* analytics.trackWorkflowEvent({ workflowId: "w", userId: user.id, service: "s", eventType: "completed" })
+        const { totalEvents } = yield* analytics.workflowMetrics(TimeRange.lastHour())
+        return { found: Option.isSome(yield* users.findById(user.id)), totalEvents }
+      })
+      assert.deepEqual(yield* Effect.provide(program, live(env)), { found: true, totalEvents: 1 })
+      // A second program finds the tables there.
+      assert.ok(
+        yield* Effect.provide(
+          Effect.map(Users, () => true),
+          live(env)
+        )
+      )
+    })
+  )
+
+  it.live("ends on SIGTERM: drains, closes in order, exit code 0, and every accepted event is stored", () =>
+    Effect.gen(function* () {
+      const env = yield* environment
+      const child = spawn(
+        process.execPath,
+        ["--conditions=@ai-core/source", fileURLToPath(new URL("./worker.ts", import.meta.url))],
+        { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "inherit"] }
+      )
+      const lines: Array<string> = []
+      createInterface({ input: child.stdout }).on("line", (line) => lines.push(line))
+      const said = (word: string) =>
+        Effect.repeat(
+          Effect.delay(
+            Effect.sync(() => lines.filter((line) => line.startsWith(word))),
+            "20 millis"
+          ),
+          { until: (found) => found.length > 0, times: 1000 }
+        )
+      const exited = Effect.promise(() => once(child, "exit"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => child.kill("SIGKILL")))
+
+      assert.ok((yield* said("working")).length > 0, lines.join("\n"))
+      yield* Effect.sleep("400 millis")
+      child.kill("SIGTERM")
+      const [code, signal] = yield* exited
+      assert.deepEqual([code, signal], [0, null], lines.join("\n"))
+
+      const closed = lines.filter((line) => line.startsWith("closed ")).map((line) => line.slice("closed ".length))
+      assert.deepEqual(closed, ["ClickHouse", "Redis", "MongoDB", "PostgreSQL"])
+
+      const acknowledged = Number(lines.find((line) => line.startsWith("acknowledged "))?.split(" ")[1])
+      const offered = Number(lines.find((line) => line.startsWith("offered "))?.split(" ")[1])
+      const stored = yield* Effect.provide(
+        Effect.flatMap(Analytics, (analytics) => analytics.workflowMetrics(TimeRange.lastDay())),
+        live(env)
+      )
+      assert.ok(acknowledged > 0)
+      assert.ok(
+        stored.totalEvents >= acknowledged && stored.totalEvents <= offered,
+        `acknowledged ${acknowledged}, stored ${stored.totalEvents}, offered ${offered}`
+      )
+    })
+  )
+})

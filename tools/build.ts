@@ -1,0 +1,12 @@
+/** Builds `dist`: JavaScript, declarations and maps, from nothing. */
+import { execFileSync } from "node:child_process"
+import { rmSync } from "node:fs"
+import { join } from "node:path"
+
+const root = join(import.meta.dirname, "..")
+
+rmSync(join(root, "dist"), { recursive: true, force: true })
+execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"], {
+  cwd: root,
+  stdio: "inherit"
+})
