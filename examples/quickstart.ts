@@ -12,7 +12,7 @@ import {
   SharedCache,
   TimeRange,
   Transaction,
-  User,
+  type User,
   Users
 } from "@ai-core/database"
 import { BigDecimal, Clock, Console, Effect, Option, Redacted, Schema } from "effect"

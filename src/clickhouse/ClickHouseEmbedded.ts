@@ -96,16 +96,11 @@ const inFileSystem = <A>(run: () => A): Effect.Effect<A, StoreError> =>
     catch: (cause) => failed(cause instanceof Error ? cause.message : "its folder cannot be written")
   })
 
-const dataDirectory = (given: string | undefined): Effect.Effect<string, StoreError, Scope.Scope> =>
-  given === undefined
-    ? Effect.acquireRelease(
-        inFileSystem(() => fs.mkdtempSync(path.join(os.tmpdir(), "clickhouse-embedded-"))),
-        (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true, maxRetries: 3 }))
-      )
-    : inFileSystem(() => {
-        fs.mkdirSync(given, { recursive: true })
-        return path.resolve(given)
-      })
+/** Of this start alone: its configuration, so that a second start on the same data cannot change what the first one reads. */
+const ownFolder: Effect.Effect<string, StoreError, Scope.Scope> = Effect.acquireRelease(
+  inFileSystem(() => fs.mkdtempSync(path.join(os.tmpdir(), "clickhouse-embedded-"))),
+  (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true, maxRetries: 3 }))
+)
 
 /**
  * Says who may enter as `default`: the engine's own prompt, which comes before the engine listens, and nobody after it.
@@ -206,12 +201,13 @@ export const start = (options: EngineOptions): Effect.Effect<Engine, StoreError,
   Effect.gen(function* () {
     const library = yield* findLibrary
     if (library.missing !== undefined) return yield* failed(library.missing)
-    const directory = yield* dataDirectory(options.dataDirectory)
+    const own = yield* ownFolder
+    const data = path.resolve(options.dataDirectory ?? path.join(own, "data"))
     const password = `${crypto.randomUUID()}${crypto.randomUUID()}`
-    const log = path.join(directory, "engine.log")
+    const log = path.join(own, "engine.log")
     const gatePort = yield* gate
     const launch = inFileSystem(() => {
-      const config = writeEngineFiles({ directory, port: options.port ?? 0, gatePort, username, password })
+      const config = writeEngineFiles({ own, data, port: options.port ?? 0, gatePort, username, password })
       // Beside this file, in the language this file is in: the source runs as it is where Node strips types.
       const program = fileURLToPath(new URL(`./engine${path.extname(fileURLToPath(import.meta.url))}`, import.meta.url))
       const statements = [
@@ -227,7 +223,7 @@ export const start = (options: EngineOptions): Effect.Effect<Engine, StoreError,
           program,
           library.path,
           "--history_file",
-          path.join(directory, "history"),
+          path.join(own, "history"),
           "--config-file",
           config,
           "--query",

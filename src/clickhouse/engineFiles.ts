@@ -35,16 +35,17 @@ const layDown = (directory: string, name: string): void => {
  * knows no password: ClickHouse asks the gate about it, and the gate lets in the first who comes.
  */
 export const writeEngineFiles = (options: {
-  readonly directory: string
+  /** Folder of this start alone. */
+  readonly own: string
+  /** Folder of the data, made if it is not there. */
+  readonly data: string
   readonly port: number
   readonly gatePort: number
   readonly username: string
   readonly password: string
 }): string => {
-  const { directory } = options
-  const conf = path.join(directory, "conf")
-  fs.mkdirSync(conf, { recursive: true })
-  for (const database of ["system", "default"]) layDown(directory, database)
+  const { data, own } = options
+  for (const database of ["system", "default"]) layDown(data, database)
   const user = { profile: "default", quota: "default", access_management: 1 }
   const users = {
     profiles: {
@@ -65,20 +66,20 @@ export const writeEngineFiles = (options: {
     },
     quotas: { default: {} }
   }
-  fs.writeFileSync(path.join(conf, "users.xml"), element("clickhouse", users), { mode: 0o600 })
+  fs.writeFileSync(path.join(own, "users.xml"), element("clickhouse", users), { mode: 0o600 })
   const config = {
-    logger: { log: path.join(directory, "server.log"), size: "100M", count: 1 },
+    logger: { log: path.join(own, "server.log"), size: "100M", count: 1 },
     "log-level": "error",
-    path: `${directory}/`,
+    path: `${data}/`,
     default_database: "",
     database: "default",
-    users_config: path.join(conf, "users.xml"),
+    users_config: path.join(own, "users.xml"),
     listen_host: host,
     http_port: options.port,
     http_authentication_servers: { gate: { uri: `http://${host}:${options.gatePort}/` } },
     keep_alive_timeout: 30
   }
-  const file = path.join(conf, "config.xml")
+  const file = path.join(own, "config.xml")
   fs.writeFileSync(file, element("clickhouse", config))
   return file
 }

@@ -119,7 +119,8 @@ const fromConfig = Effect.fnUntraced(function* (
       timeoutMillis,
       send: (limits) => database.command({ ping: 1 }, limits)
     })
-  yield* startUp(endpoint, config.connectTimeout, pingWithin(askFor))
+  const ask = Math.min(askFor, Duration.toMillis(config.connectTimeout) / 2)
+  yield* startUp(endpoint, config.connectTimeout, pingWithin(ask))
 
   return MongoDbClient.of({
     endpoint,

@@ -137,9 +137,11 @@ const errno = (error: unknown): { readonly code?: string } => {
 }
 
 /** What the monitors of a topology nobody could choose from have met. */
-const selectionReason = (error: MongoServerSelectionError, call: FailedCall): Reason => {
-  const servers: ReadonlyArray<{ readonly error: unknown }> = [...(error.reason?.servers.values() ?? [])]
-  const met = servers.map((server) => server.error).find((e) => e !== null && e !== undefined)
+const selectionReason = (topology: unknown, call: FailedCall): Reason => {
+  const { servers } = record(topology)
+  const met = (servers instanceof Map ? [...servers.values()] : [])
+    .map((server: unknown) => record(server)["error"])
+    .find((e) => e !== null && e !== undefined)
   if (met instanceof MongoServerError) {
     const reason = fromServer(met, call)
     if (reason._tag === "AuthenticationFailed") return reason
@@ -160,8 +162,25 @@ const networkReason = (error: MongoNetworkError, call: FailedCall): Reason => {
   return new ConnectionLost(errno(error))
 }
 
+/**
+ * A write of many wraps whatever fails in an error of the server's class: what the server did not say is told by the fields
+ * that the wrapped error left behind.
+ */
+const wrappedReason = (error: MongoBulkWriteError, call: FailedCall): Reason | undefined => {
+  if (typeof error.code === "number") return undefined
+  if (record(error["reason"])["servers"] !== undefined) return selectionReason(error["reason"], call)
+  if (errnoOf(error) !== undefined || "beforeHandshake" in error) {
+    return call.sent ? new ConnectionLost(errno(error)) : unavailable(call.endpoint, errno(error))
+  }
+  return "address" in error ? poolExhausted(call, call.stats.waiting + 1) : undefined
+}
+
 const reasonOf = (error: unknown, call: FailedCall): Reason => {
-  if (error instanceof MongoServerSelectionError) return selectionReason(error, call)
+  if (error instanceof MongoBulkWriteError) {
+    const reason = wrappedReason(error, call)
+    if (reason !== undefined) return reason
+  }
+  if (error instanceof MongoServerSelectionError) return selectionReason(error.reason, call)
   if (error instanceof MongoNetworkError) return networkReason(error, call)
   if (error instanceof MongoServerError) return fromServer(error, call)
   if (error instanceof MongoError) {

@@ -110,7 +110,7 @@ const make = Effect.sync(() => {
       const waiting = queue.size
       queue.delete(waiter)
       if (Exit.isFailure(exit)) {
-        if (waiter.served) void 0
+        if (waiter.served) release()
         return yield* exit
       }
       if (waiter.served) return undefined

@@ -248,7 +248,10 @@ export const makePostgresPool = (options: {
       if (closing) return
       let exclusive = 0
       let shared = 0
-      for (const { lease } of waiters) lease.kind === "exclusive" ? exclusive++ : shared++
+      for (const { lease } of waiters) {
+        if (lease.kind === "exclusive") exclusive++
+        else shared++
+      }
       const wanted = Math.max(exclusive + Math.ceil(shared / sharedDepth), config.minConnections - slots.size)
       while (opening < wanted && slots.size + opening < max) openOne()
     }
@@ -473,7 +476,7 @@ export const makePostgresPool = (options: {
           })
           yield* Effect.timeoutOption(returned, timeout)
         }
-        for (const slot of [...slots]) {
+        for (const slot of slots) {
           slots.delete(slot)
           slot.retired = true
           yield* Scope.close(slot.scope, Exit.void)

@@ -92,20 +92,22 @@ const fromConfig = (
     let lastError: Error | undefined
     let reconnectedAt = Number.NEGATIVE_INFINITY
 
-    const open = yield* makeOpen(config, address, {
-      failed: (cause) => {
-        lastError = cause
-      },
-      // A failover behind one name shows as READONLY: a new connection finds the new primary. Not for every answer, since a
-      // true replica would say it to each write.
-      reconnectsOn: (cause) => {
-        const now = clock.currentTimeMillisUnsafe()
-        if (codeOf(cause) !== "READONLY" || now - reconnectedAt < pauseBetweenReconnects) return false
-        reconnectedAt = now
-        return true
-      }
-    })
+    // A failover behind one name shows as READONLY: a new connection finds the new primary. Not for every answer, since a
+    // true replica would say it to each write.
+    const reconnectsOn = (cause: Error): boolean => {
+      const now = clock.currentTimeMillisUnsafe()
+      if (codeOf(cause) !== "READONLY" || now - reconnectedAt < pauseBetweenReconnects) return false
+      reconnectedAt = now
+      return true
+    }
+    const open = yield* makeOpen(config, address, reconnectsOn)
     const driver = yield* open({ reconnects: true, blocking: false })
+    driver.on("error", (cause: Error) => {
+      lastError = cause
+    })
+    driver.on("ready", () => {
+      lastError = undefined
+    })
     const calls = yield* makeCalls({ store: "redis", host: endpoint.host, port: endpoint.port })
     const budget = makeRetryBudget()
     const line = yield* makeLine({
@@ -148,7 +150,7 @@ const fromConfig = (
       endpoint,
       config.connectionTimeout,
       Effect.andThen(
-        Effect.mapError(whenReady(driver), (cause) => connectError(cause, "connect", endpoint)),
+        Effect.mapError(whenReady(driver), (cause) => connectError(cause ?? lastError, "connect", endpoint)),
         ping
       )
     )
@@ -171,7 +173,9 @@ const fromConfig = (
       stats: Effect.sync(() => ({
         ...poolStats({
           size: (driver.status === "ready" ? 1 : 0) + opened.size,
-          inUse: (line.pending() > 0 ? 1 : 0) + [...opened].filter((other) => other.pending() > 0).length,
+          inUse:
+            (driver.status === "ready" && line.pending() > 0 ? 1 : 0) +
+            [...opened].filter((other) => other.pending() > 0).length,
           waiting: 0,
           max: 1 + config.maxConnections
         }),

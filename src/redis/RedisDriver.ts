@@ -113,21 +113,18 @@ const disconnect = (driver: Driver): Effect.Effect<void> =>
     if (!open) resume(Effect.void)
   }).pipe(Effect.timeoutOption(disconnectTimeout * 2), Effect.asVoid)
 
-/** What connections tell of themselves. */
-export interface Told {
-  /** Why a connection is down, or nothing once it is up again. */
-  readonly failed: (cause: Error | undefined) => void
-  /** Whether this answer asks for a new connection. */
-  readonly reconnectsOn: (cause: Error) => boolean
-}
-
 /**
  * Opens connections as the configuration says.
  *
  * Nothing is queued while a connection is down, nothing is sent twice, and whatever was under way when a connection ended
  * fails at once: the driver's own defaults do otherwise.
  */
-export const makeOpen = (config: RedisConfig, address: Address, told: Told): Effect.Effect<Open> =>
+export const makeOpen = (
+  config: RedisConfig,
+  address: Address,
+  /** Whether this answer asks for a new connection. */
+  reconnectsOn: (cause: Error) => boolean
+): Effect.Effect<Open> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<never>()
     const random = yield* Random.Random
@@ -155,7 +152,7 @@ export const makeOpen = (config: RedisConfig, address: Address, told: Told): Eff
       maxRetriesPerRequest: 0,
       // PING after the handshake says LOADING where INFO would be asked again and again, in silence.
       enableReadyCheck: false,
-      reconnectOnError: told.reconnectsOn,
+      reconnectOnError: reconnectsOn,
       ...(purpose.blocking ? {} : { socketTimeout: Duration.toMillis(config.responseTimeout) + silenceAllowance })
     })
 
@@ -189,8 +186,8 @@ export const makeOpen = (config: RedisConfig, address: Address, told: Told): Eff
       Effect.acquireRelease(
         Effect.sync(() => {
           const driver = config.enableCluster ? openCluster(purpose) : openOne(purpose)
-          driver.on("error", told.failed)
-          driver.on("ready", () => told.failed(undefined))
+          // Without a listener the driver prints; whoever needs to know listens too.
+          driver.on("error", () => undefined)
           return driver
         }),
         disconnect

@@ -104,6 +104,7 @@ export const makeLine = (options: {
         const refused = refusal(what.operation)
         if (refused !== undefined) return resume(failed(refused))
         const startedAt = clock.currentTimeMillisUnsafe()
+        if (deadline <= startedAt) return resume(Effect.fail(failure(what.operation, new Timeout({ afterMillis: 0 }))))
         const timedOut = () => {
           const sent = { ...what, written: request.written }
           const waited = clock.currentTimeMillisUnsafe() - startedAt

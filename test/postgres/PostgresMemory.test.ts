@@ -146,7 +146,7 @@ describe("PostgresMemory", () => {
   it.effect("an interrupted waiter gives up its turn, also in the moment it is served", () =>
     Effect.gen(function* () {
       const { a, transaction } = yield* counter
-      for (let round = 0; round < 80; round++) {
+      for (let round = 0; round < 40; round++) {
         const go = yield* Deferred.make<void>()
         const holder = yield* Effect.forkChild(transaction(Deferred.await(go)))
         yield* settle
@@ -164,7 +164,7 @@ describe("PostgresMemory", () => {
       }
     }).pipe(
       // Fibers that give way after every step can be interrupted between any two.
-      Effect.provideService(Scheduler.MaxOpsBeforeYield, 1),
+      Effect.provideService(Scheduler.MaxOpsBeforeYield, 3),
       Effect.provide(fresh)
     )
   )

@@ -75,4 +75,30 @@ describeOwned("redis", "Redis cluster", () => {
       assert.equal(error.reason.port, port)
     })
   )
+
+  it.live("a silent cluster: Timeout within the deadline, and the same client works again", () =>
+    Effect.gen(function* () {
+      const { truth, url } = yield* clusterUrl
+      const client = yield* clientOf(url, { enableCluster: true, responseTimeout: "300 millis" })
+      yield* ask(truth, "CLIENT", "PAUSE", 1000, "ALL")
+      const error = yield* Effect.flip(client.call(write, "SET", ["a", "1"]))
+      assert.deepEqual([error.reason._tag, error.outcome], ["Timeout", "unknown"])
+      yield* eventually(client.ping)
+      assert.equal(yield* eventually(client.call(write, "SET", ["a", "2"])), "OK")
+      assert.equal((yield* client.stats).pending, 0)
+    })
+  )
+
+  it.live("a wrong password: AuthenticationFailed at once", () =>
+    Effect.gen(function* () {
+      const { truth, url } = yield* clusterUrl
+      yield* ask(truth, "CONFIG", "SET", "requirepass", "correct-horse")
+      const wrong = url.replace("redis://", "redis://:battery-staple@")
+      const error = yield* Effect.flip(Effect.scoped(clientOf(wrong, { enableCluster: true })))
+      assert.ok("reason" in error && error.reason._tag === "AuthenticationFailed")
+      const right = url.replace("redis://", "redis://:correct-horse@")
+      const client = yield* clientOf(right, { enableCluster: true })
+      assert.equal(yield* client.call(write, "SET", ["a", "1"]), "OK")
+    })
+  )
 })

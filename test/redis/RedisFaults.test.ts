@@ -176,6 +176,17 @@ describeOwned("redis", "Redis faults", () => {
     })
   )
 
+  it.live("a call that begins after its Deadline is not sent", () =>
+    Effect.gen(function* () {
+      const server = yield* ownServer("redis")
+      const client = yield* clientOf(server.url)
+      const late = Effect.andThen(Effect.sleep("30 millis"), client.call(write, "SET", ["late", "1"]))
+      const error = yield* Effect.flip(late.pipe(within("10 millis")))
+      assert.deepEqual([error.reason._tag, error.outcome], ["Timeout", "not-applied"])
+      assert.equal(yield* client.call(read, "EXISTS", ["late"]), 0)
+    })
+  )
+
   it.live("a SET that timed out while the server was unreachable never runs later", () =>
     Effect.gen(function* () {
       const server = yield* ownServer("redis")
@@ -210,6 +221,51 @@ describeOwned("redis", "Redis faults", () => {
       yield* eventually(client.ping)
       yield* Effect.sleep("100 millis")
       assert.equal(yield* ask(truth, "EXISTS", "late"), 0)
+    })
+  )
+
+  it.live("under resets at any moment: what was acknowledged is stored, and what was not applied is not", () =>
+    Effect.gen(function* () {
+      const server = yield* ownServer("redis")
+      const proxy = yield* TcpProxy.forUrl(server.url)
+      const client = yield* clientOf(proxy.url)
+      const truth = yield* witness(server.url)
+      const told = { acknowledged: 0, unknown: 0, "not-applied": 0 }
+      let resets = 0
+      let working = true
+      const worker = Effect.forEach(
+        Array.from({ length: 150 }),
+        () =>
+          Effect.matchEffect(client.call(write, "INCR", ["n"]), {
+            onSuccess: () => Effect.sync(() => told.acknowledged++),
+            onFailure: ({ outcome }) =>
+              Effect.andThen(
+                Effect.sync(() => told[outcome]++),
+                Effect.sleep(5)
+              )
+          }),
+        { discard: true }
+      )
+      const breaking = yield* Effect.forkChild(
+        Effect.whileLoop({
+          while: () => working && resets < 8,
+          body: () => Effect.andThen(Effect.sleep(30), proxy.reset()),
+          step: () => resets++
+        })
+      )
+      yield* Effect.all(
+        Array.from({ length: 32 }, () => worker),
+        { concurrency: "unbounded", discard: true }
+      )
+      working = false
+      yield* Fiber.join(breaking)
+      const stored = Number(yield* ask(truth, "GET", "n"))
+      const at = JSON.stringify({ ...told, stored, resets })
+      assert.equal(told.acknowledged + told.unknown + told["not-applied"], 32 * 150, at)
+      assert.ok(told.acknowledged <= stored && stored <= told.acknowledged + told.unknown, at)
+      assert.ok(told.acknowledged > 0 && resets > 0, at)
+      yield* eventually(client.ping)
+      assert.equal((yield* client.stats).pending, 0)
     })
   )
 
@@ -360,6 +416,22 @@ describeOwned("redis", "Redis faults", () => {
       yield* until(Effect.sync(() => client.raw.status !== "ready"))
       assert.equal(yield* eventually(client.call(write, "SET", ["a", "1"])), "OK")
       assert.ok(readings > before)
+    })
+  )
+
+  it.live("a password that was changed without telling the client: AuthenticationFailed, not a mere outage", () =>
+    Effect.gen(function* () {
+      const server = yield* ownServer("redis")
+      const truth = yield* witness(server.url)
+      const client = yield* clientOf(server.url)
+      yield* ask(truth, "CONFIG", "SET", "requirepass", "changed")
+      yield* ask(truth, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+      const refused = yield* eventually(
+        Effect.flatMap(Effect.flip(client.call({ ...write, retry: false }, "SET", ["a", "1"])), (error) =>
+          error.reason._tag === "AuthenticationFailed" ? Effect.succeed(error) : Effect.fail("not told yet")
+        )
+      )
+      assert.equal(refused.outcome, "not-applied")
     })
   )
 

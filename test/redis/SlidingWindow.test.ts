@@ -93,11 +93,11 @@ describe("sliding window, memory", () => {
   )
 })
 
-describeLive("redis", "sliding window, live", () => {
+describeLive("redis", "sliding window, live", (url) => {
   it.live("the same traces give the same answers in Lua as in memory, and pass the same recomputation", () =>
     Effect.gen(function* () {
       const prefix = yield* freshRedisPrefix
-      const client = yield* clientOf(process.env.TEST_REDIS_URL ?? "")
+      const client = yield* clientOf(url!)
       const run = scriptRunner(client, replayed)
       for (let seed = 1; seed <= traces; seed++) {
         const trace = traceOf(seed, `${prefix}${seed}`, length)
@@ -112,7 +112,7 @@ describeLive("redis", "sliding window, live", () => {
   it.live("a log that nobody asks for again goes by itself", () =>
     Effect.gen(function* () {
       const prefix = yield* freshRedisPrefix
-      const client = yield* clientOf(process.env.TEST_REDIS_URL ?? "")
+      const client = yield* clientOf(url!)
       const run = scriptRunner(client, slidingWindow)
       yield* run(write, { key: `${prefix}a`, limit: 5, window: 200_000, cost: 1 })
       const left = yield* client.call<number>({ operation: "test", kind: "read" }, "PTTL", [`${prefix}a`])
@@ -123,7 +123,7 @@ describeLive("redis", "sliding window, live", () => {
   it.live("a server that has forgotten the script is given it again", () =>
     Effect.gen(function* () {
       const prefix = yield* freshRedisPrefix
-      const client = yield* clientOf(process.env.TEST_REDIS_URL ?? "")
+      const client = yield* clientOf(url!)
       const run = scriptRunner(client, { ...slidingWindow, sha: "0".repeat(40) })
       const taken = yield* run(write, { key: `${prefix}a`, limit: 2, window: 1_000_000, cost: 1 })
       assert.deepEqual([taken.allowed, taken.remaining], [true, 1])

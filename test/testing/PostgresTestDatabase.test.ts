@@ -1,14 +1,14 @@
 import assert from "node:assert/strict"
 import { it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
-import pg from "pg"
+import { Client } from "pg"
 import { unique } from "../../src/testing/Contract.ts"
 import * as PostgresTestDatabase from "../../src/testing/PostgresTestDatabase.ts"
 import { describeLive } from "../servers/index.ts"
 
 const rowsOf = (url: Redacted.Redacted, statement: string, values: ReadonlyArray<unknown> = []) =>
   Effect.promise(async () => {
-    const client = new pg.Client({ connectionString: Redacted.value(url) })
+    const client = new Client({ connectionString: Redacted.value(url) })
     await client.connect()
     const { rows } = await client.query(statement, [...values])
     await client.end()
@@ -26,7 +26,7 @@ describeLive("postgresql", "PostgresTestDatabase", (url) => {
         Effect.gen(function* () {
           const database = yield* PostgresTestDatabase.make({ adminUrl })
           assert.equal(yield* exists(database.name), true)
-          const open = new pg.Client({ connectionString: Redacted.value(database.url) })
+          const open = new Client({ connectionString: Redacted.value(database.url) })
           open.on("error", () => {})
           yield* Effect.promise(() => open.connect())
           return [database.name, open] as const

@@ -54,6 +54,7 @@ export const canonical = (u: unknown): string => {
 export const sameValue = (a: unknown, b: unknown): boolean => a === b || canonical(a) === canonical(b)
 
 const rank = (u: unknown): number => {
+  if (u === nothing) return 0
   if (u === undefined || u === null) return 1
   switch (typeof u) {
     case "number":
@@ -69,12 +70,15 @@ const rank = (u: unknown): number => {
   return isRecord(u) ? 4 : 6
 }
 
+/** Whether a comparison looks at both: it never goes across types. */
+export const sameType = (a: unknown, b: unknown): boolean => rank(a) === rank(b)
+
 const order = <A extends number | string | boolean>(a: A, b: A): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** MongoDB's order of values: by type first, then by value. Strings compare by code point, as UTF-8 does. */
 export const compareValues = (a: unknown, b: unknown): number => {
   const byType = order(rank(a), rank(b))
-  if (byType !== 0) return byType
+  if (byType !== 0 || a === b) return byType
   if (typeof a === "number" && typeof b === "number") {
     return Number.isNaN(a) ? (Number.isNaN(b) ? 0 : -1) : Number.isNaN(b) ? 1 : order(a, b)
   }
@@ -126,14 +130,15 @@ export const valuesAt = (document: unknown, path: string): ReadonlyArray<unknown
   return found
 }
 
+/** What an empty array is sorted by: it comes before null. */
+const nothing = Symbol("empty array")
+
 /** What documents are sorted by: the least value of a path going up, the greatest going down. */
 const sortValue = (document: unknown, path: string, direction: 1 | -1): unknown => {
   const values = valuesAt(document, path)
-  const scalars = values.length > 1 ? values.filter((value) => !Array.isArray(value)) : values
-  return scalars.reduce(
-    (best, value) => (compareValues(value, best) * direction < 0 ? value : best),
-    scalars.length === 0 ? undefined : scalars[0]
-  )
+  const scalars = values.filter((value) => !Array.isArray(value))
+  if (scalars.length === 0) return values.length === 0 ? undefined : nothing
+  return scalars.reduce((best, value) => (compareValues(value, best) * direction < 0 ? value : best))
 }
 
 /** Sorts without changing the order of equals. */

@@ -4,7 +4,7 @@ import * as expressions from "mingo/operators/expression"
 import * as stages from "mingo/operators/pipeline"
 import * as queries from "mingo/operators/query"
 import type { Any, Options } from "mingo/types"
-import { foreignValue, isRecord, type Mutable, sameValue, valuesAt } from "./BsonValue.ts"
+import { compareValues, foreignValue, isRecord, type Mutable, sameType, sameValue, valuesAt } from "./BsonValue.ts"
 import { refusal, unsupported } from "./MemoryRefusal.ts"
 
 type Predicate = (document: unknown) => boolean
@@ -33,18 +33,29 @@ const $eq: typeof queries.$eq = (selector, operand) => anyOf(selector, (value) =
 const $ne: typeof queries.$ne = (selector, operand) => noneOf(selector, (value) => sameValue(value, operand))
 const $in: typeof queries.$in = (selector, operands) => anyOf(selector, isMember(operands))
 const $nin: typeof queries.$nin = (selector, operands) => noneOf(selector, isMember(operands))
+// Comparison too: to MongoDB null is at least, and at most, what is missing.
+const compared =
+  (test: (order: number) => boolean): typeof queries.$gt =>
+  (selector, operand) =>
+    anyOf(selector, (value) => sameType(value, operand) && test(compareValues(value, operand)))
 const equal: typeof expressions.$eq = (document, pair, options) => sameValue(...pairOf(document, pair, options))
 const unequal: typeof expressions.$ne = (document, pair, options) => !sameValue(...pairOf(document, pair, options))
+
+// The text of what is missing is empty; mingo's is null.
+const $toLower: typeof expressions.$toLower = (document, text, options) =>
+  expressions.$toLower(document, text, options) ?? ""
+const $toUpper: typeof expressions.$toUpper = (document, text, options) =>
+  expressions.$toUpper(document, text, options) ?? ""
 
 const conditions = {
   $eq,
   $ne,
   $in,
   $nin,
-  $gt: queries.$gt,
-  $gte: queries.$gte,
-  $lt: queries.$lt,
-  $lte: queries.$lte,
+  $gt: compared((order) => order > 0),
+  $gte: compared((order) => order >= 0),
+  $lt: compared((order) => order < 0),
+  $lte: compared((order) => order <= 0),
   $exists: queries.$exists,
   $elemMatch: queries.$elemMatch,
   $all: queries.$all,
@@ -93,10 +104,9 @@ const operations = {
   $literal: expressions.$literal,
   $mergeObjects: expressions.$mergeObjects,
   $objectToArray: expressions.$objectToArray,
-  $arrayToObject: expressions.$arrayToObject,
   $concat: expressions.$concat,
-  $toLower: expressions.$toLower,
-  $toUpper: expressions.$toUpper,
+  $toLower,
+  $toUpper,
   $split: expressions.$split,
   $strLenCP: expressions.$strLenCP,
   $substrCP: expressions.$substrCP,

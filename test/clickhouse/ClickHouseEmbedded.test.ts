@@ -1,0 +1,220 @@
+import * as assert from "node:assert/strict"
+import { spawn } from "node:child_process"
+import fs from "node:fs"
+import net from "node:net"
+import os from "node:os"
+import path from "node:path"
+import { fileURLToPath } from "node:url"
+import { describe, layer } from "@effect/vitest"
+import { Effect, Exit, Fiber, Layer, Redacted, Schema, Scope } from "effect"
+import * as ClickHouseClient from "../../src/clickhouse/ClickHouseClient.ts"
+import * as ClickHouseEmbedded from "../../src/clickhouse/ClickHouseEmbedded.ts"
+import * as StoreErrorReport from "../../src/core/StoreErrorReport.ts"
+
+const Count = Schema.Struct({ n: Schema.FiniteFromString })
+const one = { query: "SELECT 1::UInt64 AS n", schema: Count }
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "clickhouse-test-"))),
+  (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
+)
+
+const alive = (pid: number): boolean => fs.existsSync(`/proc/${pid}`) && !stateOf(pid).startsWith("Z")
+const stateOf = (pid: number): string =>
+  fs.existsSync(`/proc/${pid}/stat`) ? (fs.readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1] ?? "") : "Z"
+
+/** Engines that this process has started and that still run. */
+const engines = (): ReadonlyArray<number> =>
+  fs
+    .readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && fs.existsSync(`/proc/${name}/cmdline`))
+    .filter((name) => fs.readFileSync(`/proc/${name}/cmdline`, "utf8").includes("libchdb.so"))
+    .map(Number)
+    .filter((pid) => stateOf(pid).split(" ")[1] === String(process.pid))
+
+const gone = (pid: number) =>
+  Effect.timeout(
+    Effect.repeat(
+      Effect.andThen(
+        Effect.sleep("20 millis"),
+        Effect.sync(() => alive(pid))
+      ),
+      { until: (is) => !is }
+    ),
+    "10 seconds"
+  )
+
+const canEmbed = Effect.runSync(ClickHouseEmbedded.available)
+
+describe.skipIf(!canEmbed)("ClickHouseEmbedded", () => {
+  layer(Layer.empty, { excludeTestServices: true })((it) => {
+    it.effect("starts, answers as a server does, and leaves nothing behind", () =>
+      Effect.gen(function* () {
+        const before = fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith("clickhouse-embedded-"))
+        const scope = yield* Scope.make()
+        const engine = yield* Scope.provide(ClickHouseEmbedded.start({ database: "da-ta`ba\\se" }), scope)
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const client = yield* ClickHouseClient.make({ url: engine.url })
+            const [row] = yield* client.query("test", {
+              query: "SELECT currentDatabase() AS database, currentUser() AS user",
+              schema: Schema.Struct({ database: Schema.String, user: Schema.String })
+            })
+            assert.deepEqual(row, { database: "da-ta`ba\\se", user: "embedded" })
+          })
+        )
+        assert.equal(alive(engine.pid), true)
+        yield* Scope.close(scope, Exit.void)
+        assert.equal(alive(engine.pid), false)
+        assert.equal(engine.outage(), undefined)
+        const after = fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith("clickhouse-embedded-"))
+        assert.deepEqual(
+          after.filter((name) => !before.includes(name)),
+          []
+        )
+      })
+    )
+
+    it.effect("lets nobody in without its password", () =>
+      Effect.gen(function* () {
+        const engine = yield* ClickHouseEmbedded.start({ database: "test" })
+        const ask = (headers: Record<string, string>) =>
+          Effect.promise(async () => {
+            const response = await fetch(`http://127.0.0.1:${engine.port}/?query=SELECT+1`, { headers })
+            await response.text()
+            return response.status
+          })
+        assert.equal(yield* ask({}), 401)
+        assert.equal(yield* ask({ "X-ClickHouse-User": "default", "X-ClickHouse-Key": "x" }), 401)
+        assert.equal(yield* ask({ "X-ClickHouse-User": "embedded" }), 403)
+        const { password, username } = new URL(Redacted.value(engine.url))
+        assert.equal(yield* ask({ "X-ClickHouse-User": username, "X-ClickHouse-Key": password }), 200)
+        assert.doesNotMatch(JSON.stringify(engine) + String(engine.url), new RegExp(password))
+      })
+    )
+
+    it.effect("keeps its data in the folder it is given", () =>
+      Effect.gen(function* () {
+        const dataDirectory = yield* folder
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const client = yield* ClickHouseEmbedded.make({ dataDirectory })
+            yield* client.command("test", { query: "CREATE TABLE kept (x UInt8) ENGINE = MergeTree ORDER BY x" })
+            yield* client.insert("test", "kept", [{ x: 1 }, { x: 2 }])
+          })
+        )
+        const client = yield* ClickHouseEmbedded.make({ dataDirectory })
+        const rows = yield* client.query("test", { query: "SELECT count() AS n FROM kept", schema: Count })
+        assert.deepEqual(rows, [{ n: 2 }])
+        const busy = yield* Effect.flip(ClickHouseEmbedded.make({ dataDirectory }))
+        assert.ok(busy._tag === "StoreError" && busy.reason._tag === "Unavailable")
+        yield* client.ping
+      })
+    )
+
+    it.effect("killed: calls fail and say so; what was acknowledged is there after a restart on the same port", () =>
+      Effect.gen(function* () {
+        const dataDirectory = yield* folder
+        const scope = yield* Scope.make()
+        const engine = yield* Scope.provide(ClickHouseEmbedded.start({ dataDirectory, database: "test" }), scope)
+        const url = new URL(Redacted.value(engine.url))
+        let address = engine.url
+        const client = yield* ClickHouseClient.make({ url: Effect.sync(() => address), timeout: "5 seconds" })
+        yield* client.command("test", { query: "CREATE TABLE acked (x UInt32) ENGINE = MergeTree ORDER BY x" })
+        let acknowledged = 0
+        const inserting = yield* Effect.forkChild(
+          Effect.exit(
+            Effect.forever(
+              Effect.map(client.insert("test", "acked", [{ x: acknowledged }]), (n) => {
+                acknowledged += n
+              })
+            )
+          )
+        )
+        yield* Effect.sleep("300 millis")
+        process.kill(engine.pid, "SIGKILL")
+        const ended = yield* Effect.timeout(Effect.map(Fiber.await(inserting), Exit.isSuccess), "10 seconds")
+        assert.equal(ended, true)
+        yield* gone(engine.pid)
+        assert.match(engine.outage() ?? "", /SIGKILL/)
+        yield* Scope.close(scope, Exit.void)
+        assert.ok(acknowledged > 0)
+        const again = yield* ClickHouseEmbedded.start({ dataDirectory, database: "test", port: Number(url.port) })
+        assert.equal(again.port, engine.port)
+        address = again.url
+        const [row] = yield* client.query("test", { query: "SELECT count() AS n FROM acked", schema: Count })
+        assert.ok(row !== undefined && row.n >= acknowledged && row.n <= acknowledged + 1, `${row?.n} ${acknowledged}`)
+      })
+    )
+
+    it.effect("its client says that the engine ended", () =>
+      Effect.gen(function* () {
+        const client = yield* ClickHouseEmbedded.make()
+        const [pid] = engines()
+        assert.ok(pid !== undefined)
+        process.kill(pid, "SIGKILL")
+        yield* gone(pid)
+        const error = yield* Effect.flip(client.query("test", one))
+        assert.equal(error.reason._tag, "Unavailable")
+        assert.equal(error.outcome, "not-applied")
+        assert.match(StoreErrorReport.render(error), /the embedded engine ended \(SIGKILL\)/)
+        assert.equal((yield* client.stats).inUse, 0)
+      })
+    )
+
+    it.effect("a port that is taken: a typed failure that says why", () =>
+      Effect.gen(function* () {
+        const taken = yield* Effect.acquireRelease(
+          Effect.callback<net.Server>((resume) => {
+            const server = net.createServer().listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+          }),
+          (server) => Effect.sync(() => server.close())
+        )
+        const address = taken.address()
+        const port = typeof address === "object" && address !== null ? address.port : 0
+        const error = yield* Effect.flip(ClickHouseEmbedded.make({ port }))
+        assert.ok(error._tag === "StoreError" && error.reason._tag === "Unavailable")
+        assert.equal(error.reason.port, port)
+        assert.match(error.reason.detail ?? "", /in use|NETWORK_ERROR/i)
+      })
+    )
+
+    it.effect("a folder that cannot be made: a typed failure", () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(ClickHouseEmbedded.make({ dataDirectory: "/etc/hostname/nowhere" }))
+        assert.ok(error._tag === "StoreError" && error.reason._tag === "Unavailable")
+      })
+    )
+
+    it.effect("interrupted while it starts: the process is gone", () =>
+      Effect.gen(function* () {
+        const starting = yield* Effect.forkChild(Effect.scoped(ClickHouseEmbedded.start({ database: "test" })))
+        yield* Effect.repeat(Effect.sleep("1 millis"), { until: () => engines().length === 1 })
+        yield* Fiber.interrupt(starting)
+        assert.deepEqual(engines(), [])
+      })
+    )
+
+    it.effect("when the program is killed, the engine follows", () =>
+      Effect.gen(function* () {
+        const program = `
+          import { Effect } from "effect"
+          import { start } from ${JSON.stringify(new URL("../../src/clickhouse/ClickHouseEmbedded.ts", import.meta.url).href)}
+          Effect.runPromise(Effect.scoped(Effect.flatMap(start({ database: "test" }), ({ pid }) =>
+            Effect.andThen(Effect.sync(() => process.stdout.write(pid + "\\n")), Effect.never))))
+        `
+        const parent = spawn(
+          process.execPath,
+          ["--conditions=@ai-core/source", "--input-type=module", "--eval", program],
+          { cwd: fileURLToPath(new URL("../..", import.meta.url)), stdio: ["ignore", "pipe", "inherit"] }
+        )
+        const pid = yield* Effect.callback<number>((resume) => {
+          parent.stdout.once("data", (text: Buffer) => resume(Effect.succeed(Number(text))))
+        }).pipe(Effect.timeout("20 seconds"))
+        assert.equal(alive(pid), true)
+        parent.kill("SIGKILL")
+        yield* gone(pid)
+      })
+    )
+  })
+})
