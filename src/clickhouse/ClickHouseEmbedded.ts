@@ -222,6 +222,7 @@ export const start = (options: EngineOptions): Effect.Effect<Engine, StoreError,
         [
           program,
           library.path,
+          own,
           "--history_file",
           path.join(own, "history"),
           "--config-file",

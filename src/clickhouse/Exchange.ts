@@ -56,6 +56,10 @@ const header = (
   return typeof value === "string" ? value : undefined
 }
 
+/** Seconds the server may take: the client's limit, or the request's own where that is sooner. Zero would be none at all. */
+const executionLimit = ({ settings }: Request, limitMillis: number): number =>
+  Math.max(0.001, Math.min(Number(settings.max_execution_time ?? 0) || Number.POSITIVE_INFINITY, limitMillis / 1000))
+
 // A query may be killed before the server has entered it in its list, hence more than once.
 const killPauses = [0, 50, 250, 1000]
 
@@ -122,7 +126,7 @@ export const makeExchange = (client: {
       decompress_response_stream: false,
       clickhouse_settings: {
         ...request.settings,
-        ...(request.streamed === true ? {} : { max_execution_time: Math.max(0.001, limitMillis / 1000) })
+        ...(request.streamed === true ? {} : { max_execution_time: executionLimit(request, limitMillis) })
       }
     }
     const slot = slots.take(() => {

@@ -8,7 +8,7 @@
 import fs from "node:fs"
 import { DataType, load, open } from "ffi-rs"
 
-const [library, ...engineArguments] = process.argv.slice(2)
+const [library, folder, ...engineArguments] = process.argv.slice(2)
 open({ library: "chdb", path: String(library) })
 open({ library: "c", path: "libc.so.6" })
 
@@ -49,7 +49,11 @@ fs.createReadStream("", { fd: terminal, autoClose: false })
   .on("error", () => {})
 
 process.on("message", () => exit(0))
-process.on("disconnect", () => exit(1))
+process.on("disconnect", () => {
+  // The parent died without tidying up; its folder for this start is of no use to anybody.
+  fs.rmSync(String(folder), { recursive: true, force: true })
+  exit(1)
+})
 
 const args = [
   "clickhouse-local",

@@ -137,7 +137,7 @@ export const mongodbSettings = {
 /** Settings of the Redis client. */
 export const redisSettings = {
   url: url("REDIS_URL", ["redis", "rediss"], "redis://localhost:6379", {
-    does: "Where Redis is and who connects; `rediss` asks for TLS; may be an Effect, read for each new connection"
+    does: "Where Redis is and who connects; `rediss` asks for TLS; may be an Effect, read for each new connection (in a cluster, when the client is made)"
   }),
   maxConnections: count("REDIS_MAX_CONNECTIONS", 20, {
     min: 1,
@@ -150,10 +150,10 @@ export const redisSettings = {
     does: "Accepted without effect: reserved connections open on demand, plain commands need one"
   }),
   connectionTimeout: time("REDIS_CONNECTION_TIMEOUT", "seconds", 10, {
-    does: "Start-up gives up after asking this long; also ioredis's `connectTimeout` and the longest wait for a reserved connection"
+    does: "Start-up gives up after asking this long; ioredis's `connectTimeout` is 80 % of it, so that an unreachable host is told from a silent one; also the longest wait for a reserved connection"
   }),
   responseTimeout: time("REDIS_RESPONSE_TIMEOUT", "seconds", 5, {
-    does: "Longest wait for one command's answer; then `Timeout`"
+    does: "Longest run of one command, its retries included; then `Timeout`. A connection silent that long is replaced"
   }),
   retryAttempts: count("REDIS_RETRY_ATTEMPTS", 3, {
     min: 0,
@@ -170,7 +170,7 @@ export const redisSettings = {
   }),
   maxPending: count("REDIS_MAX_PENDING", 10_000, {
     min: 1,
-    does: "Most commands under way or waiting for a reconnect; the next one fails with `PoolExhausted`"
+    does: "Most plain commands under way, those nobody waits for any more included; nothing waits for a reconnect. The next one fails with `PoolExhausted`"
   }),
   shutdownTimeout: time("REDIS_SHUTDOWN_TIMEOUT", "seconds", 10, {
     does: "How long closing waits for the commands under way"

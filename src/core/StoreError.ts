@@ -52,11 +52,13 @@ export class Unavailable extends Schema.TaggedError<Unavailable>("@ai-core/datab
   port: Schema.optionalKey(Schema.Number)
 }) {}
 
-/** Every connection was lent out for as long as the caller was willing to wait. */
+/** Everything there may be at once was in use for as long as the caller was willing to wait. */
 export class PoolExhausted extends Schema.TaggedError<PoolExhausted>("@ai-core/database/PoolExhausted")(
   "PoolExhausted",
   {
-    /** Connections the pool may open. */
+    /** What there are only so many of; connections where it is not said. */
+    of: Schema.optionalKey(Schema.Literals(["connections", "commands"])),
+    /** How many there may be at once. */
     limit: Schema.Number,
     /** Callers waiting when this one gave up, itself included. */
     waiting: Schema.Number,
@@ -279,7 +281,7 @@ export const problemOf = (reason: Reason): string => {
     case "Unavailable":
       return `${reason.host}${reason.port === undefined ? "" : `:${reason.port}`} cannot be reached`
     case "PoolExhausted":
-      return `all ${reason.limit} connections were in use for ${Math.round(reason.waitedMillis)} ms, ${reason.waiting} waiting`
+      return `all ${reason.limit} ${reason.of ?? "connections"} were in use for ${Math.round(reason.waitedMillis)} ms, ${reason.waiting} waiting`
     case "Overloaded":
       return "the server refuses new work"
     case "AuthenticationFailed":

@@ -88,7 +88,10 @@ export const makeLine = (options: {
       if (closed) return failure(operation, unavailable(endpoint, { detail: "this client is shutting down" }))
       if (driver.status !== "ready") return connectError(lastError(), operation, endpoint)
       if (pending >= maxPending) {
-        return failure(operation, new PoolExhausted({ limit: maxPending, waiting: pending + 1, waitedMillis: 0 }))
+        return failure(
+          operation,
+          new PoolExhausted({ of: "commands", limit: maxPending, waiting: pending + 1, waitedMillis: 0 })
+        )
       }
       return undefined
     }

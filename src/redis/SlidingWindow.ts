@@ -56,10 +56,10 @@ const Result = Reply.pipe(
 )
 
 /*
- * The log is a list, not a sorted set: its members cannot collide, and it takes a fraction of the memory. Running totals in each
- * entry make "taken within the window" a difference of two numbers, whatever the length. Numbers are written by '%.0f', because
- * Lua's own conversion keeps 14 digits and microseconds need 16. Only an allowed request writes, so that a server clock that
- * steps back cannot find entries dropped which its window holds again.
+ * The log is a list, not a sorted set: its members cannot collide. Running totals in each entry make "taken within the window"
+ * a difference of two numbers, whatever the length. Numbers are written by '%.0f', because Lua's own conversion keeps 14 digits
+ * and microseconds need 16. Only an allowed request writes, so that a server clock that steps back cannot find entries dropped
+ * which its window holds again.
  */
 const lua = `
 local key = KEYS[1]

@@ -50,7 +50,19 @@ describe.skipIf(!canEmbed)("ClickHouseEmbedded", () => {
   layer(Layer.empty, { excludeTestServices: true })((it) => {
     it.effect("starts, answers as a server does, and leaves nothing behind", () =>
       Effect.gen(function* () {
-        const before = fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith("clickhouse-embedded-"))
+        const temporary = yield* folder
+        yield* Effect.acquireRelease(
+          Effect.sync(() => {
+            const before = process.env["TMPDIR"]
+            process.env["TMPDIR"] = temporary
+            return before
+          }),
+          (before) =>
+            Effect.sync(() => {
+              if (before === undefined) delete process.env["TMPDIR"]
+              else process.env["TMPDIR"] = before
+            })
+        )
         const scope = yield* Scope.make()
         const engine = yield* Scope.provide(ClickHouseEmbedded.start({ database: "da-ta`ba\\se" }), scope)
         yield* Effect.scoped(
@@ -64,14 +76,11 @@ describe.skipIf(!canEmbed)("ClickHouseEmbedded", () => {
           })
         )
         assert.equal(alive(engine.pid), true)
+        assert.equal(fs.readdirSync(temporary).length, 1)
         yield* Scope.close(scope, Exit.void)
         assert.equal(alive(engine.pid), false)
         assert.equal(engine.outage(), undefined)
-        const after = fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith("clickhouse-embedded-"))
-        assert.deepEqual(
-          after.filter((name) => !before.includes(name)),
-          []
-        )
+        assert.deepEqual(fs.readdirSync(temporary), [])
       })
     )
 
@@ -197,6 +206,7 @@ describe.skipIf(!canEmbed)("ClickHouseEmbedded", () => {
 
     it.effect("when the program is killed, the engine follows", () =>
       Effect.gen(function* () {
+        const temporary = yield* folder
         const program = `
           import { Effect } from "effect"
           import { start } from ${JSON.stringify(new URL("../../src/clickhouse/ClickHouseEmbedded.ts", import.meta.url).href)}
@@ -206,7 +216,11 @@ describe.skipIf(!canEmbed)("ClickHouseEmbedded", () => {
         const parent = spawn(
           process.execPath,
           ["--conditions=@ai-core/source", "--input-type=module", "--eval", program],
-          { cwd: fileURLToPath(new URL("../..", import.meta.url)), stdio: ["ignore", "pipe", "inherit"] }
+          {
+            cwd: fileURLToPath(new URL("../..", import.meta.url)),
+            env: { ...process.env, TMPDIR: temporary },
+            stdio: ["ignore", "pipe", "inherit"]
+          }
         )
         const pid = yield* Effect.callback<number>((resume) => {
           parent.stdout.once("data", (text: Buffer) => resume(Effect.succeed(Number(text))))
@@ -214,6 +228,7 @@ describe.skipIf(!canEmbed)("ClickHouseEmbedded", () => {
         assert.equal(alive(pid), true)
         parent.kill("SIGKILL")
         yield* gone(pid)
+        assert.deepEqual(fs.readdirSync(temporary), [])
       })
     )
   })

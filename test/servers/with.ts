@@ -32,6 +32,14 @@ const main = Effect.gen(function* () {
     environment[variables[store]] = found.url
     environment[urlVariable(store)] = found.url
   }
+  const clickhouse = servers.clickhouse
+  if (clickhouse._tag === "Found") {
+    // Whoever the URL names, in a database that every server has: what `.env` says is meant for another server.
+    const { password, username } = new URL(clickhouse.url)
+    environment["CLICKHOUSE_USER"] = decodeURIComponent(username) || "default"
+    environment["CLICKHOUSE_PASSWORD"] = decodeURIComponent(password)
+    environment["CLICKHOUSE_DATABASE"] = "default"
+  }
   return yield* Effect.callback<number>((resume) => {
     const child = spawn(command, args, { stdio: "inherit", env: environment })
     child.once("error", (error) => {
