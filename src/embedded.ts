@@ -32,7 +32,7 @@ const analytics = (dataFolder: string | undefined): Layer.Layer<Analytics, Failu
       available
         ? AnalyticsLive.layer.pipe(
             Layer.provide(AnalyticsMigrations.layerClickHouse),
-            Layer.provide(ClickHouseEmbedded.layer({ dataDirectory: dataFolder }))
+            Layer.provide(ClickHouseEmbedded.layer({ dataFolder }))
           )
         : AnalyticsMemory.layer
     )

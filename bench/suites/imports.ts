@@ -13,7 +13,12 @@ const drivers: Readonly<Record<string, ReadonlyArray<string>>> = {
   "./postgres": [sqlPg],
   "./clickhouse": ["@clickhouse/client"],
   "./mongodb": ["mongodb"],
-  "./redis": ["ioredis"]
+  "./redis": ["ioredis"],
+  "./mongodb/memory": ["mingo"],
+  "./platform/postgres": [sqlPg],
+  "./platform/clickhouse": ["@clickhouse/client"],
+  "./platform/mongodb": ["mongodb"],
+  "./testing": [sqlPg]
 }
 
 interface Figures {

@@ -189,10 +189,9 @@ export const fromConfig = (
       attempt: Effect.Effect<A, StoreError>,
       idempotent: boolean
     ): Effect.Effect<A, StoreError> =>
-      retry(
-        Effect.tap(attempt, () => Effect.sync(budget.deposit)),
-        { idempotent }
-      ).pipe(within(config.timeout), (self) => withClientSpan(self, "clickhouse", request.operation))
+      retry(attempt, { idempotent }).pipe(within(config.timeout), (self) =>
+        withClientSpan(self, "clickhouse", request.operation)
+      )
 
     const read = <A>(operation: string, query: Query<A>): Request => ({
       operation,

@@ -17,7 +17,7 @@ import { host, writeEngineFiles } from "./engineFiles.ts"
 /** How the engine is started. */
 export interface EngineOptions {
   /** Where its data is kept; a temporary folder, removed at the end, where nothing is said. */
-  readonly dataDirectory?: string | undefined
+  readonly dataFolder?: string | undefined
   /** Port of its HTTP interface on 127.0.0.1; a free one by default. */
   readonly port?: number | undefined
   /** Created if it is not there. */
@@ -202,7 +202,7 @@ export const start = (options: EngineOptions): Effect.Effect<Engine, StoreError,
     const library = yield* findLibrary
     if (library.missing !== undefined) return yield* failed(library.missing)
     const own = yield* ownFolder
-    const data = path.resolve(options.dataDirectory ?? path.join(own, "data"))
+    const data = path.resolve(options.dataFolder ?? path.join(own, "data"))
     const password = `${crypto.randomUUID()}${crypto.randomUUID()}`
     const log = path.join(own, "engine.log")
     const gatePort = yield* gate
@@ -267,7 +267,7 @@ export const start = (options: EngineOptions): Effect.Effect<Engine, StoreError,
 export interface EmbeddedOptions
   extends
     Omit<ClickHouseOptions, "url" | "username" | "password" | "secure">,
-    Pick<EngineOptions, "dataDirectory" | "port"> {}
+    Pick<EngineOptions, "dataFolder" | "port"> {}
 
 /**
  * Starts the engine and connects to it by the same client as to a server.
@@ -279,9 +279,9 @@ export const make = (
   options: EmbeddedOptions = {}
 ): Effect.Effect<ClickHouseClient["Service"], StoreError | ConfigInvalid, Scope.Scope> =>
   Effect.gen(function* () {
-    const { dataDirectory, port, ...settings } = options
+    const { dataFolder, port, ...settings } = options
     const database = settings.database ?? sections.clickhouse.settings.database.fallback ?? "default"
-    const engine = yield* start({ dataDirectory, port, database })
+    const engine = yield* start({ dataFolder, port, database })
     // Loopback: compressing would cost more than it saves.
     const config = yield* sections.clickhouse.make({ compression: false, ...settings, url: engine.url })
     return yield* fromConfig(config, { outage: engine.outage })

@@ -74,13 +74,15 @@ export const postgresqlSettings = {
 /** Settings of the ClickHouse client. */
 export const clickhouseSettings = {
   url: url("CLICKHOUSE_URL", ["http", "https"], "http://localhost:8123", {
-    does: "Address of ClickHouse's HTTP interface; may be an Effect, read when a connection is made"
+    does: "Address of ClickHouse's HTTP interface; may be an Effect, read again for each request"
   }),
   database: text("CLICKHOUSE_DATABASE", "automation_analytics", {
     does: "Database of every statement that names none"
   }),
   username: text("CLICKHOUSE_USER", "default", { does: "User of every request" }),
-  password: password("CLICKHOUSE_PASSWORD", { does: "Password of every request; may be an Effect" }),
+  password: password("CLICKHOUSE_PASSWORD", {
+    does: "Password of every request; may be an Effect, read again for each request"
+  }),
   poolSize: count("CLICKHOUSE_POOL_SIZE", 10, {
     min: 1,
     unit: "connections",
@@ -127,7 +129,7 @@ export const mongodbSettings = {
     does: "Longest wait for a connection (`waitQueueTimeoutMS`); then `PoolExhausted`"
   }),
   timeout: time("MONGODB_TIMEOUT", "seconds", 30, {
-    does: "Longest run of one operation: the client's limit, and `maxTimeMS` on the server"
+    does: "Longest run of one operation: the client's limit, and the server's (`maxTimeMS`) for writes; a read ends there with its socket"
   }),
   shutdownTimeout: time("MONGODB_SHUTDOWN_TIMEOUT", "seconds", 10, {
     does: "How long closing waits for the operations under way"

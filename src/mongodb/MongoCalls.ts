@@ -12,51 +12,71 @@ const grace = 100
 
 /** What is given to the driver with each command. */
 export interface CommandLimits {
-  readonly maxTimeMS: number
+  /**
+   * Only for writes: a read ends on the server when its socket is closed, and the limit costs a server work of its own.
+   */
+  readonly maxTimeMS?: number
   readonly signal: AbortSignal
 }
 
-/** One command, as far as it has come. */
-export interface Passage {
-  readonly signal: AbortSignal
-  readonly sent: () => boolean
-  /** From now on the driver may have to wait, so its next look at the signal is the one before it writes. */
-  readonly handedOver: () => void
-  /** Nobody waits any more: what was not sent yet never will be. */
-  readonly abandon: () => void
-  /** Closes the connection that the command is on. */
-  readonly cut: () => void
-}
+type Listener = ((event: Event) => void) | { readonly handleEvent: (event: Event) => void }
 
 /**
- * Follows a command through the driver.
+ * One command's way through the driver, as the signal that the driver is given.
  *
- * The driver looks at `signal.throwIfAborted()` right before it writes a command. That look tells whether a command was sent,
- * and ends an abandoned one before it is; aborting would do too, but leaves the pool's count of waiting callers wrong.
+ * The driver looks at `throwIfAborted()` right before it writes a command. That look tells whether a command was sent, and ends
+ * an abandoned one before it is; aborting would do too, but leaves the pool's count of waiting callers wrong. It is no
+ * `AbortController`'s signal, because making one and listening to it costs a fifth of a command.
  */
-export const makePassage = (): Passage => {
-  const controller = new AbortController()
-  const { signal } = controller
-  let driving = false
-  let sent = false
-  let abandoned = false
-  Object.defineProperty(signal, "throwIfAborted", {
-    value: () => {
-      if (abandoned && !sent) throw new Error("nobody waits for this command")
-      if (signal.aborted) throw signal.reason
-      if (driving) sent = true
+export class Passage implements AbortSignal {
+  aborted = false
+  reason: unknown = undefined
+  onabort: AbortSignal["onabort"] = null
+  sent = false
+  #driving = false
+  #abandoned = false
+  #listeners: Set<Listener> | undefined
+
+  /** From now on the driver may have to wait, so its next look at the signal is the one before it writes. */
+  handedOver(): void {
+    this.#driving = true
+  }
+
+  /** Nobody waits any more: what was not sent yet never will be. */
+  abandon(): void {
+    this.#abandoned = true
+  }
+
+  /** Closes the connection that the command is on. */
+  cut(): void {
+    if (this.aborted) return
+    this.aborted = true
+    this.reason = new DOMException("nobody waits for this command", "AbortError")
+    this.dispatchEvent(new Event("abort"))
+  }
+
+  throwIfAborted(): void {
+    if (this.#abandoned && !this.sent) throw new Error("nobody waits for this command")
+    if (this.aborted) throw this.reason
+    if (this.#driving) this.sent = true
+  }
+
+  addEventListener(type: string, listener: Listener | null): void {
+    if (type === "abort" && listener !== null) (this.#listeners ??= new Set()).add(listener)
+  }
+
+  removeEventListener(_type: string, listener: Listener | null): void {
+    if (listener !== null) this.#listeners?.delete(listener)
+  }
+
+  dispatchEvent(event: Event): boolean {
+    const listeners = this.#listeners
+    this.#listeners = undefined
+    for (const listener of listeners ?? []) {
+      if (typeof listener === "function") listener.call(this, event)
+      else listener.handleEvent(event)
     }
-  })
-  return {
-    signal,
-    sent: () => sent,
-    handedOver: () => {
-      driving = true
-    },
-    abandon: () => {
-      abandoned = true
-    },
-    cut: () => controller.abort()
+    return true
   }
 }
 
@@ -107,7 +127,7 @@ export const makeMongoCalls = (options: {
       timeoutMillis = options.timeoutMillis
     }: Command<A>): Effect.Effect<A, StoreError> =>
       Effect.withFiber((fiber) => {
-        const passage = given ?? makePassage()
+        const passage = given ?? new Passage()
         const startedAt = clock.currentTimeMillisUnsafe()
         const deadline = fiber.getRef(Deadline)
         const limit =
@@ -116,7 +136,7 @@ export const makeMongoCalls = (options: {
           operation,
           kind,
           endpoint,
-          sent: passage.sent(),
+          sent: passage.sent,
           waitedMillis: clock.currentTimeMillisUnsafe() - startedAt,
           stats: pool.stats()
         })
@@ -126,7 +146,9 @@ export const makeMongoCalls = (options: {
           outcome: kind === "read" ? "not-applied" : "unknown",
           start: (done) => {
             let settle: (() => void) | undefined
-            const answer = send({ maxTimeMS: Math.max(1, Math.ceil(limit)), signal: passage.signal })
+            const answer = send(
+              kind === "read" ? { signal: passage } : { maxTimeMS: Math.max(1, Math.ceil(limit)), signal: passage }
+            )
             passage.handedOver()
             answer.then(
               (value) => {
@@ -140,7 +162,7 @@ export const makeMongoCalls = (options: {
             )
             return () => {
               passage.abandon()
-              if (!passage.sent()) return
+              if (!passage.sent) return
               // Stays on the register, so that shutdown waits for a write that is on its way.
               const patience = kind === "read" ? grace : options.timeoutMillis
               const leftover = calls.begin(operation, clock.currentTimeMillisUnsafe() + patience, () => {

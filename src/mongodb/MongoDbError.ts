@@ -147,7 +147,7 @@ const selectionReason = (topology: unknown, call: FailedCall): Reason => {
     if (reason._tag === "AuthenticationFailed") return reason
   }
   if (met instanceof MongoNetworkTimeoutError) {
-    return new Timeout({ afterMillis: call.waitedMillis, detail: "the server accepts connections and does not answer" })
+    return new Timeout({ afterMillis: call.waitedMillis, detail: "the server does not answer" })
   }
   return unavailable(call.endpoint, errno(met))
 }

@@ -1,7 +1,7 @@
 import { Effect, type Scope } from "effect"
 import type { AbstractCursor, Collection, Document as BsonDocument, FindOptions } from "mongodb"
 import type { StoreError } from "../core/StoreError.ts"
-import { type CommandLimits, makePassage, type MongoCalls } from "./MongoCalls.ts"
+import { type CommandLimits, type MongoCalls, Passage } from "./MongoCalls.ts"
 import type { RawCollection, RawCursor, RawFind } from "./RawCollection.ts"
 
 const findOptions = (find: RawFind, limits: CommandLimits): FindOptions & { signal: AbortSignal } => ({
@@ -22,10 +22,10 @@ export const makeServerCollection = (collection: Collection<BsonDocument>, calls
     open: (signal: AbortSignal) => AbstractCursor<BsonDocument>
   ): Effect.Effect<RawCursor, StoreError, Scope.Scope> =>
     Effect.gen(function* () {
-      const passage = makePassage()
+      const passage = new Passage()
       let released = false
       const cursor = yield* Effect.acquireRelease(
-        Effect.sync(() => open(passage.signal)),
+        Effect.sync(() => open(passage)),
         (cursor) =>
           Effect.suspend(() => {
             released = true
@@ -88,9 +88,7 @@ export const makeServerCollection = (collection: Collection<BsonDocument>, calls
       }),
     openFind: (operation, find) =>
       openCursor(operation, (signal) => {
-        // `maxTimeMS` counts over a cursor's whole life; here each batch has the call's limit instead.
-        const { maxTimeMS: _, ...options } = findOptions(find, { maxTimeMS: 0, signal })
-        return collection.find(find.filter, options)
+        return collection.find(find.filter, findOptions(find, { signal }))
       }),
     update: (operation, which, filter, update) =>
       calls.run({

@@ -156,19 +156,12 @@ export const makeFor = (
 
     // ---- ours
 
-    const deposit = <A>(rows: A): A => {
-      budget.deposit()
-      return rows
-    }
     const query: PostgresClient["Service"]["query"] = (call, statement) =>
       retry(
         Effect.withFiber((fiber) => {
           const startedAt = clock.currentTimeMillisUnsafe()
           const deadline = fiber.getRef(Deadline)
-          const answered = Effect.map(
-            Effect.mapError(statement, (error) => storeError(call, error, startedAt, statement)),
-            deposit
-          )
+          const answered = Effect.mapError(statement, (error) => storeError(call, error, startedAt, statement))
           if (deadline === Number.POSITIVE_INFINITY) return answered
           return Effect.timeoutOrElse(answered, {
             duration: Math.max(0, deadline - startedAt),

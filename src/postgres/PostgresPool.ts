@@ -183,7 +183,7 @@ export const makePostgresPool = (options: {
       outcome: "not-applied",
       reason: new Timeout({
         afterMillis: Duration.toMillis(config.connectTimeout),
-        detail: `${endpoint.host}:${endpoint.port} accepts connections and does not answer`
+        detail: `${endpoint.host}:${endpoint.port} does not answer`
       })
     })
 

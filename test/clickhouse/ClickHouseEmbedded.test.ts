@@ -104,18 +104,18 @@ describe.skipIf(!canEmbed)("ClickHouseEmbedded", () => {
 
     it.effect("keeps its data in the folder it is given", () =>
       Effect.gen(function* () {
-        const dataDirectory = yield* folder
+        const dataFolder = yield* folder
         yield* Effect.scoped(
           Effect.gen(function* () {
-            const client = yield* ClickHouseEmbedded.make({ dataDirectory })
+            const client = yield* ClickHouseEmbedded.make({ dataFolder })
             yield* client.command("test", { query: "CREATE TABLE kept (x UInt8) ENGINE = MergeTree ORDER BY x" })
             yield* client.insert("test", "kept", [{ x: 1 }, { x: 2 }])
           })
         )
-        const client = yield* ClickHouseEmbedded.make({ dataDirectory })
+        const client = yield* ClickHouseEmbedded.make({ dataFolder })
         const rows = yield* client.query("test", { query: "SELECT count() AS n FROM kept", schema: Count })
         assert.deepEqual(rows, [{ n: 2 }])
-        const busy = yield* Effect.flip(ClickHouseEmbedded.make({ dataDirectory }))
+        const busy = yield* Effect.flip(ClickHouseEmbedded.make({ dataFolder }))
         assert.ok(busy._tag === "StoreError" && busy.reason._tag === "Unavailable")
         yield* client.ping
       })
@@ -123,9 +123,9 @@ describe.skipIf(!canEmbed)("ClickHouseEmbedded", () => {
 
     it.effect("killed: calls fail and say so; what was acknowledged is there after a restart on the same port", () =>
       Effect.gen(function* () {
-        const dataDirectory = yield* folder
+        const dataFolder = yield* folder
         const scope = yield* Scope.make()
-        const engine = yield* Scope.provide(ClickHouseEmbedded.start({ dataDirectory, database: "test" }), scope)
+        const engine = yield* Scope.provide(ClickHouseEmbedded.start({ dataFolder, database: "test" }), scope)
         const url = new URL(Redacted.value(engine.url))
         let address = engine.url
         const client = yield* ClickHouseClient.make({ url: Effect.sync(() => address), timeout: "5 seconds" })
@@ -148,7 +148,7 @@ describe.skipIf(!canEmbed)("ClickHouseEmbedded", () => {
         assert.match(engine.outage() ?? "", /SIGKILL/)
         yield* Scope.close(scope, Exit.void)
         assert.ok(acknowledged > 0)
-        const again = yield* ClickHouseEmbedded.start({ dataDirectory, database: "test", port: Number(url.port) })
+        const again = yield* ClickHouseEmbedded.start({ dataFolder, database: "test", port: Number(url.port) })
         assert.equal(again.port, engine.port)
         address = again.url
         const [row] = yield* client.query("test", { query: "SELECT count() AS n FROM acked", schema: Count })
@@ -190,7 +190,7 @@ describe.skipIf(!canEmbed)("ClickHouseEmbedded", () => {
 
     it.effect("a folder that cannot be made: a typed failure", () =>
       Effect.gen(function* () {
-        const error = yield* Effect.flip(ClickHouseEmbedded.make({ dataDirectory: "/etc/hostname/nowhere" }))
+        const error = yield* Effect.flip(ClickHouseEmbedded.make({ dataFolder: "/etc/hostname/nowhere" }))
         assert.ok(error._tag === "StoreError" && error.reason._tag === "Unavailable")
       })
     )
