@@ -84,7 +84,11 @@ const program = Effect.gen(function* () {
     )
     return
   }
-  if (benches.length === 0) return yield* Effect.die(`no bench is named ${positionals.join(" or ")}; see --list`)
+  if (benches.length === 0) {
+    yield* say(`no bench is named ${positionals.join(" or ")}; --list names them`)
+    process.exitCode = 1
+    return
+  }
   const scope = yield* Effect.scope
   const settings = {
     rounds: positive("rounds", given.rounds),

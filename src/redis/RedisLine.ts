@@ -129,8 +129,9 @@ export const makeLine = (options: {
           request.abandoned = true
           resume(timedOut())
         })
+        // A lone command goes out at once: waiting for company would only delay it.
+        if (single !== undefined && pending > 0) batch(single.stream)
         pending++
-        if (single !== undefined) batch(single.stream)
         driver.sendCommand(request)
         return Effect.sync(() => {
           request.abandoned = true
