@@ -56,11 +56,11 @@ export const makeSharedCache = (
             Option.getOrElse(Duration.fromInput(life.ttl), () => Duration.zero)
       )
 
-    const get: SharedCache["Service"]["get"] = Effect.fnUntraced(function* <A>(key: CacheKey<A>) {
-      const operation = "SharedCache.get"
-      const stored = yield* store.get(yield* keyOf(operation, key), { retry: true })
-      return yield* read(operation, key, stored)
-    })
+    // Written out, because a generator costs as much as the decoding.
+    const get: SharedCache["Service"]["get"] = (key) =>
+      Effect.flatMap(keyOf("SharedCache.get", key), (name) =>
+        Effect.flatMap(store.get(name, { retry: true }), (stored) => read("SharedCache.get", key, stored))
+      )
 
     const getMany: SharedCache["Service"]["getMany"] = Effect.fnUntraced(function* <A>(
       keys: ReadonlyArray<CacheKey<A>>
