@@ -4,17 +4,11 @@ import { decodeStored } from "../core/Decode.ts"
 import { isStoreError, StoreError, Timeout } from "../core/StoreError.ts"
 import { type Attempt, exceptionIn, fromException, fromStatus, fromTransport, unreadable } from "./ClickHouseError.ts"
 import type { Body } from "./Body.ts"
-import type { Answer, OpenAnswer } from "./Exchange.ts"
+import type { Answer, AnswerHead, OpenAnswer } from "./Exchange.ts"
 
 const newline = 0x0a
 const carriageReturn = 0x0d
 const exceptionMark = "__exception__"
-
-/** The part of an HTTP answer that is known before its body. */
-export interface AnswerHead {
-  readonly status: number
-  readonly exceptionCode: string | undefined
-}
 
 /**
  * Reads an answer line by line as its bytes come, and notices the exception that ClickHouse writes into the middle of a

@@ -5,7 +5,6 @@ import type { Calls } from "../core/Calls.ts"
 import { Deadline } from "../core/Deadline.ts"
 import type { Endpoint } from "../core/StartUp.ts"
 import { PoolExhausted, StoreError } from "../core/StoreError.ts"
-import type { AnswerHead } from "./Answer.ts"
 import { type Body, makeBody } from "./Body.ts"
 import { type Attempt, fromTransport, withStatement } from "./ClickHouseError.ts"
 import type { Connection } from "./Connections.ts"
@@ -22,6 +21,12 @@ export interface Request {
   readonly settings: ClickHouseSettings
   /** Its consumer sets the pace, so the server must not count the time. */
   readonly streamed?: boolean | undefined
+}
+
+/** The part of an HTTP answer that is known before its body. */
+export interface AnswerHead {
+  readonly status: number
+  readonly exceptionCode: string | undefined
 }
 
 /** An answer whose body is still to come. */

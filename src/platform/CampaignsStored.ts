@@ -1,6 +1,6 @@
 import { DateTime, Effect, Option, Schema, Stream } from "effect"
 import { defaultPageSize, pageOf, streamPages } from "../core/KeysetPage.ts"
-import { StoreError } from "../core/StoreError.ts"
+import { isStoreError, type StoreError } from "../core/StoreError.ts"
 import { VersionConflict } from "../core/Version.ts"
 import type { IndexSpec } from "../mongodb/MongoCollection.ts"
 import type { MongoDatabase } from "../mongodb/MongoDatabase.ts"
@@ -40,17 +40,7 @@ const streamPageSize = 500
 const as =
   (method: string) =>
   <A, E, R>(self: Effect.Effect<A, E | StoreError, R>): Effect.Effect<A, E | StoreError, R> =>
-    Effect.mapError(self, (error) =>
-      error instanceof StoreError
-        ? new StoreError({
-            store: error.store,
-            operation: `Campaigns.${method}`,
-            reason: error.reason,
-            outcome: error.outcome,
-            ...(error.cause === undefined ? {} : { cause: error.cause })
-          })
-        : error
-    )
+    Effect.mapError(self, (error) => (isStoreError(error) ? error.during(`Campaigns.${method}`) : error))
 
 const exists = (campaignId: CampaignId) => (error: StoreError) =>
   error.reason._tag === "ConstraintViolated" && error.reason.constraint === uniqueId.name

@@ -1,4 +1,3 @@
 /** The platform's capabilities on ClickHouse. Loads no driver but ClickHouse's. */
 export * as AnalyticsLive from "./AnalyticsLive.ts"
-export * as AnalyticsMemory from "./AnalyticsMemory.ts"
 export * as AnalyticsMigrations from "./AnalyticsMigrations.ts"

@@ -1,3 +1,2 @@
-/** The platform's capabilities on MongoDB. Loads no driver but MongoDB's, and mingo for memory. */
+/** The platform's capabilities on MongoDB. Loads no driver but MongoDB's. */
 export * as CampaignsLive from "./CampaignsLive.ts"
-export * as CampaignsMemory from "./CampaignsMemory.ts"

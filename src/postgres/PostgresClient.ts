@@ -12,17 +12,12 @@ import type { Probe } from "../core/Probe.ts"
 import { defaultRetryPolicy, makeRetryBudget, retrying } from "../core/Retry.ts"
 import type { ConfigInvalid } from "../core/Setting.ts"
 import { startUp } from "../core/StartUp.ts"
+import type { StoreCall } from "../core/StoreCall.ts"
 import { isStoreError, StoreError, Timeout, Unclassified } from "../core/StoreError.ts"
 import { parseStoreUrl } from "../core/StoreUrl.ts"
 import { sqlConnection, type TransactionControl, transactionConnection } from "./PostgresConnection.ts"
-import { type CallContext, commitFailure, fromSqlError } from "./PostgresError.ts"
+import { commitFailure, fromSqlError } from "./PostgresError.ts"
 import { makePostgresPool, type PostgresPool, type PostgresTarget } from "./PostgresPool.ts"
-
-/** What a statement is for: names it in failures and spans, and says when it may be sent again. */
-export interface StoreCall extends CallContext {
-  /** Running it twice is harmless, although it writes. */
-  readonly idempotent?: boolean | undefined
-}
 
 /** A client of one PostgreSQL server or embedded engine. */
 export class PostgresClient extends Context.Service<
@@ -80,7 +75,7 @@ export const makeFor = (
     // The pool has tried to connect for as long as a caller may wait.
     const retry = retrying(budget, { ...defaultRetryPolicy, except: ["PoolExhausted", "Unavailable", "Overloaded"] })
     const storeError = (
-      call: CallContext,
+      call: StoreCall,
       error: SqlError,
       startedAt: number,
       statement?: Statement.Statement<unknown>

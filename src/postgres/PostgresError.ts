@@ -2,6 +2,7 @@ import { Redacted } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Endpoint } from "../core/StartUp.ts"
 import { unavailable } from "../core/StartUp.ts"
+import type { StoreCall } from "../core/StoreCall.ts"
 import {
   AuthenticationFailed,
   Cancelled,
@@ -49,12 +50,6 @@ const isServerError = (cause: unknown): cause is Error & ServerFields =>
 
 const errnoOf = (cause: unknown): string | undefined =>
   cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : undefined
-
-/** What a failed statement was for; decides how much is known of its effect. */
-export interface CallContext {
-  readonly operation: string
-  readonly kind: "read" | "write"
-}
 
 const constraintKinds: Record<string, typeof ConstraintViolated.Type.kind> = {
   "23502": "not-null",
@@ -190,7 +185,7 @@ const statementOf = (cause: unknown, text: string, values: ReadonlyArray<unknown
   arguments: values.map((value) => ({ type: typeOf(value), value: Redacted.make(value) }))
 })
 
-const outcomeOf = (reason: Reason, kind: CallContext["kind"]): Outcome => {
+const outcomeOf = (reason: Reason, kind: StoreCall["kind"]): Outcome => {
   switch (reason._tag) {
     case "ConnectionLost":
     case "CommitUnknown":
@@ -228,7 +223,7 @@ export const connectFailure = (endpoint: Endpoint, error: SqlError): StoreError 
  */
 export const fromSqlError = (
   error: SqlError,
-  call: CallContext,
+  call: StoreCall,
   at: { readonly endpoint: Endpoint; readonly elapsedMillis: number; readonly statementMillis: number },
   statement?: readonly [text: string, values: ReadonlyArray<unknown>]
 ): StoreError => {

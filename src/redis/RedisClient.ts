@@ -9,23 +9,11 @@ import { defaultRetryPolicy, makeRetryBudget, retrying } from "../core/Retry.ts"
 import type { ConfigInvalid } from "../core/Setting.ts"
 import { type Endpoint, startUp } from "../core/StartUp.ts"
 import type { StoreError } from "../core/StoreError.ts"
-import type { Argument } from "./RedisCommand.ts"
+import type { Argument, RedisCall } from "./RedisCommand.ts"
 import { type Driver, makeOpen, readAddress, whenReady } from "./RedisDriver.ts"
 import { makeEffectRedis } from "./RedisEffect.ts"
 import { codeOf, connectError } from "./RedisError.ts"
 import { makeLine } from "./RedisLine.ts"
-
-/** What a command does, for its deadline, its retries and its report. */
-export interface RedisCall {
-  /** Names the call in errors and spans: `SharedCache.get`. */
-  readonly operation: string
-  /** A write whose answer is lost has an unknown outcome; a read applies nothing. */
-  readonly kind: "read" | "write"
-  /** Says that running it twice is harmless, so that it is sent again where its outcome is unknown; no by default. */
-  readonly idempotent?: boolean | undefined
-  /** Whether a failed call is sent again where that is safe; yes by default. */
-  readonly retry?: boolean | undefined
-}
 
 /** What the client is doing now. */
 export interface RedisStats extends PoolStats {

@@ -1,4 +1,11 @@
 import { Command } from "ioredis"
+import type { StoreCall } from "../core/StoreCall.ts"
+
+/** A call to Redis. */
+export interface RedisCall extends StoreCall {
+  /** Whether a failed call is sent again where that is safe; yes by default. */
+  readonly retry?: boolean | undefined
+}
 
 /** An argument of a command. */
 export type Argument = string | number | Buffer

@@ -1,7 +1,8 @@
 import { Effect } from "effect"
 import { decodeStored } from "../core/Decode.ts"
 import type { StoreError } from "../core/StoreError.ts"
-import type { RedisCall, RedisClient } from "./RedisClient.ts"
+import type { RedisClient } from "./RedisClient.ts"
+import type { RedisCall } from "./RedisCommand.ts"
 import type { Script } from "./Script.ts"
 
 /**
