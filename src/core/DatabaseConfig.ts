@@ -109,7 +109,7 @@ export const clickhouseSettings = {
 /** Settings of the MongoDB client. */
 export const mongodbSettings = {
   url: url("MONGODB_URL", ["mongodb", "mongodb+srv"], "mongodb://localhost:27017", {
-    does: "Where MongoDB is and who connects; may be an Effect, read when the client is made"
+    does: "Where MongoDB is and who connects; may be an Effect, read again when a new connection is not let in"
   }),
   database: text("MONGODB_DATABASE", "ai_core_content", { does: "Database of the platform's collections" }),
   maxPoolSize: count("MONGODB_MAX_POOL_SIZE", 20, {

@@ -5,7 +5,7 @@ import { withClientSpan } from "../core/Instrumentation.ts"
 import { type Endpoint, unavailable } from "../core/StartUp.ts"
 import { StoreError } from "../core/StoreError.ts"
 import { type CallKind, type FailedCall, poolExhausted, toStoreError } from "./MongoDbError.ts"
-import type { PoolMonitor } from "./PoolMonitor.ts"
+import type { MongoConnections } from "./MongoConnections.ts"
 
 /** How long the answer of a read that nobody waits for any more may still take before its socket is closed; milliseconds. */
 const grace = 100
@@ -99,12 +99,13 @@ export interface Command<A> {
 export const makeMongoCalls = (options: {
   readonly calls: Calls
   readonly endpoint: Endpoint
-  readonly pool: PoolMonitor
+  readonly connections: MongoConnections
   /** The longest run of one command, in milliseconds. */
   readonly timeoutMillis: number
 }): Effect.Effect<MongoCalls> =>
   Effect.map(Clock.Clock, (clock) => {
-    const { calls, endpoint, pool } = options
+    const { calls, connections, endpoint } = options
+    const { pool } = connections
 
     /** Of a command that ran out of time: what it was waiting for. */
     const explain = (error: StoreError, call: FailedCall): StoreError => {
@@ -119,7 +120,7 @@ export const makeMongoCalls = (options: {
       return new StoreError({ store: "mongodb", operation: call.operation, reason, outcome: "not-applied" })
     }
 
-    const run = <A>({
+    const attempt = <A>({
       kind,
       operation,
       passage: given,
@@ -172,11 +173,18 @@ export const makeMongoCalls = (options: {
             }
           }
         })
-        return withClientSpan(
-          Effect.catch(call, (error) => Effect.fail(explain(error, failed()))),
-          "mongodb",
-          operation
+        return Effect.mapError(call, (error) => explain(error, failed()))
+      })
+
+    const run = <A>(command: Command<A>): Effect.Effect<A, StoreError> =>
+      Effect.suspend(() => {
+        const client = connections.client()
+        const answered = Effect.catch(attempt(command), (error) =>
+          error.reason._tag === "AuthenticationFailed" && command.passage === undefined
+            ? Effect.flatMap(connections.renew(client), (renewed) => (renewed ? attempt(command) : Effect.fail(error)))
+            : Effect.fail(error)
         )
+        return withClientSpan(answered, "mongodb", command.operation)
       })
 
     return { run }

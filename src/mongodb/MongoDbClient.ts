@@ -1,18 +1,18 @@
-import { Context, Duration, Effect, Layer, Redacted, type Scope } from "effect"
-import { MongoClient, type MongoClientOptions } from "mongodb"
+import { Context, Duration, Effect, Layer, type Scope } from "effect"
+import type { MongoClient } from "mongodb"
 import { makeCalls } from "../core/Calls.ts"
 import { currentCredential } from "../core/Credential.ts"
 import { type MongoConfig, type MongoOptions, sections } from "../core/DatabaseConfig.ts"
 import type { Probe } from "../core/Probe.ts"
 import type { ConfigInvalid } from "../core/Setting.ts"
 import { type Endpoint, startUp } from "../core/StartUp.ts"
-import { InvalidData, StoreError } from "../core/StoreError.ts"
+import type { StoreError } from "../core/StoreError.ts"
 import { parseStoreUrl } from "../core/StoreUrl.ts"
 import { makeCollection } from "./makeCollection.ts"
 import { makeMongoCalls } from "./MongoCalls.ts"
 import type { DocumentSchema, MongoCollection } from "./MongoCollection.ts"
+import { makeMongoConnections } from "./MongoConnections.ts"
 import { MongoDatabase } from "./MongoDatabase.ts"
-import { monitorPool } from "./PoolMonitor.ts"
 import { makeServerCollection } from "./ServerCollection.ts"
 
 /**
@@ -29,7 +29,7 @@ export class MongoDbClient extends Context.Service<
     readonly database: string
     /** Makes the handle of a typed collection; nothing is sent. */
     readonly collection: <T>(name: string, schema: DocumentSchema<T>) => MongoCollection<T>
-    /** The driver's client, for what this one does not do: no deadline of ours, no decoding, the driver's own errors. */
+    /** The driver's client as it is now: no deadline of ours, no decoding, the driver's own errors. */
     readonly raw: MongoClient
   }
 >()("@ai-core/database/mongodb/MongoDbClient") {}
@@ -37,45 +37,11 @@ export class MongoDbClient extends Context.Service<
 /** How long one question at start-up may take; milliseconds. Shorter than start-up's own limit, so that it can say why. */
 const askFor = 1000
 
-/** How much longer than a call's limit a silent socket is kept; milliseconds. */
-const socketPatience = 5000
-
-const driverOptions = (config: MongoConfig): MongoClientOptions => {
-  const timeout = Duration.toMillis(config.timeout)
-  return {
-    maxPoolSize: config.maxPoolSize,
-    minPoolSize: config.minPoolSize,
-    maxIdleTimeMS: Duration.toMillis(config.maxIdleTime),
-    connectTimeoutMS: Duration.toMillis(config.connectTimeout),
-    serverSelectionTimeoutMS: Math.min(Duration.toMillis(config.serverSelectionTimeout), timeout),
-    waitQueueTimeoutMS: Duration.toMillis(config.waitQueueTimeout),
-    socketTimeoutMS: timeout + socketPatience,
-    retryReads: true,
-    retryWrites: true,
-    ignoreUndefined: true
-  }
-}
-
-const connect = (url: Redacted.Redacted, config: MongoConfig): Effect.Effect<MongoClient, StoreError> =>
-  Effect.try({
-    try: () => new MongoClient(Redacted.value(url), driverOptions(config)),
-    // The driver's error may repeat the URL, and so the password.
-    catch: () =>
-      new StoreError({
-        store: "mongodb",
-        operation: "connect",
-        outcome: "not-applied",
-        reason: new InvalidData({
-          subject: "configuration",
-          problems: [{ field: "url", problem: "has an option that the MongoDB driver does not take" }]
-        })
-      })
-  })
-
 /**
  * Makes a client whose connections live as long as the scope; closing it drains first, for `shutdownTimeout` at most.
  *
- * A URL that is an Effect is read once, when the client is made: the driver has no hook to read a password anew.
+ * A URL that is an Effect is read again when the server does not let a new connection in, so that a rotated password needs no
+ * restart; calls that met the old one are sent again.
  * Fails with `ConfigInvalid`, or with `StoreError`: `Unavailable` or `Timeout` naming host and port once `connectTimeout` has
  * passed, `AuthenticationFailed` at once.
  *
@@ -97,27 +63,21 @@ const fromConfig = Effect.fnUntraced(function* (
   const endpoint: Endpoint = { store: "mongodb", host, port }
   const calls = yield* makeCalls({ store: "mongodb", host, port })
 
-  const raw = yield* Effect.acquireRelease(connect(url, config), (client) =>
-    Effect.andThen(
-      calls.drain(config.shutdownTimeout),
-      Effect.ignore(
-        Effect.timeoutOption(
-          Effect.promise(() => client.close()),
-          config.shutdownTimeout
-        )
-      )
-    )
-  )
-  const pool = monitorPool(raw, config.maxPoolSize)
-  const mongo = yield* makeMongoCalls({ calls, endpoint, pool, timeoutMillis: Duration.toMillis(config.timeout) })
-  const database = raw.db(config.database)
-
+  const connections = yield* makeMongoConnections(url, config)
+  // Closed before the connections are: what is under way may end.
+  yield* Effect.addFinalizer(() => calls.drain(config.shutdownTimeout))
+  const mongo = yield* makeMongoCalls({
+    calls,
+    endpoint,
+    connections,
+    timeoutMillis: Duration.toMillis(config.timeout)
+  })
   const pingWithin = (timeoutMillis?: number) =>
     mongo.run({
       operation: "ping",
       kind: "read",
       timeoutMillis,
-      send: (limits) => database.command({ ping: 1 }, limits)
+      send: (limits) => connections.client().db(config.database).command({ ping: 1 }, limits)
     })
   const ask = Math.min(askFor, Duration.toMillis(config.connectTimeout) / 2)
   yield* startUp(endpoint, config.connectTimeout, pingWithin(ask))
@@ -125,10 +85,13 @@ const fromConfig = Effect.fnUntraced(function* (
   return MongoDbClient.of({
     endpoint,
     ping: Effect.asVoid(pingWithin()),
-    stats: Effect.sync(pool.stats),
+    stats: Effect.sync(connections.pool.stats),
     database: config.database,
-    raw,
-    collection: (name, schema) => makeCollection(name, schema, makeServerCollection(database.collection(name), mongo))
+    get raw() {
+      return connections.client()
+    },
+    collection: (name, schema) =>
+      makeCollection(name, schema, makeServerCollection(connections.collection(name), mongo))
   })
 })
 

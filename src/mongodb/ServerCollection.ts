@@ -16,7 +16,7 @@ const findOptions = (find: RawFind, limits: CommandLimits): FindOptions & { sign
 const closeWithin = 5000
 
 /** The untyped collection over the driver. */
-export const makeServerCollection = (collection: Collection<BsonDocument>, calls: MongoCalls): RawCollection => {
+export const makeServerCollection = (collection: () => Collection<BsonDocument>, calls: MongoCalls): RawCollection => {
   const openCursor = (
     operation: string,
     open: (signal: AbortSignal) => AbstractCursor<BsonDocument>
@@ -60,14 +60,17 @@ export const makeServerCollection = (collection: Collection<BsonDocument>, calls
       calls.run({
         operation,
         kind: "write",
-        send: (limits) => collection.insertOne({ ...document }, limits).then(({ insertedId }) => insertedId)
+        send: (limits) =>
+          collection()
+            .insertOne({ ...document }, limits)
+            .then(({ insertedId }) => insertedId)
       }),
     insertMany: (operation, documents) =>
       calls.run({
         operation,
         kind: "writes",
         send: (limits) =>
-          collection
+          collection()
             .insertMany(
               documents.map((document) => ({ ...document })),
               limits
@@ -78,17 +81,17 @@ export const makeServerCollection = (collection: Collection<BsonDocument>, calls
       calls.run({
         operation,
         kind: "read",
-        send: (limits) => collection.findOne(find.filter, findOptions(find, limits))
+        send: (limits) => collection().findOne(find.filter, findOptions(find, limits))
       }),
     findAll: (operation, find) =>
       calls.run({
         operation,
         kind: "read",
-        send: (limits) => collection.find(find.filter, findOptions(find, limits)).toArray()
+        send: (limits) => collection().find(find.filter, findOptions(find, limits)).toArray()
       }),
     openFind: (operation, find) =>
       openCursor(operation, (signal) => {
-        return collection.find(find.filter, findOptions(find, { signal }))
+        return collection().find(find.filter, findOptions(find, { signal }))
       }),
     update: (operation, which, filter, update) =>
       calls.run({
@@ -96,8 +99,8 @@ export const makeServerCollection = (collection: Collection<BsonDocument>, calls
         kind: which === "one" ? "write" : "writes",
         send: (limits) =>
           (which === "one"
-            ? collection.updateOne(filter, update, limits)
-            : collection.updateMany(filter, update, limits)
+            ? collection().updateOne(filter, update, limits)
+            : collection().updateMany(filter, update, limits)
           ).then(({ matchedCount, modifiedCount }) => ({ matched: matchedCount, modified: modifiedCount }))
       }),
     remove: (operation, which, filter) =>
@@ -105,20 +108,23 @@ export const makeServerCollection = (collection: Collection<BsonDocument>, calls
         operation,
         kind: which === "one" ? "write" : "writes",
         send: (limits) =>
-          (which === "one" ? collection.deleteOne(filter, limits) : collection.deleteMany(filter, limits)).then(
+          (which === "one" ? collection().deleteOne(filter, limits) : collection().deleteMany(filter, limits)).then(
             ({ deletedCount }) => deletedCount
           )
       }),
     count: (operation, filter) =>
-      calls.run({ operation, kind: "read", send: (limits) => collection.countDocuments(filter, limits) }),
+      calls.run({ operation, kind: "read", send: (limits) => collection().countDocuments(filter, limits) }),
     aggregateAll: (operation, pipeline) =>
       calls.run({
         operation,
         kind: "read",
-        send: (limits) => collection.aggregate<BsonDocument>([...pipeline], limits).toArray()
+        send: (limits) =>
+          collection()
+            .aggregate<BsonDocument>([...pipeline], limits)
+            .toArray()
       }),
     openAggregate: (operation, pipeline, batchSize) =>
-      openCursor(operation, (signal) => collection.aggregate<BsonDocument>([...pipeline], { signal, batchSize })),
+      openCursor(operation, (signal) => collection().aggregate<BsonDocument>([...pipeline], { signal, batchSize })),
     ensureIndexes: (operation, indexes) =>
       indexes.length === 0
         ? Effect.void
@@ -127,7 +133,7 @@ export const makeServerCollection = (collection: Collection<BsonDocument>, calls
               operation,
               kind: "write",
               send: (limits) =>
-                collection.createIndexes(
+                collection().createIndexes(
                   indexes.map((index) => ({ ...index, key: { ...index.key } })),
                   limits
                 )

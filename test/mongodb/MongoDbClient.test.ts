@@ -247,6 +247,42 @@ describeLive("mongodb", "MongoDbClient", () => {
     })
   )
 
+  it.live("a URL that is an Effect is read again when the server does not let it in, and the call goes on", () =>
+    Effect.gen(function* () {
+      const { database, url } = yield* freshMongo
+      const old = new URL(url)
+      old.username = "ann"
+      old.password = "rotated-away"
+      let reads = 0
+      const rotating = Effect.sync(() => Redacted.make(reads++ === 0 ? old.href : url))
+      const client = yield* MongoDbClient.make({ url: rotating, database })
+      assert.strictEqual(reads, 2)
+      const things = client.collection("things", Thing)
+      yield* things.insertOne({ key: "a", n: 1 })
+      assert.strictEqual(yield* things.countDocuments({}), 1)
+      assert.strictEqual((yield* client.stats).inUse, 0)
+      // Nobody reads it again while the server is content.
+      assert.strictEqual(reads, 2)
+    })
+  )
+
+  it.live("a URL that still says the same is not tried again", () =>
+    Effect.gen(function* () {
+      const { database, url } = yield* freshMongo
+      const wrong = new URL(url)
+      wrong.username = "ann"
+      wrong.password = "canary-password"
+      let reads = 0
+      const same = Effect.sync(() => {
+        reads++
+        return Redacted.make(wrong.href)
+      })
+      const error = yield* Effect.flip(MongoDbClient.make({ url: same, database }))
+      assert.ok(error._tag === "StoreError" && error.reason._tag === "AuthenticationFailed")
+      assert.strictEqual(reads, 2)
+    })
+  )
+
   it.live("closing waits for the work under way", () =>
     Effect.gen(function* () {
       const watcher = yield* connect({}, "client-watch")
