@@ -1,8 +1,5 @@
-import { Duration, Redacted } from "effect"
-import { sections } from "../../src/core/DatabaseConfig.ts"
 import type { Settings } from "../../src/core/Setting.ts"
-
-type Setting = Settings[string]
+import { defaultText, type Setting, titledSections } from "../../tools/readme/settings.ts"
 
 /** What .env.example says otherwise than the default: the servers of docker-compose.yml. */
 const composeServers: Readonly<Record<string, string>> = {
@@ -12,26 +9,6 @@ const composeServers: Readonly<Record<string, string>> = {
   CLICKHOUSE_PASSWORD: "ai_core_dev",
   MONGODB_URL: "mongodb://ai_core:ai_core_dev@127.0.0.1:27017/?authSource=admin&directConnection=true",
   REDIS_URL: "redis://default:ai_core_dev@127.0.0.1:6379/0"
-}
-
-const titles: Record<keyof typeof sections, string> = {
-  postgresql: "PostgreSQL",
-  clickhouse: "ClickHouse",
-  mongodb: "MongoDB",
-  redis: "Redis",
-  migrations: "Migrations",
-  health: "Health checks",
-  monitoring: "Monitoring"
-}
-
-/** A default as the variable would hold it; undefined where there is none, empty for "no password". */
-const defaultText = ({ fallback, unit }: Setting): string | undefined => {
-  if (fallback === undefined) return undefined
-  if (Redacted.isRedacted(fallback)) return ""
-  if (Duration.isDuration(fallback)) {
-    return String(unit === "seconds" ? Duration.toSeconds(fallback) : Duration.toMillis(fallback))
-  }
-  return String(fallback)
 }
 
 const defaultSaid = (setting: Setting): string => {
@@ -57,7 +34,4 @@ const part = (name: string, settings: Settings): string =>
 
 /** The text of .env.example. */
 export const envExample = (): string =>
-  [
-    head,
-    ...Object.entries(sections).map(([name, { settings }]) => part(titles[name as keyof typeof titles], settings))
-  ].join("\n")
+  [head, ...titledSections.map(([title, settings]) => part(title, settings))].join("\n")

@@ -1,28 +1,14 @@
 /** The parts of README that are made from the source, so that they cannot drift from it. */
-import { Duration, Redacted } from "effect"
-import { sections } from "../../src/core/DatabaseConfig.ts"
 import type { Settings } from "../../src/core/Setting.ts"
 import { crateMap } from "./crateMap.ts"
+import { defaultText, type Setting, titledSections } from "./settings.ts"
 
-type Setting = Settings[string]
+const units = { seconds: " s", milliseconds: " ms", connections: "" } as const
 
-const defaultOf = ({ fallback, unit }: Setting): string => {
-  if (fallback === undefined) return "required"
-  if (Redacted.isRedacted(fallback)) return "none"
-  if (Duration.isDuration(fallback)) {
-    return unit === "seconds" ? `${Duration.toSeconds(fallback)} s` : `${Duration.toMillis(fallback)} ms`
-  }
-  return String(fallback)
-}
-
-const titles: Record<keyof typeof sections, string> = {
-  postgresql: "PostgreSQL",
-  clickhouse: "ClickHouse",
-  mongodb: "MongoDB",
-  redis: "Redis",
-  migrations: "Migrations",
-  health: "Health checks",
-  monitoring: "Monitoring"
+const defaultOf = (setting: Setting): string => {
+  const text = defaultText(setting)
+  if (text === undefined) return "required"
+  return text === "" ? "none" : `${text}${setting.unit === undefined ? "" : units[setting.unit]}`
 }
 
 const settingsTable = (settings: Settings): string =>
@@ -36,9 +22,7 @@ const settingsTable = (settings: Settings): string =>
   ].join("\n")
 
 const configuration = (): string =>
-  Object.entries(sections)
-    .map(([name, { settings }]) => `**${titles[name as keyof typeof titles]}**\n\n${settingsTable(settings)}`)
-    .join("\n\n")
+  titledSections.map(([title, settings]) => `**${title}**\n\n${settingsTable(settings)}`).join("\n\n")
 
 const crate = (): string =>
   [
