@@ -1,3 +1,6 @@
+import type { ConfigInvalid } from "./core/Setting.ts"
+import type { StoreError } from "./core/StoreError.ts"
+import type { MigrationError } from "./migrations/MigrationError.ts"
 import type { Analytics } from "./platform/Analytics.ts"
 import type { Campaigns } from "./platform/Campaigns.ts"
 import type { Users } from "./platform/Users.ts"
@@ -7,3 +10,6 @@ import type { SharedCache } from "./redis/SharedCache.ts"
 
 /** What `DatabaseLive`, `DatabaseEmbedded` and `DatabaseMemory` give a program. */
 export type Capabilities = Users | Transaction | Analytics | Campaigns | SharedCache | RateLimiter
+
+/** How building one of them can fail. */
+export type DatabaseFailure = ConfigInvalid | StoreError | MigrationError

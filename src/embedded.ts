@@ -1,10 +1,7 @@
 /** Every capability without any server: real engines where there are any, memory elsewhere. */
 import { Effect, Layer } from "effect"
-import type { Capabilities } from "./Capabilities.ts"
+import type { Capabilities, DatabaseFailure } from "./Capabilities.ts"
 import * as ClickHouseEmbedded from "./clickhouse/ClickHouseEmbedded.ts"
-import type { ConfigInvalid } from "./core/Setting.ts"
-import type { StoreError } from "./core/StoreError.ts"
-import type { MigrationError } from "./migrations/MigrationError.ts"
 import type { Analytics } from "./platform/Analytics.ts"
 import * as AnalyticsLive from "./platform/AnalyticsLive.ts"
 import * as AnalyticsMemory from "./platform/AnalyticsMemory.ts"
@@ -24,9 +21,7 @@ export interface EmbeddedOptions {
   readonly clickhouseFolder?: string | undefined
 }
 
-type Failure = ConfigInvalid | StoreError | MigrationError
-
-const analytics = (dataFolder: string | undefined): Layer.Layer<Analytics, Failure> =>
+const analytics = (dataFolder: string | undefined): Layer.Layer<Analytics, DatabaseFailure> =>
   Layer.unwrap(
     Effect.map(ClickHouseEmbedded.available, (available) =>
       available
@@ -45,7 +40,7 @@ const analytics = (dataFolder: string | undefined): Layer.Layer<Analytics, Failu
  * Where the platform has no ClickHouse engine a warning says so, and analytics are kept in memory. Starts in about 3 s. Fails
  * with `StoreError` (`Unavailable`) where an engine's package is missing or the engine does not start.
  */
-export const layer = (options: EmbeddedOptions = {}): Layer.Layer<Capabilities, Failure> =>
+export const layer = (options: EmbeddedOptions = {}): Layer.Layer<Capabilities, DatabaseFailure> =>
   Layer.mergeAll(
     Layer.mergeAll(UsersLive.layer, TransactionLive.layer).pipe(
       Layer.provide(PlatformMigrations.layerPostgres),
@@ -58,4 +53,4 @@ export const layer = (options: EmbeddedOptions = {}): Layer.Layer<Capabilities, 
   )
 
 /** Every capability without a server, its data gone at the end; see {@link layer}. */
-export const DatabaseEmbedded: Layer.Layer<Capabilities, Failure> = layer()
+export const DatabaseEmbedded: Layer.Layer<Capabilities, DatabaseFailure> = layer()

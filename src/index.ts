@@ -4,7 +4,7 @@
  *
  * @module
  */
-export type { Capabilities } from "./Capabilities.ts"
+export type { Capabilities, DatabaseFailure } from "./Capabilities.ts"
 export * as DatabaseConfig from "./core/DatabaseConfig.ts"
 export { Deadline, within } from "./core/Deadline.ts"
 export type { Page } from "./core/KeysetPage.ts"

@@ -1,12 +1,9 @@
 /** Every capability on four servers. */
 import { Effect, Layer } from "effect"
-import type { Capabilities } from "./Capabilities.ts"
+import type { Capabilities, DatabaseFailure } from "./Capabilities.ts"
 import * as ClickHouseClient from "./clickhouse/ClickHouseClient.ts"
 import * as DatabaseConfig from "./core/DatabaseConfig.ts"
-import type { ConfigInvalid } from "./core/Setting.ts"
 import { displayName, type Store } from "./core/Store.ts"
-import type { StoreError } from "./core/StoreError.ts"
-import type { MigrationError } from "./migrations/MigrationError.ts"
 import * as MongoDbClient from "./mongodb/MongoDbClient.ts"
 import * as AnalyticsLive from "./platform/AnalyticsLive.ts"
 import * as AnalyticsMigrations from "./platform/AnalyticsMigrations.ts"
@@ -19,13 +16,11 @@ import * as RateLimiterLive from "./redis/RateLimiterLive.ts"
 import * as RedisClient from "./redis/RedisClient.ts"
 import * as SharedCacheLive from "./redis/SharedCacheLive.ts"
 
-type Failure = ConfigInvalid | StoreError | MigrationError
-
 /** Says that a store is closed, below its client so that it speaks after it. */
 const closing = (store: Store): Layer.Layer<never> =>
   Layer.effectDiscard(Effect.addFinalizer(() => Effect.logDebug(`Closed ${displayName[store]}`)))
 
-const fromConfig = (config: DatabaseConfig.DatabaseConfig): Layer.Layer<Capabilities, Failure> => {
+const fromConfig = (config: DatabaseConfig.DatabaseConfig): Layer.Layer<Capabilities, DatabaseFailure> => {
   const migrate = config.postgresql.enableMigrations && config.migrations.autoMigrate
   const postgres = Layer.mergeAll(UsersLive.layer, TransactionLive.layer).pipe(
     Layer.provide(migrate ? PlatformMigrations.layerPostgres : Layer.empty),
@@ -51,7 +46,7 @@ const fromConfig = (config: DatabaseConfig.DatabaseConfig): Layer.Layer<Capabili
 }
 
 /**
- * Every capability on four servers, as a program configures them.
+ * Every capability on four servers, as a program configures them; `preset` takes the place of the defaults.
  *
  * The stores open in the order PostgreSQL, MongoDB, Redis, ClickHouse and close in the reverse one; each waits for the work
  * under way, up to its shutdown timeout, and events accepted before are stored. The platform's migrations run first where
@@ -60,12 +55,15 @@ const fromConfig = (config: DatabaseConfig.DatabaseConfig): Layer.Layer<Capabili
  * Fails with `ConfigInvalid`, which lists every wrong setting; with `StoreError` naming the store that cannot be used; with
  * `MigrationError`.
  */
-export const layer = (options: DatabaseConfig.DatabaseOptions): Layer.Layer<Capabilities, Failure> =>
-  Layer.unwrap(Effect.map(DatabaseConfig.make(options), fromConfig))
+export const layer = (
+  options: DatabaseConfig.DatabaseOptions,
+  preset?: DatabaseConfig.DatabasePreset
+): Layer.Layer<Capabilities, DatabaseFailure> =>
+  Layer.unwrap(Effect.map(DatabaseConfig.make(options, preset), fromConfig))
 
 /** Every capability on four servers, from the environment; `preset` takes the place of the defaults. See {@link layer}. */
-export const layerConfig = (preset?: DatabaseConfig.DatabaseOptions): Layer.Layer<Capabilities, Failure> =>
+export const layerConfig = (preset?: DatabaseConfig.DatabasePreset): Layer.Layer<Capabilities, DatabaseFailure> =>
   Layer.unwrap(Effect.map(DatabaseConfig.fromEnvironment(preset), fromConfig))
 
 /** Every capability on the four servers that the environment names; see {@link layer}. */
-export const DatabaseLive: Layer.Layer<Capabilities, Failure> = layerConfig()
+export const DatabaseLive: Layer.Layer<Capabilities, DatabaseFailure> = layerConfig()

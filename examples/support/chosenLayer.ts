@@ -1,4 +1,4 @@
-import type { Capabilities, ConfigInvalid, MigrationError, StoreError } from "@ai-core/database"
+import type { Capabilities, DatabaseFailure } from "@ai-core/database"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { existsSync, readFileSync } from "node:fs"
 
@@ -21,7 +21,7 @@ const settings = ["../../.env", "../../.env.example"]
   )
 
 /** The layer that was chosen; the others, and their drivers, are not even loaded. */
-export const chosenLayer: Layer.Layer<Capabilities, ConfigInvalid | StoreError | MigrationError> = Layer.unwrap(
+export const chosenLayer: Layer.Layer<Capabilities, DatabaseFailure> = Layer.unwrap(
   Effect.gen(function* () {
     switch (choice) {
       case "live": {

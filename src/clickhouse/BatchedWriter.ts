@@ -94,10 +94,13 @@ export const make = <Row>(
       yield* Effect.timeoutOption(full.await, linger)
       const batch = takeBatch()
       if (batch.length > 0) {
+        // A write that throws fails its own batch; it must not end the writer for all that follow.
         const exit = yield* Effect.exit(
-          write(
-            batch.map(({ row }) => row),
-            crypto.randomUUID()
+          Effect.suspend(() =>
+            write(
+              batch.map(({ row }) => row),
+              crypto.randomUUID()
+            )
           )
         )
         for (const { stored } of batch) Deferred.doneUnsafe(stored, Exit.asVoid(exit))

@@ -1,7 +1,12 @@
 import type { ClickHouseSettings } from "@clickhouse/client"
 import { Clock, Context, Duration, Effect, FiberSet, Layer, type Schema, type Scope, Stream } from "effect"
 import { type Calls, makeCalls } from "../core/Calls.ts"
-import { type ClickHouseConfig, type ClickHouseOptions as ConfigOptions, sections } from "../core/DatabaseConfig.ts"
+import {
+  type ClickHouseConfig,
+  type ClickHouseOptions,
+  type ClickHousePreset,
+  sections
+} from "../core/DatabaseConfig.ts"
 import { within } from "../core/Deadline.ts"
 import { withClientSpan } from "../core/Instrumentation.ts"
 import { poolStats } from "../core/Pool.ts"
@@ -14,9 +19,6 @@ import { collectLines, decodeRows, rowsOf } from "./Answer.ts"
 import { type Driver, makeConnections } from "./Connections.ts"
 import { makeExchange, type Request } from "./Exchange.ts"
 import { makeSlots } from "./Slots.ts"
-
-/** Where ClickHouse is and how it is used; everything but the URL has a default. */
-export type ClickHouseOptions = ConfigOptions
 
 /** A statement that reads. */
 export interface Query<A> {
@@ -287,7 +289,7 @@ export const layer = (options: ClickHouseOptions): Layer.Layer<ClickHouseClient,
   Layer.effect(ClickHouseClient, make(options))
 
 /** A client of the server that the environment names (`CLICKHOUSE_URL` …); `preset` takes the place of the defaults. */
-export const layerConfig = (preset?: ClickHouseOptions): Layer.Layer<ClickHouseClient, StoreError | ConfigInvalid> =>
+export const layerConfig = (preset?: ClickHousePreset): Layer.Layer<ClickHouseClient, StoreError | ConfigInvalid> =>
   Layer.effect(
     ClickHouseClient,
     Effect.flatMap(sections.clickhouse.fromEnvironment(preset), (config) => fromConfig(config))

@@ -7,11 +7,11 @@ import path from "node:path"
 import { Readable } from "node:stream"
 import { fileURLToPath } from "node:url"
 import { Duration, Effect, Layer, Redacted, type Scope } from "effect"
-import { sections } from "../core/DatabaseConfig.ts"
+import { type ClickHousePreset, sections } from "../core/DatabaseConfig.ts"
 import type { ConfigInvalid } from "../core/Setting.ts"
 import { unavailable } from "../core/StartUp.ts"
 import { StoreError } from "../core/StoreError.ts"
-import { ClickHouseClient, type ClickHouseOptions, fromConfig } from "./ClickHouseClient.ts"
+import { ClickHouseClient, fromConfig } from "./ClickHouseClient.ts"
 import { host, writeEngineFiles } from "./engineFiles.ts"
 
 /** How the engine is started. */
@@ -266,7 +266,7 @@ export const start = (options: EngineOptions): Effect.Effect<Engine, StoreError,
 /** Settings of the embedded client: those of a server that say nothing of where it is, and those of the engine. */
 export interface EmbeddedOptions
   extends
-    Omit<ClickHouseOptions, "url" | "username" | "password" | "secure">,
+    Omit<ClickHousePreset, "url" | "username" | "password" | "secure">,
     Pick<EngineOptions, "dataFolder" | "port"> {}
 
 /**

@@ -50,10 +50,16 @@ fs.createReadStream("", { fd: terminal, autoClose: false })
 
 process.on("message", () => exit(0))
 process.on("disconnect", () => {
-  // The parent died without tidying up; its folder for this start is of no use to anybody.
-  fs.rmSync(String(folder), { recursive: true, force: true })
-  exit(1)
+  try {
+    // The parent died without tidying up; its folder for this start is of no use to anybody.
+    fs.rmSync(String(folder), { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
+  } finally {
+    // The engine may still write there, and its folder then cannot be removed; the process ends all the same.
+    exit(1)
+  }
 })
+// Node's own way out waits for the engine's thread, which never ends.
+process.on("uncaughtException", () => exit(1))
 
 const args = [
   "clickhouse-local",

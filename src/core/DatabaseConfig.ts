@@ -4,6 +4,7 @@ import {
   count,
   flag,
   type Options,
+  type Preset,
   password,
   section,
   type SettingProblem,
@@ -14,6 +15,7 @@ import {
 } from "./Setting.ts"
 
 const crossed = (
+  option: string,
   min: { readonly variable: string },
   max: { readonly variable: string },
   least: number | undefined,
@@ -24,6 +26,7 @@ const crossed = (
     : [
         {
           variable: min.variable,
+          option,
           problem: `must not exceed ${max.variable}`,
           fix: `${least} connections cannot be kept open where ${most} may be opened`
         }
@@ -67,7 +70,7 @@ export const postgresqlSettings = {
     does: "How long closing waits for the statements under way"
   }),
   enableMigrations: flag("DB_ENABLE_MIGRATIONS", true, {
-    does: "`DatabaseLive` runs the pending migrations before it gives out a capability"
+    does: "`DatabaseLive` runs the pending migrations before it gives out a capability, if `DB_AUTO_MIGRATE` says so too"
   })
 }
 
@@ -181,7 +184,9 @@ export const redisSettings = {
 
 /** Settings of the migration engine. */
 export const migrationSettings = {
-  autoMigrate: flag("DB_AUTO_MIGRATE", true, { does: "Pending migrations run when the layer is built" }),
+  autoMigrate: flag("DB_AUTO_MIGRATE", true, {
+    does: "`DatabaseLive` runs the pending migrations, if `DB_ENABLE_MIGRATIONS` says so too"
+  }),
   continueOnError: flag("DB_MIGRATION_CONTINUE_ON_ERROR", false, {
     does: "A failed migration stops its own store only; accepted without effect until the migration engine reads it"
   }),
@@ -228,11 +233,17 @@ export const monitoringSettings = {
 /** The sections, each with its settings and the two ways to fill it. */
 export const sections = {
   postgresql: section(postgresqlSettings, (c) =>
-    crossed(postgresqlSettings.minConnections, postgresqlSettings.maxConnections, c.minConnections, c.maxConnections)
+    crossed(
+      "minConnections",
+      postgresqlSettings.minConnections,
+      postgresqlSettings.maxConnections,
+      c.minConnections,
+      c.maxConnections
+    )
   ),
   clickhouse: section(clickhouseSettings),
   mongodb: section(mongodbSettings, (c) =>
-    crossed(mongodbSettings.minPoolSize, mongodbSettings.maxPoolSize, c.minPoolSize, c.maxPoolSize)
+    crossed("minPoolSize", mongodbSettings.minPoolSize, mongodbSettings.maxPoolSize, c.minPoolSize, c.maxPoolSize)
   ),
   redis: section(redisSettings),
   migrations: section(migrationSettings),
@@ -245,43 +256,52 @@ type SettingsOf = { readonly [K in keyof typeof sections]: (typeof sections)[K][
 /** The whole configuration: what `DatabaseLive` reads. */
 export type DatabaseConfig = { readonly [K in keyof SettingsOf]: Values<SettingsOf[K]> }
 
-/** What a program may write: the four URLs, and whatever it wants otherwise than the defaults. */
-export type DatabaseOptions = { readonly [K in keyof SettingsOf]?: Options<SettingsOf[K]> | undefined }
+type StoreSection = "postgresql" | "clickhouse" | "mongodb" | "redis"
+
+/** What a program writes: the four URLs, and whatever it wants otherwise than the defaults. */
+export type DatabaseOptions = { readonly [K in StoreSection]: Options<SettingsOf[K]> } & {
+  readonly [K in Exclude<keyof SettingsOf, StoreSection>]?: Options<SettingsOf[K]> | undefined
+}
+
+/** Other defaults than ours. */
+export type DatabasePreset = { readonly [K in keyof SettingsOf]?: Preset<SettingsOf[K]> | undefined }
 
 export type PostgresConfig = DatabaseConfig["postgresql"]
 export type PostgresOptions = Options<typeof postgresqlSettings>
+export type PostgresPreset = Preset<typeof postgresqlSettings>
 export type ClickHouseConfig = DatabaseConfig["clickhouse"]
 export type ClickHouseOptions = Options<typeof clickhouseSettings>
+export type ClickHousePreset = Preset<typeof clickhouseSettings>
 export type MongoConfig = DatabaseConfig["mongodb"]
 export type MongoOptions = Options<typeof mongodbSettings>
+export type MongoPreset = Preset<typeof mongodbSettings>
 export type RedisConfig = DatabaseConfig["redis"]
 export type RedisOptions = Options<typeof redisSettings>
+export type RedisPreset = Preset<typeof redisSettings>
 export type MigrationConfig = DatabaseConfig["migrations"]
 export type HealthConfig = DatabaseConfig["health"]
 export type MonitoringConfig = DatabaseConfig["monitoring"]
 
 /** For many concurrent callers: larger pools that give up sooner and rotate connections. */
-export const highConcurrency: DatabaseOptions = {
+export const highConcurrency: DatabasePreset = {
   postgresql: {
     maxConnections: 50,
     minConnections: 10,
     acquireTimeout: "5 seconds",
     idleTimeout: "300 seconds",
-    maxLifetime: "900 seconds",
-    enableMigrations: false
+    maxLifetime: "900 seconds"
   },
   clickhouse: { poolSize: 20, timeout: "60 seconds", compression: true }
 }
 
 /** For few callers that must not wait: every connection stays open. */
-export const lowLatency: DatabaseOptions = {
+export const lowLatency: DatabasePreset = {
   postgresql: {
     maxConnections: 20,
     minConnections: 20,
     acquireTimeout: "1 second",
     idleTimeout: 0,
-    maxLifetime: "3600 seconds",
-    enableMigrations: false
+    maxLifetime: "3600 seconds"
   }
 }
 
@@ -299,19 +319,22 @@ const gather = (read: {
   })
 
 /**
- * Checks a configuration that a program wrote and fills in the defaults.
+ * Checks a configuration that a program wrote and fills in the defaults; `preset` takes their place.
  *
  * Fails with `ConfigInvalid`, which lists every wrong or missing setting.
  */
-export const make = (options: DatabaseOptions): Effect.Effect<DatabaseConfig, ConfigInvalid> =>
+export const make = (
+  options: DatabaseOptions,
+  preset: DatabasePreset = {}
+): Effect.Effect<DatabaseConfig, ConfigInvalid> =>
   gather({
-    postgresql: sections.postgresql.make(options.postgresql ?? {}),
-    clickhouse: sections.clickhouse.make(options.clickhouse ?? {}),
-    mongodb: sections.mongodb.make(options.mongodb ?? {}),
-    redis: sections.redis.make(options.redis ?? {}),
-    migrations: sections.migrations.make(options.migrations ?? {}),
-    health: sections.health.make(options.health ?? {}),
-    monitoring: sections.monitoring.make(options.monitoring ?? {})
+    postgresql: sections.postgresql.make({ ...preset.postgresql, ...options.postgresql }),
+    clickhouse: sections.clickhouse.make({ ...preset.clickhouse, ...options.clickhouse }),
+    mongodb: sections.mongodb.make({ ...preset.mongodb, ...options.mongodb }),
+    redis: sections.redis.make({ ...preset.redis, ...options.redis }),
+    migrations: sections.migrations.make({ ...preset.migrations, ...options.migrations }),
+    health: sections.health.make({ ...preset.health, ...options.health }),
+    monitoring: sections.monitoring.make({ ...preset.monitoring, ...options.monitoring })
   })
 
 /**
@@ -320,7 +343,7 @@ export const make = (options: DatabaseOptions): Effect.Effect<DatabaseConfig, Co
  * `preset` takes the place of the defaults; a variable wins over it. Fails with `ConfigInvalid`, which lists every wrong or
  * missing variable, what was expected, and the fix, and never a value.
  */
-export const fromEnvironment = (preset: DatabaseOptions = {}): Effect.Effect<DatabaseConfig, ConfigInvalid> =>
+export const fromEnvironment = (preset: DatabasePreset = {}): Effect.Effect<DatabaseConfig, ConfigInvalid> =>
   gather({
     postgresql: sections.postgresql.fromEnvironment(preset.postgresql),
     clickhouse: sections.clickhouse.fromEnvironment(preset.clickhouse),

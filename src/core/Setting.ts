@@ -26,7 +26,10 @@ export interface Setting<A, I = A> {
 
 /** A wrong or missing setting, told without its value. */
 export const SettingProblem = Schema.Struct({
+  /** Environment variable. */
   variable: Schema.String,
+  /** What a program writes for it. */
+  option: Schema.String,
   problem: Schema.String,
   fix: Schema.String
 })
@@ -38,11 +41,18 @@ export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>("@ai-core/d
   { problems: Schema.Array(SettingProblem) }
 ) {
   override get message(): string {
-    const lines = this.problems.map(({ fix, problem, variable }) => `  ${variable} ${problem}. ${fix}`)
+    const lines = this.problems.map(
+      ({ fix, option, problem, variable }) => `  ${variable} (${option}) ${problem}. ${fix}`
+    )
     return [`${lines.length === 1 ? "A setting is" : `${lines.length} settings are`} wrong or missing:`, ...lines].join(
       "\n"
     )
   }
+}
+
+/** A setting that must be given. */
+export interface RequiredSetting<A, I = A> extends Setting<A, I> {
+  readonly fallback: undefined
 }
 
 interface Told {
@@ -149,7 +159,7 @@ export const url = (
   schemes: ReadonlyArray<string>,
   example: string,
   options: Told
-): Setting<Credential> => {
+): RequiredSetting<Credential> => {
   const starts = (s: string) => schemes.some((scheme) => s.startsWith(`${scheme}://`) && s.length > scheme.length + 3)
   return {
     variable,
@@ -176,15 +186,23 @@ export type Values<S extends Settings> = {
   readonly [K in keyof S]: S[K] extends Setting<infer A, infer _I> ? A : never
 }
 
-/** What a program may write for a section: everything that has a default may be left out. */
+type Input<S> = S extends Setting<infer _A, infer I> ? I : never
+
+/** What a program writes for a section: what must be given, and what it wants otherwise than the defaults. */
 export type Options<S extends Settings> = {
-  readonly [K in keyof S]?: (S[K] extends Setting<infer _A, infer I> ? I : never) | undefined
+  readonly [K in keyof S as S[K] extends RequiredSetting<infer _A, infer _I> ? K : never]: Input<S[K]>
+} & {
+  readonly [K in keyof S as S[K] extends RequiredSetting<infer _A, infer _I> ? never : K]?: Input<S[K]> | undefined
 }
 
-const problem = (setting: AnySetting, found: "missing" | "wrong"): SettingProblem => ({
+/** Other defaults for a section. */
+export type Preset<S extends Settings> = { readonly [K in keyof S]?: Input<S[K]> | undefined }
+
+const problem = (option: string, setting: AnySetting, found: "missing" | "wrong"): SettingProblem => ({
   variable: setting.variable,
+  option,
   problem: found === "missing" ? "is missing" : `must be ${setting.expected}`,
-  fix: found === "missing" ? `Set it to ${setting.expected}` : `Correct it: ${setting.does}`
+  fix: found === "missing" ? `Set it to ${setting.expected}` : `What it sets: ${setting.does}`
 })
 
 /** One part of the configuration, and the two ways to fill it. */
@@ -193,7 +211,7 @@ export interface Section<S extends Settings> {
   /** Checks what a program wrote and fills in the defaults. */
   readonly make: (options: Options<S>) => Effect.Effect<Values<S>, ConfigInvalid>
   /** Reads the variables through Effect's Config; `preset` takes the place of the defaults. */
-  readonly fromEnvironment: (preset?: Options<S>) => Effect.Effect<Values<S>, ConfigInvalid>
+  readonly fromEnvironment: (preset?: Preset<S>) => Effect.Effect<Values<S>, ConfigInvalid>
 }
 
 /** Makes a section; `check` looks at its settings together, of which those that are wrong by themselves are left out. */
@@ -209,19 +227,19 @@ export const section = <S extends Settings>(
     const problems: Array<SettingProblem> = []
     for (const [key, setting] of Object.entries(settings)) {
       const value = valueOf(key, setting)
-      if (value === undefined) problems.push(problem(setting, given(key) ? "wrong" : "missing"))
+      if (value === undefined) problems.push(problem(key, setting, given(key) ? "wrong" : "missing"))
       else found[key] = value
     }
     const values = found as Values<S>
     problems.push(...check(values))
     return problems.length === 0 ? Effect.succeed(values) : Effect.fail(new ConfigInvalid({ problems }))
   }
-  const written = (options: Options<S>) => (key: keyof S & string, setting: AnySetting) =>
+  const written = (options: Preset<S>) => (key: keyof S & string, setting: AnySetting) =>
     options[key] === undefined ? setting.fallback : setting.check(options[key])
 
   return {
     settings,
-    make: (options) => Effect.suspend(() => collect(written(options), (key) => options[key] !== undefined)),
+    make: (options: Preset<S>) => Effect.suspend(() => collect(written(options), (key) => options[key] !== undefined)),
     fromEnvironment: (preset = {}) =>
       Effect.gen(function* () {
         const provider = yield* ConfigProvider.ConfigProvider

@@ -35,6 +35,8 @@ const mendsWithTime = (error: StoreError): boolean => {
   }
 }
 
+const detailOf = ({ reason }: StoreError): string | undefined => ("detail" in reason ? reason.detail : undefined)
+
 /**
  * Asks a store until it answers: a store that comes up before the deadline lets the program start.
  *
@@ -67,7 +69,7 @@ export const startUp = <A, R>(
             outcome: "not-applied",
             reason: unavailable(endpoint, {
               ...("code" in last.reason ? { code: last.reason.code } : {}),
-              detail: `asked for ${limit} ms`
+              detail: [detailOf(last), `asked for ${limit} ms`].filter((part) => part !== undefined).join("; ")
             }),
             ...(last.cause === undefined ? {} : { cause: last.cause })
           })

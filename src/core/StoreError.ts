@@ -241,7 +241,8 @@ export class StoreError extends Schema.TaggedError<StoreError>("@ai-core/databas
   cause: Schema.optionalKey(Schema.Defect())
 }) {
   override get message(): string {
-    return `${displayName[this.store]} ${this.operation}: ${problemOf(this.reason)} (${this.outcome})`
+    const detail = "detail" in this.reason && this.reason.detail !== undefined ? `: ${this.reason.detail}` : ""
+    return `${displayName[this.store]} ${this.operation}: ${problemOf(this.reason)}${detail} (${this.outcome})`
   }
 
   /** How this failure may be retried; see {@link RetryAdvice}. */

@@ -2,7 +2,7 @@ import { Context, Duration, Effect, Layer, type Scope } from "effect"
 import type { MongoClient } from "mongodb"
 import { makeCalls } from "../core/Calls.ts"
 import { currentCredential } from "../core/Credential.ts"
-import { type MongoConfig, type MongoOptions, sections } from "../core/DatabaseConfig.ts"
+import { type MongoConfig, type MongoOptions, type MongoPreset, sections } from "../core/DatabaseConfig.ts"
 import type { Probe } from "../core/Probe.ts"
 import type { ConfigInvalid } from "../core/Setting.ts"
 import { type Endpoint, startUp } from "../core/StartUp.ts"
@@ -106,7 +106,7 @@ export const layer = (options: MongoOptions): Layer.Layer<MongoDbClient | MongoD
 
 /** The client by the `MONGODB_*` variables of the environment; `preset` takes the place of the defaults. */
 export const layerConfig = (
-  preset?: MongoOptions
+  preset?: MongoPreset
 ): Layer.Layer<MongoDbClient | MongoDatabase, StoreError | ConfigInvalid> =>
   Layer.provideMerge(
     databaseOf,

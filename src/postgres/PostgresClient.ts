@@ -6,7 +6,7 @@ import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import { makeCalls } from "../core/Calls.ts"
 import { currentCredential } from "../core/Credential.ts"
-import { type PostgresConfig, type PostgresOptions, sections } from "../core/DatabaseConfig.ts"
+import { type PostgresConfig, type PostgresOptions, type PostgresPreset, sections } from "../core/DatabaseConfig.ts"
 import { Deadline } from "../core/Deadline.ts"
 import type { Probe } from "../core/Probe.ts"
 import { defaultRetryPolicy, makeRetryBudget, retrying } from "../core/Retry.ts"
@@ -47,7 +47,7 @@ export class PostgresClient extends Context.Service<
 >()("@ai-core/database/postgres/PostgresClient") {}
 
 /** The tags that a PostgreSQL layer provides: ours, and Effect's own beside it. */
-export type Provided = PostgresClient | PgClient.PgClient | SqlClient.SqlClient
+export type PostgresTags = PostgresClient | PgClient.PgClient | SqlClient.SqlClient
 
 const asSqlError = (error: StoreError): SqlError =>
   new SqlError({ reason: new ConnectionError({ cause: error, message: error.message, operation: error.operation }) })
@@ -61,7 +61,7 @@ const PgJson = Statement.custom<PgClient.PgCustom>("PgJson")
 export const makeFor = (
   target: PostgresTarget,
   config: PostgresConfig
-): Effect.Effect<Context.Context<Provided>, StoreError, Scope.Scope> =>
+): Effect.Effect<Context.Context<PostgresTags>, StoreError, Scope.Scope> =>
   Effect.gen(function* () {
     const { endpoint } = target
     const clock = yield* Clock.Clock
@@ -182,8 +182,9 @@ export const makeFor = (
     ).pipe(Context.add(PgClient.PgClient, sql), Context.add(SqlClient.SqlClient, sql))
   })
 
-const providing = <E>(made: Effect.Effect<Context.Context<Provided>, E, Scope.Scope>): Layer.Layer<Provided, E> =>
-  Layer.effectContext(made)
+const providing = <E>(
+  made: Effect.Effect<Context.Context<PostgresTags>, E, Scope.Scope>
+): Layer.Layer<PostgresTags, E> => Layer.effectContext(made)
 
 const targetOf = (config: PostgresConfig): Effect.Effect<PostgresTarget, StoreError> =>
   Effect.map(
@@ -198,7 +199,7 @@ const targetOf = (config: PostgresConfig): Effect.Effect<PostgresTarget, StoreEr
 /** Makes a client from a configuration that is already checked. */
 export const makeFromConfig = (
   config: PostgresConfig
-): Effect.Effect<Context.Context<Provided>, StoreError, Scope.Scope> =>
+): Effect.Effect<Context.Context<PostgresTags>, StoreError, Scope.Scope> =>
   Effect.flatMap(targetOf(config), (target) => makeFor(target, config))
 
 /**
@@ -210,7 +211,7 @@ export const makeFromConfig = (
  */
 export const make = (
   options: PostgresOptions
-): Effect.Effect<Context.Context<Provided>, ConfigInvalid | StoreError, Scope.Scope> =>
+): Effect.Effect<Context.Context<PostgresTags>, ConfigInvalid | StoreError, Scope.Scope> =>
   Effect.flatMap(sections.postgresql.make(options), makeFromConfig)
 
 /**
@@ -221,9 +222,9 @@ export const make = (
  * PostgresClient.layer({ url: Redacted.make("postgresql://app:secret@localhost/ai_core"), maxConnections: 10 })
  * ```
  */
-export const layer = (options: PostgresOptions): Layer.Layer<Provided, ConfigInvalid | StoreError> =>
+export const layer = (options: PostgresOptions): Layer.Layer<PostgresTags, ConfigInvalid | StoreError> =>
   providing(make(options))
 
 /** A client configured by the environment (`DATABASE_URL`, `DB_MAX_CONNECTIONS` …); `preset` takes the place of the defaults. */
-export const layerConfig = (preset?: PostgresOptions): Layer.Layer<Provided, ConfigInvalid | StoreError> =>
+export const layerConfig = (preset?: PostgresPreset): Layer.Layer<PostgresTags, ConfigInvalid | StoreError> =>
   providing(Effect.flatMap(sections.postgresql.fromEnvironment(preset), makeFromConfig))

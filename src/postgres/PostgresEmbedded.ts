@@ -5,7 +5,7 @@ import type { ConfigInvalid } from "../core/Setting.ts"
 import { type Endpoint, unavailable } from "../core/StartUp.ts"
 import { StoreError } from "../core/StoreError.ts"
 import { makeTurns, PgliteWire } from "./PgliteWire.ts"
-import { makeFor, type Provided } from "./PostgresClient.ts"
+import { makeFor, type PostgresTags } from "./PostgresClient.ts"
 import type { PostgresTarget } from "./PostgresPool.ts"
 
 /** How the embedded engine runs. */
@@ -80,7 +80,7 @@ const settings: PostgresOptions = { url, maxConnections: 1, minConnections: 0, i
  */
 export const layer = (
   options: PostgresEmbeddedOptions & Pick<PostgresOptions, "acquireTimeout" | "shutdownTimeout"> = {}
-): Layer.Layer<Provided, ConfigInvalid | StoreError> =>
+): Layer.Layer<PostgresTags, ConfigInvalid | StoreError> =>
   Layer.effectContext(
     Effect.gen(function* () {
       const { dataFolder, ...limits } = options

@@ -202,18 +202,39 @@ const outcomeOf = (reason: Reason, kind: StoreCall["kind"]): Outcome => {
 /** The failure to open a connection. */
 export const connectFailure = (endpoint: Endpoint, error: SqlError): StoreError => {
   const { cause } = error.reason
-  const reason = isServerError(cause)
-    ? reasonOf(cause, endpoint, 0, Number.POSITIVE_INFINITY)
-    : error.reason._tag === "AuthenticationError"
-      ? new AuthenticationFailed({})
-      : unavailable(endpoint, { code: errnoOf(cause) })
+  const found = isServerError(cause) ? reasonOf(cause, endpoint, 0, Number.POSITIVE_INFINITY) : undefined
   return new StoreError({
     store: "postgresql",
     operation: "connect",
     outcome: "not-applied",
-    reason: reason._tag === "ConnectionLost" ? unavailable(endpoint, { code: reason.code }) : reason,
+    reason: connectReason(endpoint, error, found),
     cause: error
   })
+}
+
+const connectReason = (
+  endpoint: Endpoint,
+  { reason: { _tag, cause } }: SqlError,
+  found: Reason | undefined
+): Reason => {
+  if (found === undefined) {
+    if (_tag === "AuthenticationError") return new AuthenticationFailed({})
+    const code = errnoOf(cause)
+    // Without an errno it is the client that gave up, and says why: the server does not support TLS.
+    return unavailable(endpoint, {
+      code,
+      detail: code === undefined && cause instanceof Error ? cause.message : undefined
+    })
+  }
+  if (found._tag === "ConnectionLost") return unavailable(endpoint, { code: found.code })
+  if (found._tag === "InvalidStatement" && found.code === "3D000") {
+    return new InvalidData({
+      code: found.code,
+      subject: "configuration",
+      problems: [{ field: "url", problem: "names a database that does not exist" }]
+    })
+  }
+  return found
 }
 
 /**

@@ -1,4 +1,4 @@
-import { Context, type Duration, type Effect, Schema } from "effect"
+import { Context, Duration, type Effect, Schema } from "effect"
 import type { StoreError } from "../core/StoreError.ts"
 import type { Rule } from "./RateLimit.ts"
 
@@ -19,7 +19,11 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("@ai-core/datab
   rule: Schema.String,
   limit: Schema.Number,
   retryAfter: Schema.Duration
-}) {}
+}) {
+  override get message(): string {
+    return `the rule ${this.rule} allows ${this.limit} within its window; again in ${Duration.format(this.retryAfter)}`
+  }
+}
 
 /**
  * Exact sliding windows, counted on the server's clock and shared by every process.

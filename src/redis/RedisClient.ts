@@ -1,7 +1,7 @@
 import { Clock, Context, Duration, Effect, Layer, type Scope } from "effect"
 import * as EffectRedis from "effect/persistence/Redis"
 import { makeCalls } from "../core/Calls.ts"
-import { type RedisConfig, type RedisOptions, sections } from "../core/DatabaseConfig.ts"
+import { type RedisConfig, type RedisOptions, type RedisPreset, sections } from "../core/DatabaseConfig.ts"
 import { Deadline } from "../core/Deadline.ts"
 import { withClientSpan } from "../core/Instrumentation.ts"
 import { type PoolStats, poolStats } from "../core/Pool.ts"
@@ -193,6 +193,6 @@ export const layer = (
 
 /** Reads the settings from the environment (`REDIS_URL` …); `preset` takes the place of the defaults. */
 export const layerConfig = (
-  preset?: RedisOptions
+  preset?: RedisPreset
 ): Layer.Layer<RedisClient | EffectRedis.Redis, ConfigInvalid | StoreError> =>
   Layer.effectContext(Effect.flatMap(sections.redis.fromEnvironment(preset), fromConfig))

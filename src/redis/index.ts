@@ -1,5 +1,6 @@
 /** Redis: its client, and the capabilities that stand on it. */
 export * as CacheKey from "./CacheKey.ts"
+export { type CacheStore, makeSharedCache } from "./CacheStore.ts"
 export * as RateLimit from "./RateLimit.ts"
 export * from "./RateLimiter.ts"
 export * as RateLimiterLive from "./RateLimiterLive.ts"

@@ -8,7 +8,7 @@ import { within } from "../../src/core/Deadline.ts"
 import type { StoreError } from "../../src/core/StoreError.ts"
 import * as StoreErrorReport from "../../src/core/StoreErrorReport.ts"
 import * as TcpProxy from "../../src/testing/TcpProxy.ts"
-import { describeLive } from "../servers/index.ts"
+import { describeLive, describeOwned, ownServer } from "../servers/index.ts"
 import { connect, embeddedServer, liveServer, TestServer } from "./fixtures.ts"
 
 type Client = ClickHouseClient.ClickHouseClient["Service"]
@@ -262,6 +262,42 @@ describeLive("clickhouse", "ClickHouse faults · live", () => {
 const canEmbed = Effect.runSync(ClickHouseEmbedded.available)
 describe.skipIf(!canEmbed)("ClickHouse faults · embedded engine", () => {
   suite(embeddedServer)
+})
+
+describeOwned("clickhouse", "ClickHouse killed and started again", () => {
+  layer(Layer.empty, { excludeTestServices: true })((it) => {
+    it.effect(
+      "killed in a write: ConnectionLost, unknown; while it is down: Unavailable; the same client works once it is back",
+      () =>
+        Effect.gen(function* () {
+          const server = yield* ownServer("clickhouse")
+          const client = yield* ClickHouseClient.make({ url: Redacted.make(server.url), database: "default" })
+          yield* tableIn(client, "kept")
+          yield* client.insert("test", "kept", rows)
+          const writing = yield* Effect.forkChild(
+            Effect.flip(
+              client.command("test", {
+                query:
+                  "INSERT INTO FUNCTION null('x UInt8') SELECT sleepEachRow(0.1) FROM numbers(100) SETTINGS max_block_size = 1"
+              })
+            )
+          )
+          yield* Effect.sleep("300 millis")
+          yield* server.kill
+          const lost = yield* Fiber.join(writing)
+          assert.deepEqual([lost.reason._tag, lost.outcome], ["ConnectionLost", "unknown"])
+          const down = yield* Effect.flip(client.insert("test", "kept", rows).pipe(within("500 millis")))
+          assert.ok(down.reason._tag === "Unavailable", down.reason._tag)
+          assert.deepEqual([down.reason.port, down.outcome], [server.port, "not-applied"])
+          yield* server.restart
+          assert.equal(yield* countOf(client, "kept"), 100)
+          assert.equal(yield* client.insert("test", "kept", rows, { token: "after" }), 100)
+          assert.equal(yield* countOf(client, "kept"), 200)
+          assert.equal((yield* client.stats).inUse, 0)
+        }),
+      60_000
+    )
+  })
 })
 
 /** Something between us and ClickHouse that answers in its place. */

@@ -1,4 +1,5 @@
 import { Context, Effect, Layer, Redacted, type Scope } from "effect"
+import type { ClickHouseOptions } from "../../src/core/DatabaseConfig.ts"
 import * as ClickHouseClient from "../../src/clickhouse/ClickHouseClient.ts"
 import * as ClickHouseEmbedded from "../../src/clickhouse/ClickHouseEmbedded.ts"
 import type { StoreError } from "../../src/core/StoreError.ts"
@@ -23,7 +24,7 @@ export const liveServer = Layer.effect(TestServer, freshClickHouse)
 
 /** A client of the test server, or of a proxy to it. */
 export const connect = (
-  options: ClickHouseClient.ClickHouseOptions & { readonly at?: string } = {}
+  options: Omit<ClickHouseOptions, "url"> & { readonly at?: string } = {}
 ): Effect.Effect<ClickHouseClient.ClickHouseClient["Service"], StoreError, Scope.Scope | TestServer> =>
   Effect.gen(function* () {
     const { database, url } = yield* TestServer

@@ -11,14 +11,14 @@ const urls = {
   REDIS_URL: "redis://:secret-3@cache:6379"
 }
 
-const read = (env: Record<string, string>, preset?: DatabaseConfig.DatabaseOptions) =>
+const read = (env: Record<string, string>, preset?: DatabaseConfig.DatabasePreset) =>
   Effect.provideService(
     DatabaseConfig.fromEnvironment(preset),
     ConfigProvider.ConfigProvider,
     ConfigProvider.fromEnv({ env })
   )
 
-const problemsOf = (env: Record<string, string>, preset?: DatabaseConfig.DatabaseOptions) =>
+const problemsOf = (env: Record<string, string>, preset?: DatabaseConfig.DatabasePreset) =>
   Effect.map(Effect.flip(read(env, preset)), ({ problems }) => problems.map((p) => `${p.variable} ${p.problem}`))
 
 /** A value as a row of the table below can name it. */
@@ -195,10 +195,10 @@ describe("DatabaseConfig", () => {
         error.message,
         [
           "4 settings are wrong or missing:",
-          "  DB_MAX_CONNECTIONS must be a whole number, 1 or more. Correct it: Most connections the pool opens",
-          "  MONGODB_URL is missing. Set it to a URL such as mongodb://localhost:27017",
-          "  REDIS_DEFAULT_TTL must be a number of seconds above 0. Correct it: Life of a cached value that is set without one",
-          "  DB_ENABLE_MONITORING must be true or false. Correct it: Metrics are collected; accepted without effect until telemetry reads it"
+          "  DB_MAX_CONNECTIONS (maxConnections) must be a whole number, 1 or more. What it sets: Most connections the pool opens",
+          "  MONGODB_URL (url) is missing. Set it to a URL such as mongodb://localhost:27017",
+          "  REDIS_DEFAULT_TTL (defaultTtl) must be a number of seconds above 0. What it sets: Life of a cached value that is set without one",
+          "  DB_ENABLE_MONITORING (enabled) must be true or false. What it sets: Metrics are collected; accepted without effect until telemetry reads it"
         ].join("\n")
       )
     })
@@ -285,7 +285,7 @@ describe("DatabaseConfig", () => {
         ["maxConnections", "minConnections", "acquireTimeout", "idleTimeout", "maxLifetime", "enableMigrations"].map(
           (key) => valueIn(busy, "postgresql", key)
         ),
-        [50, 10, "5000 ms", "300000 ms", "900000 ms", false]
+        [50, 10, "5000 ms", "300000 ms", "900000 ms", true]
       )
       assert.deepEqual([busy.clickhouse.poolSize, plain(busy.clickhouse.timeout)], [20, "60000 ms"])
       const quick = yield* read(urls, DatabaseConfig.lowLatency)

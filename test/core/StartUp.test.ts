@@ -48,7 +48,7 @@ describe("startUp", () => {
   it.effect("one that stays down is Unavailable, with store, host, port and code, within the deadline", () =>
     Effect.gen(function* () {
       const error = errorOf(yield* run(Effect.fail(down)))
-      assert.equal(error.message, "PostgreSQL connect: db:5432 cannot be reached (not-applied)")
+      assert.equal(error.message, "PostgreSQL connect: db:5432 cannot be reached: asked for 10000 ms (not-applied)")
       assert.ok(error.reason._tag === "Unavailable" && error.reason.code === "ECONNREFUSED")
     })
   )

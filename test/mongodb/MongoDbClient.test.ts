@@ -11,7 +11,7 @@ type Client = MongoDbClient.MongoDbClient["Service"]
 const Thing = Schema.Struct({ key: Schema.String, n: Schema.Int })
 
 /** A client of this test's own, which a fail point can tell from all others by `appName`. */
-const connect = (options: MongoOptions = {}, appName = "client-test") =>
+const connect = (options: Omit<MongoOptions, "url"> = {}, appName = "client-test") =>
   Effect.gen(function* () {
     const { database, url } = yield* freshMongo
     const own = new URL(url)

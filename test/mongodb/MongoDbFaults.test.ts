@@ -10,7 +10,7 @@ import { describeLive, describeOwned, freshMongo, ownServer } from "../servers/i
 
 const Thing = Schema.Struct({ key: Schema.String, n: Schema.Int })
 
-const quick: MongoOptions = {
+const quick: Omit<MongoOptions, "url"> = {
   minPoolSize: 0,
   connectTimeout: "2 seconds",
   serverSelectionTimeout: "2 seconds",
@@ -18,14 +18,14 @@ const quick: MongoOptions = {
   shutdownTimeout: "2 seconds"
 }
 
-const at = (url: string, options: MongoOptions = {}) =>
+const at = (url: string, options: Omit<MongoOptions, "url"> = {}) =>
   Effect.map(MongoDbClient.make({ url: Redacted.make(url), ...quick, ...options }), (client) => ({
     client,
     things: client.collection("things", Thing)
   }))
 
 /** A client that reaches the server by way of a proxy, and a database of its own. */
-const proxied = (options: MongoOptions = {}) =>
+const proxied = (options: Omit<MongoOptions, "url"> = {}) =>
   Effect.gen(function* () {
     const { database, url } = yield* freshMongo
     const { hostname, port } = new URL(url)
@@ -88,6 +88,28 @@ describeLive("mongodb", "MongoDB behind a broken line", () => {
     })
   )
 
+  it.live("reset in a write: ConnectionLost, unknown, not sent again, and the same client works again", () =>
+    Effect.gen(function* () {
+      const own = yield* proxied()
+      yield* own.things.insertMany([
+        { key: "a", n: 0 },
+        { key: "b", n: 0 }
+      ])
+      yield* own.proxy.hang
+      const writing = yield* Effect.forkChild(Effect.flip(own.things.updateMany({}, { $inc: { n: 1 } })))
+      yield* Effect.repeat(Effect.delay(own.client.stats, "10 millis"), { until: ({ inUse }) => inUse === 1 })
+      yield* Effect.sleep("50 millis")
+      yield* own.proxy.reset()
+      yield* own.proxy.pass
+      const { outcome, reason } = yield* Fiber.join(writing)
+      assert.deepStrictEqual([reason._tag, outcome], ["ConnectionLost", "unknown"])
+      yield* isWhole(own)
+      // The request never reached the server; sent again by us, it would have.
+      assert.strictEqual(yield* own.things.countDocuments({ n: 0 }), 2)
+      assert.deepStrictEqual(yield* own.things.updateMany({}, { $inc: { n: 1 } }), { matched: 2, modified: 2 })
+    })
+  )
+
   it.live("an insert whose reply is dropped each time it is sent is unknown, and stored once", () =>
     Effect.gen(function* () {
       const own = yield* proxied()
@@ -110,6 +132,28 @@ describeLive("mongodb", "MongoDB behind a broken line", () => {
       assert.strictEqual((yield* own.proxy.counts).dropped, 1)
       yield* isWhole(own)
     })
+  )
+
+  it.live(
+    "a write that was sent before its server went away is unknown, though the driver could not send it again",
+    () =>
+      Effect.gen(function* () {
+        const own = yield* proxied({ serverSelectionTimeout: "500 millis", maxPoolSize: 1 })
+        yield* own.things.insertOne({ key: "before", n: 0 })
+        yield* own.proxy.dropReplies({ afterRequestMatching: "sent-and-gone" })
+        yield* own.proxy.refuse
+        const one = yield* Effect.flip(own.things.insertOne({ key: "sent-and-gone", n: 1 }))
+        assert.strictEqual(one.outcome, "unknown")
+        yield* own.proxy.pass
+        yield* isWhole(own)
+        yield* own.proxy.dropReplies({ afterRequestMatching: "many-and-gone" })
+        yield* own.proxy.refuse
+        const many = yield* Effect.flip(own.things.insertMany([{ key: "many-and-gone", n: 1 }]))
+        assert.strictEqual(many.outcome, "unknown")
+        yield* own.proxy.pass
+        yield* isWhole(own)
+        assert.strictEqual(yield* own.things.countDocuments({ n: 1 }), 2)
+      })
   )
 
   it.live("a stream that loses its cursor says so, and the client stays whole", () =>
@@ -245,6 +289,31 @@ describeOwned("mongodb", "MongoDB killed and started again", () => {
           Array.from({ length: n }, (_, i) => i)
         )
         assert.ok(stored.length - n <= 1)
+      }),
+    60_000
+  )
+
+  it.live(
+    "killed in a call: ConnectionLost, unknown for a write; the same client works once it is back",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* ownServer("mongodb")
+        const own = yield* at(server.url, { database: "faults", timeout: "20 seconds" })
+        yield* own.things.insertOne({ key: "before", n: 0 })
+        const slow = { failCommands: ["update"], blockConnection: true, blockTimeMS: 10_000 }
+        yield* Effect.promise(() =>
+          own.client.raw.db("admin").command({ configureFailPoint: "failCommand", mode: { times: 1 }, data: slow })
+        )
+        const writing = yield* Effect.forkChild(Effect.flip(own.things.updateMany({}, { $inc: { n: 1 } })))
+        yield* Effect.repeat(Effect.delay(own.client.stats, "10 millis"), { until: ({ inUse }) => inUse === 1 })
+        yield* Effect.sleep("100 millis")
+        yield* server.kill
+        const { outcome, reason } = yield* Fiber.join(writing)
+        assert.deepStrictEqual([reason._tag, outcome], ["ConnectionLost", "unknown"])
+        yield* server.restart
+        yield* isWhole(own)
+        assert.strictEqual(yield* own.things.countDocuments({ key: "before" }), 1)
+        yield* own.things.insertOne({ key: "after", n: 0 })
       }),
     60_000
   )

@@ -4,7 +4,7 @@ import * as MongoDbClient from "../../src/mongodb/MongoDbClient.ts"
 import { freshMongo } from "../servers/index.ts"
 
 /** A client on a database of its own, dropped when the layer ends. */
-export const freshClient = (options: MongoOptions = {}) =>
+export const freshClient = (options: Omit<MongoOptions, "url"> = {}) =>
   Layer.unwrap(
     Effect.map(freshMongo, ({ database, url }) =>
       MongoDbClient.layer({ url: Redacted.make(url), database, minPoolSize: 0, ...options })

@@ -90,6 +90,31 @@ describeLive("postgresql", "PostgresClient over a network that fails", () => {
     })
   )
 
+  it.live("every connection reset at once: the next calls have as many as before", () =>
+    Effect.gen(function* () {
+      const { proxy, through } = yield* scene
+      yield* Effect.gen(function* () {
+        const { query, sql, stats } = yield* PostgresClient.PostgresClient
+        const both = Effect.all(
+          [1, 2].map((n) => query(write, sql<{ n: number }>`SELECT ${n}::int AS n, pg_sleep(0.1)`)),
+          {
+            concurrency: "unbounded"
+          }
+        )
+        yield* both
+        assert.equal((yield* stats).size, 2)
+        yield* proxy.reset()
+        yield* Effect.sleep("50 millis")
+        assert.deepEqual(
+          (yield* both).flat().map(({ n }) => n),
+          [1, 2]
+        )
+        const { inUse, size } = yield* stats
+        assert.deepEqual({ inUse, size }, { inUse: 0, size: 2 })
+      }).pipe(through)
+    })
+  )
+
   it.live("drops the reply to an INSERT: not sent again, outcome unknown, stored once", () =>
     Effect.gen(function* () {
       const { proxy, stored, through } = yield* scene

@@ -2,13 +2,13 @@ import * as assert from "node:assert/strict"
 import { it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Queue, Redacted, type Scope } from "effect"
 import * as EffectRedis from "effect/persistence/Redis"
-import type { RedisOptions } from "../../src/core/DatabaseConfig.ts"
+import type { RedisPreset } from "../../src/core/DatabaseConfig.ts"
 import { within } from "../../src/core/Deadline.ts"
 import * as RedisClient from "../../src/redis/RedisClient.ts"
 import { describeLive, describeOwned, freshRedisPrefix, ownServer } from "../servers/index.ts"
 import { ask, eventually, until, witness } from "./support.ts"
 
-const both = (url: string, options: Omit<RedisOptions, "url"> = {}) =>
+const both = (url: string, options: Omit<RedisPreset, "url"> = {}) =>
   Effect.map(RedisClient.make({ url: Redacted.make(url), ...options }), (context) => ({
     client: Context.get(context, RedisClient.RedisClient),
     redis: Context.get(context, EffectRedis.Redis)

@@ -1,7 +1,7 @@
 import * as assert from "node:assert/strict"
 import { it } from "@effect/vitest"
 import { Context, Deferred, Effect, Layer, Option, Redacted, Schema } from "effect"
-import type { RedisOptions } from "../../src/core/DatabaseConfig.ts"
+import type { RedisPreset } from "../../src/core/DatabaseConfig.ts"
 import * as CacheKey from "../../src/redis/CacheKey.ts"
 import * as RedisClient from "../../src/redis/RedisClient.ts"
 import { SharedCache } from "../../src/redis/SharedCache.ts"
@@ -14,7 +14,7 @@ const alice = { name: "Alice" }
 
 const cacheOf = (
   url: string,
-  options: Omit<RedisOptions, "url"> = {},
+  options: Omit<RedisPreset, "url"> = {},
   cache: SharedCacheLive.SharedCacheOptions = {}
 ) =>
   Effect.map(

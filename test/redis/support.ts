@@ -1,6 +1,6 @@
 import { Context, Duration, Effect, Redacted, type Scope } from "effect"
 import { Redis } from "ioredis"
-import type { RedisOptions } from "../../src/core/DatabaseConfig.ts"
+import type { RedisPreset } from "../../src/core/DatabaseConfig.ts"
 import type { ConfigInvalid } from "../../src/core/Setting.ts"
 import type { StoreError } from "../../src/core/StoreError.ts"
 import * as RedisClient from "../../src/redis/RedisClient.ts"
@@ -14,7 +14,7 @@ export const write = { operation: "test.write", kind: "write" } as const
 /** A client of ours, for as long as the scope. */
 export const clientOf = (
   url: string,
-  options: Omit<RedisOptions, "url"> = {}
+  options: Omit<RedisPreset, "url"> = {}
 ): Effect.Effect<RedisClient.RedisClient["Service"], ConfigInvalid | StoreError, Scope.Scope> =>
   Effect.map(RedisClient.make({ url: Redacted.make(url), ...options }), (context) =>
     Context.get(context, RedisClient.RedisClient)

@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { it } from "@effect/vitest"
 import { Effect } from "effect"
 import { findServer, requiredStores } from "./find.ts"
+import { canOwnServer } from "./ownServer.ts"
 import { isRunning } from "./processTree.ts"
 
 /** Sets variables of this process for as long as the scope; undefined removes one. */
@@ -51,6 +52,17 @@ it.live("a URL that is set and does not answer is an error that names the variab
     yield* environment({ TEST_REDIS_URL: "redis://127.0.0.1:1" })
     const error = yield* Effect.flip(findServer("redis"))
     assert.match(error.problem, /^TEST_REDIS_URL is set, but: .*ECONNREFUSED/)
+  })
+)
+
+it.live("TEST_SERVERS=none looks for no server, whatever else is set; no other word is taken", () =>
+  Effect.gen(function* () {
+    yield* environment({ TEST_SERVERS: "none", TEST_REDIS_URL: "redis://127.0.0.1:1" })
+    const found = yield* findServer("redis")
+    assert.ok(found._tag === "Missing" && found.why === "TEST_SERVERS=none")
+    assert.equal(canOwnServer("redis"), false)
+    yield* environment({ TEST_SERVERS: "some" })
+    assert.throws(() => canOwnServer("redis"), /TEST_SERVERS is "some"; it may be none/)
   })
 )
 

@@ -32,6 +32,13 @@ const howToGet: Record<Store, string> = {
   clickhouse: "install clickhouse"
 }
 
+/** `TEST_SERVERS=none`: no server is looked for, so that what needs none runs in seconds. */
+export const withoutServers = (): boolean => {
+  const word = variable("TEST_SERVERS")
+  if (word !== undefined && word !== "none") throw new Error(`TEST_SERVERS is "${word}"; it may be none`)
+  return word === "none"
+}
+
 const missing = (store: Store): Found => ({
   _tag: "Missing",
   why: "no URL, start command, binary or Docker",
@@ -59,6 +66,9 @@ const byBinary = (store: Store): Effect.Effect<string, ServerError, Scope.Scope>
  */
 export const findServer = (store: Store): Effect.Effect<Found, ServerError, Scope.Scope> =>
   Effect.gen(function* () {
+    if (withoutServers()) {
+      return { _tag: "Missing" as const, why: "TEST_SERVERS=none", fix: "leave TEST_SERVERS unset" }
+    }
     const url = variable(urlVariable(store))
     if (url !== undefined) {
       yield* Effect.mapError(

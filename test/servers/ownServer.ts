@@ -2,7 +2,7 @@ import { join } from "node:path"
 import { Effect, Scope } from "effect"
 import type { Store } from "../../src/core/Store.ts"
 import { binaryRecipe } from "./binaries.ts"
-import { commandVariable } from "./find.ts"
+import { commandVariable, withoutServers } from "./find.ts"
 import { ServerError } from "./ServerError.ts"
 import { freePort, startBinary, startCommand, type StartedServer, temporaryFolder } from "./startServer.ts"
 
@@ -24,7 +24,8 @@ export interface OwnServer {
 const command = (store: Store): string | undefined => process.env[commandVariable(store)] || undefined
 
 /** Whether a private server of this store can be started here: by its binary, or by its start command. */
-export const canOwnServer = (store: Store): boolean => binaryRecipe(store) !== undefined || command(store) !== undefined
+export const canOwnServer = (store: Store): boolean =>
+  !withoutServers() && (binaryRecipe(store) !== undefined || command(store) !== undefined)
 
 /**
  * Starts a server of one's own for as long as the scope.
@@ -53,7 +54,7 @@ export const ownServer = (store: Store): Effect.Effect<OwnServer, ServerError, S
         return yield* startCommand(store, `${line} --port ${port} --data '${join(folder, "data")}'`, folder)
       })
     let current = yield* start(true)
-    const kill = Effect.suspend(() => Effect.andThen(current.process.signal("SIGKILL"), current.process.exited))
+    const kill = Effect.suspend(() => current.process.kill)
     const stop = Effect.suspend(() => current.process.end)
     return {
       url: current.url,

@@ -31,15 +31,21 @@ const treeOf = (root: number): ReadonlyArray<number> => {
   return tree
 }
 
-/** Sends a signal to a process and all that descend from it, the ancestor first; those already gone are passed over. */
-export const signalTree = (root: number, signal: NodeJS.Signals): void => {
-  for (const pid of treeOf(root)) {
+/**
+ * Sends a signal to a process and all that descend from it, the ancestor first; those already gone are passed over.
+ *
+ * Returns their ids.
+ */
+export const signalTree = (root: number, signal: NodeJS.Signals): ReadonlyArray<number> => {
+  const tree = treeOf(root)
+  for (const pid of tree) {
     try {
       process.kill(pid, signal)
     } catch {
       // It ended meanwhile.
     }
   }
+  return tree
 }
 
 export const isRunning = (pid: number): boolean => {

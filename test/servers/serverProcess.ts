@@ -3,7 +3,7 @@ import { rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { Duration, Effect, type Scope } from "effect"
 import type { Store } from "../../src/core/Store.ts"
-import { signalTree } from "./processTree.ts"
+import { isRunning as isThere, signalTree } from "./processTree.ts"
 import { ServerError } from "./ServerError.ts"
 
 export interface ProcessOptions {
@@ -29,6 +29,8 @@ export interface ServerProcess {
   readonly exited: Effect.Effect<void>
   /** Sends a signal to it and all that descend from it. */
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** Kills it and all that descend from it, and waits until the last of them is gone: until then it may hold its files. */
+  readonly kill: Effect.Effect<void>
   /** Asks it to end, and kills it where it has not after ten seconds. */
   readonly end: Effect.Effect<void>
 }
@@ -83,7 +85,16 @@ export const serverProcess = (options: ProcessOptions): Effect.Effect<ServerProc
           child.once("exit", listener)
           return Effect.sync(() => child.off("exit", listener))
         })
-        const signal = (name: NodeJS.Signals) => Effect.sync(() => signalTree(pid, name))
+        const signal = (name: NodeJS.Signals) => Effect.sync(() => void signalTree(pid, name))
+        const kill = Effect.gen(function* () {
+          const tree = signalTree(pid, "SIGKILL")
+          yield* exited
+          const left = Effect.delay(
+            Effect.sync(() => tree.some(isThere)),
+            "10 millis"
+          )
+          yield* Effect.repeat(left, { while: (some) => some, times: 500 })
+        })
         const end = Effect.gen(function* () {
           if (!isRunning()) return
           yield* signal("SIGCONT")
@@ -92,7 +103,7 @@ export const serverProcess = (options: ProcessOptions): Effect.Effect<ServerProc
           if (isRunning()) yield* signal("SIGKILL")
           yield* exited
         })
-        resume(Effect.succeed({ pid, output: () => output, isRunning, exited, signal, end }))
+        resume(Effect.succeed({ pid, output: () => output, isRunning, exited, signal, kill, end }))
       })
     }),
     (server) => server.end

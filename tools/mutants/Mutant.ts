@@ -1,3 +1,13 @@
+/** Tests that must turn red. */
+export interface Proof {
+  /** Test file, from the root of the repository. */
+  readonly file: string
+  /** Text in the title of their suite: `memory`. */
+  readonly suite?: string | undefined
+  /** Text in their names; every test of the suite by default. */
+  readonly test?: string | undefined
+}
+
 /** One deliberate defect, and the tests that must notice it. */
 export interface Mutant {
   /** What a user would lose: `TTL ignored`. */
@@ -7,10 +17,12 @@ export interface Mutant {
   /** Text that stands there exactly once. */
   readonly find: string
   readonly replace: string
-  /** Test files that must turn red, from the root of the repository. */
-  readonly tests: ReadonlyArray<string>
-  /** Runs only the tests whose names match; every test of the files by default. */
-  readonly only?: string | undefined
+  /** Each of these must turn red. */
+  readonly red: ReadonlyArray<Proof>
   /** Why nothing notices it, where that is accepted; it is listed in docs/testing.md. */
   readonly survives?: string | undefined
 }
+
+/** How the title of every test of a proof looks. */
+export const titleOf = ({ suite = "", test = "" }: Proof): RegExp =>
+  new RegExp([suite, test].map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".*"))

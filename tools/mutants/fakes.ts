@@ -1,17 +1,26 @@
 import type { Mutant } from "./Mutant.ts"
 
-const users = ["test/contracts/Users.test.ts"]
-const cache = ["test/contracts/SharedCache.test.ts"]
-const limiter = ["test/contracts/RateLimiter.test.ts"]
-const analytics = ["test/contracts/Analytics.test.ts"]
-const campaigns = ["test/contracts/Campaigns.test.ts"]
-const memory = "memory"
+const users = [{ suite: "memory", file: "test/contracts/Users.test.ts" }]
+const cache = [{ suite: "memory", file: "test/contracts/SharedCache.test.ts" }]
+const limiter = [{ suite: "memory", file: "test/contracts/RateLimiter.test.ts" }]
+const analytics = [{ suite: "memory", file: "test/contracts/Analytics.test.ts" }]
+const campaigns = [{ suite: "memory", file: "test/contracts/Campaigns.test.ts" }]
 
 const usersMemory = "src/platform/UsersMemory.ts"
 const postgresMemory = "src/postgres/PostgresMemory.ts"
 const redisMemory = "src/redis/RedisMemory.ts"
 const window = "src/redis/SlidingWindow.ts"
+const sharedCacheMemory = "src/redis/SharedCacheMemory.ts"
+const cacheStore = "src/redis/CacheStore.ts"
+const cacheKey = "src/redis/CacheKey.ts"
+const singleFlight = "src/redis/SingleFlight.ts"
+const limiterStore = "src/redis/LimiterStore.ts"
+const memoryTable = "src/postgres/MemoryTable.ts"
+const analyticsInput = "src/platform/AnalyticsInput.ts"
 const analyticsMemory = "src/platform/AnalyticsMemory.ts"
+const memoryIndex = "src/mongodb/memory/MemoryIndex.ts"
+const memoryUpdate = "src/mongodb/memory/MemoryUpdate.ts"
+const campaignsStored = "src/platform/CampaignsStored.ts"
 const collection = "src/mongodb/memory/MemoryCollection.ts"
 
 /** Defects of the in-memory fakes; the contract of each capability must notice them. */
@@ -22,40 +31,161 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: redisMemory,
     find: "ttlMillis === undefined ? Number.POSITIVE_INFINITY : now + ttlMillis",
     replace: "Number.POSITIVE_INFINITY",
-    tests: cache,
-    only: memory
+    red: cache
   },
   {
     name: "SharedCache: a value lives one moment too long",
     file: redisMemory,
     find: "if (entry === undefined || now < entry.expiresAt) return entry",
     replace: "if (entry === undefined || now <= entry.expiresAt) return entry",
-    tests: cache,
-    only: memory
+    red: cache
   },
   {
     name: "SharedCache: delete says there was a value where there was none",
     file: redisMemory,
     find: "        return there\n",
     replace: "        return there || true\n",
-    tests: cache,
-    only: memory
+    red: cache
   },
   {
     name: "SharedCache: delete forgets to delete",
     file: redisMemory,
     find: "        texts.delete(key)\n",
     replace: "",
-    tests: cache,
-    only: memory
+    red: cache
   },
   {
     name: "SharedCache: a value without end is told as absent",
     file: redisMemory,
     find: "return entry.expiresAt === Number.POSITIVE_INFINITY ? -1 : entry.expiresAt - now",
     replace: "return entry.expiresAt === Number.POSITIVE_INFINITY ? -2 : entry.expiresAt - now",
-    tests: cache,
-    only: memory
+    red: cache
+  },
+  {
+    name: "SharedCache: has sees what has expired",
+    file: sharedCacheMemory,
+    find: "(ttl) => ttl !== -2",
+    replace: "(ttl) => ttl !== -3",
+    red: cache
+  },
+  {
+    name: "SharedCache: a second value does not replace the first",
+    file: redisMemory,
+    find: "      entries.set(key, entry)\n",
+    replace: "      if (!entries.has(key)) entries.set(key, entry)\n",
+    red: cache
+  },
+  {
+    name: "SharedCache: the default life is ignored",
+    file: cacheStore,
+    find: "          ? defaultTtl\n",
+    replace: "          ? Duration.infinity\n",
+    red: cache
+  },
+  {
+    name: "SharedCache: a life given is ignored",
+    file: cacheStore,
+    find: "life?.ttl === undefined\n",
+    replace: "life !== null\n",
+    red: cache
+  },
+  {
+    name: "SharedCache: a fraction of a millisecond is for ever",
+    file: cacheStore,
+    find: "Math.ceil(millis)",
+    replace: "Math.floor(millis) || Number.MAX_SAFE_INTEGER",
+    red: cache
+  },
+  {
+    name: "SharedCache: a life of zero is taken",
+    file: cacheStore,
+    find: "return millis > 0\n",
+    replace: "return millis >= 0\n",
+    red: cache
+  },
+  {
+    name: "SharedCache: an infinite life is told as the longest number",
+    file: cacheStore,
+    find: "millis === -1 ? Duration.infinity : Duration.millis(millis)",
+    replace: "Duration.millis(millis)",
+    red: cache
+  },
+  {
+    name: "SharedCache: what is absent is told as expired just now",
+    file: cacheStore,
+    find: "if (millis === -2) return Option.none()",
+    replace: "",
+    red: cache
+  },
+  {
+    name: "SharedCache: getMany gives the first value to all",
+    file: cacheStore,
+    find: "read(operation, key, stored[i] ?? null)",
+    replace: "read(operation, key, stored[0] ?? null)",
+    red: cache
+  },
+  {
+    name: "SharedCache: setMany sets one",
+    file: cacheStore,
+    find: "Effect.forEach(encoded, ([name, text])",
+    replace: "Effect.forEach(encoded.slice(0, 1), ([name, text])",
+    red: cache
+  },
+  {
+    name: "SharedCache: setMany forgets the life",
+    file: cacheStore,
+    find: "([name, text]) => store.set(name, text, millis)",
+    replace: "([name, text]) => store.set(name, text, undefined)",
+    red: cache
+  },
+  {
+    name: "SharedCache: getOrSet does not store",
+    file: cacheStore,
+    find: "yield* Effect.ignore(within(patience)(store.set(name, text, millis)))",
+    replace: "",
+    red: cache
+  },
+  {
+    name: "SharedCache: concurrent callers load each for themselves",
+    file: singleFlight,
+    find: "if (under !== undefined) {",
+    replace: "if (under !== undefined && flights.size > 1000) {",
+    red: cache
+  },
+  {
+    name: "SharedCache: a failed load is kept for the next caller",
+    file: singleFlight,
+    find: "        forget(name, flight)\n        Deferred.doneUnsafe(flight.answer, exit)",
+    replace: "        Deferred.doneUnsafe(flight.answer, exit)",
+    red: cache
+  },
+  {
+    name: "SharedCache: one caller's interruption ends the load of all",
+    file: singleFlight,
+    find: "if (flight.waiting > 0 || flight.fiber === undefined) return Effect.void",
+    replace: "if (flight.fiber === undefined) return Effect.void",
+    red: cache
+  },
+  {
+    name: "SharedCache: a load that nobody waits for goes on",
+    file: singleFlight,
+    find: "return Effect.asVoid(Fiber.interrupt(flight.fiber))",
+    replace: "return Effect.void",
+    red: cache
+  },
+  {
+    name: "SharedCache: keys are not encoded",
+    file: cacheKey,
+    find: 'typeof encoded === "string" ? keySegment(encoded)',
+    replace: 'typeof encoded === "string" ? encoded.replaceAll(":", "")',
+    red: cache
+  },
+  {
+    name: "SharedCache: a stored value that no longer decodes fails the read",
+    file: cacheStore,
+    find: "stored === null ? Effect.succeedNone : Effect.option(key.decode(operation, stored))",
+    replace: "stored === null ? Effect.succeedNone : Effect.asSome(Effect.orDie(key.decode(operation, stored)))",
+    red: cache
   },
   // ---- Redis: RateLimiter
   {
@@ -63,16 +193,14 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: window,
     find: "const live = log.filter(({ time }) => time + take.window > at)",
     replace: "const live = log.filter(({ time }) => time + take.window >= at)",
-    tests: limiter,
-    only: memory
+    red: limiter
   },
   {
     name: "RateLimiter: one more than the limit",
     file: window,
     find: "if (used + take.cost > take.limit) {",
     replace: "if (used + take.cost > take.limit + 1) {",
-    tests: limiter,
-    only: memory
+    red: limiter
   },
   {
     name: "RateLimiter: a denied check takes",
@@ -80,32 +208,147 @@ export const mutants: ReadonlyArray<Mutant> = [
     find: "return { state: log, expiresAt: at + take.window, result: denied(live, used, at, take) }",
     replace:
       "return { state: [...live, { time: at, before: total, after: total + take.cost }], expiresAt: at + take.window, result: denied(live, used, at, take) }",
-    tests: limiter,
-    only: memory
+    red: limiter
   },
   {
     name: "RateLimiter: cost ignored",
     file: window,
     find: "state: [...live, { time: at, before: total, after: total + take.cost }],",
     replace: "state: [...live, { time: at, before: total, after: total + 1 }],",
-    tests: limiter,
-    only: memory
+    red: limiter
   },
   {
     name: "RateLimiter: retryAfter tells when all is free",
     file: window,
     find: "retryAfter: frees + take.window - at,",
     replace: "retryAfter: last + take.window - at,",
-    tests: limiter,
-    only: memory
+    red: limiter
   },
   {
     name: "RateLimiter: every rule counts in the same window",
     file: redisMemory,
     find: "const before = states.get(`${script.name} ${key}`, now)?.state as State | undefined",
     replace: "const before = states.get(script.name, now)?.state as State | undefined",
-    tests: limiter,
-    only: memory
+    red: limiter
+  },
+  {
+    name: "RateLimiter: one less than the limit",
+    file: window,
+    find: "if (used + take.cost > take.limit) {",
+    replace: "if (used + take.cost >= take.limit) {",
+    red: limiter
+  },
+  {
+    name: "RateLimiter: the window is emptied at a boundary",
+    file: window,
+    find: "const live = log.filter(({ time }) => time + take.window > at)",
+    replace: "const live = log.filter(({ time }) => Math.floor(time / take.window) === Math.floor(at / take.window))",
+    red: limiter
+  },
+  {
+    name: "RateLimiter: what is too old still counts",
+    file: window,
+    find: "const live = log.filter(({ time }) => time + take.window > at)",
+    replace: "const live = log",
+    red: limiter
+  },
+  {
+    name: "RateLimiter: remaining forgets this cost",
+    file: window,
+    find: "remaining: take.limit - used - take.cost,",
+    replace: "remaining: take.limit - used,",
+    red: limiter
+  },
+  {
+    name: "RateLimiter: a denial says that nothing remains",
+    file: window,
+    find: "remaining: Math.max(0, take.limit - used),",
+    replace: "remaining: 0,",
+    red: limiter
+  },
+  {
+    name: "RateLimiter: retryAfter of what is allowed is a window",
+    file: window,
+    find: "        retryAfter: 0,\n",
+    replace: "        retryAfter: take.window,\n",
+    red: limiter
+  },
+  {
+    name: "RateLimiter: resetAfter of what is allowed is nothing",
+    file: window,
+    find: "resetAfter: take.window\n",
+    replace: "resetAfter: 0\n",
+    red: limiter
+  },
+  {
+    name: "RateLimiter: resetAfter of a denial begins at the first",
+    file: window,
+    find: "resetAfter: last + take.window - at",
+    replace: "resetAfter: frees + take.window - at",
+    red: limiter
+  },
+  {
+    name: "RateLimiter: retryAfter tells when one is free",
+    file: window,
+    find: "const wanted = gone + used + take.cost - take.limit",
+    replace: "const wanted = gone + used + 1 - take.limit",
+    red: limiter
+  },
+  {
+    name: "RateLimiter: a denied check is told as allowed",
+    file: window,
+    find: "    allowed: false,\n",
+    replace: "    allowed: true,\n",
+    red: limiter
+  },
+  {
+    name: "RateLimiter: an allowed check is told as denied",
+    file: window,
+    find: "        allowed: true,\n",
+    replace: "        allowed: false,\n",
+    red: limiter
+  },
+  {
+    name: "RateLimiter: the log is lost before the window ends",
+    file: window,
+    find: "      expiresAt: at + take.window,\n      result",
+    replace: "      expiresAt: at + take.window / 2,\n      result",
+    red: limiter
+  },
+  {
+    name: "RateLimiter: every key has the same count",
+    file: limiterStore,
+    find: "${keySegment(rule.name)}:${keySegment(key)}",
+    replace: "${keySegment(rule.name)}",
+    red: limiter
+  },
+  {
+    name: "RateLimiter: every rule has the same count",
+    file: limiterStore,
+    find: "${keySegment(rule.name)}:${keySegment(key)}",
+    replace: "${keySegment(key)}",
+    red: limiter
+  },
+  {
+    name: "RateLimiter: cost is always one",
+    file: limiterStore,
+    find: "const cost = options?.cost ?? 1",
+    replace: "const cost = 1 + 0 * (options?.cost ?? 1)",
+    red: limiter
+  },
+  {
+    name: "RateLimiter: enforce lets everything through",
+    file: limiterStore,
+    find: "        decision.allowed\n",
+    replace: "        decision.limit > 0\n",
+    red: limiter
+  },
+  {
+    name: "RateLimiter: the window is a thousandth",
+    file: limiterStore,
+    find: "Duration.toMillis(rule.window) * 1000",
+    replace: "Duration.toMillis(rule.window)",
+    red: limiter
   },
   // ---- PostgreSQL: Users and Transaction
   {
@@ -113,80 +356,189 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: usersMemory,
     find: "    users_email_key: (user) => lowerAscii(user.email),\n",
     replace: "    users_email_key: (user) => user.id,\n",
-    tests: users,
-    only: memory
+    red: users
   },
   {
     name: "Users: e-mails differ by case",
     file: usersMemory,
     find: "text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())",
     replace: "text",
-    tests: users,
-    only: memory
+    red: users
   },
   {
     name: "Users: version not checked",
     file: usersMemory,
     find: "if (user.version !== expectedVersion) {",
     replace: "if (user.version < expectedVersion) {",
-    tests: users,
-    only: memory
+    red: users
   },
   {
     name: "Users: version not counted",
     file: usersMemory,
     find: "version: user.version + 1,",
     replace: "version: user.version,",
-    tests: users,
-    only: memory
+    red: users
   },
   {
     name: "Users: the first row of the next page is skipped",
     file: usersMemory,
     find: "const rows = from === -1 ? [] : sorted.slice(from, from + limit + 1)",
     replace: "const rows = from === -1 ? [] : sorted.slice(after === undefined ? from : from + 1, from + limit + 2)",
-    tests: users,
-    only: memory
+    red: users
   },
   {
     name: "Users: newest first is oldest first",
     file: usersMemory,
     find: 'const sorted = order === "oldest-first" ? oldestFirst(users) : newestFirst(users)',
     replace: "const sorted = oldestFirst(users)",
-    tests: users,
-    only: memory
+    red: users
   },
   {
     name: "Users: deleting nobody succeeds",
     file: usersMemory,
     find: "Option.isNone(getRow(users, id))\n        ? Result.fail(new UserNotFound({ id }))",
     replace: "id === undefined\n        ? Result.fail(new UserNotFound({ id }))",
-    tests: users,
-    only: memory
+    red: users
+  },
+  {
+    name: "Users: unique index of names ignored",
+    file: usersMemory,
+    find: "users_username_key: (user) => lowerAscii(user.username)",
+    replace: "users_username_key: (user) => user.id",
+    red: users
+  },
+  {
+    name: "Users: an e-mail is found only in the case it was given",
+    file: usersMemory,
+    find: '"users_email_key", lowerAscii(email)',
+    replace: '"users_email_key", email',
+    red: users
+  },
+  {
+    name: "Users: a taken name is told as a taken e-mail",
+    file: usersMemory,
+    find: 'index === "users_email_key" ? new EmailTaken',
+    replace: 'index !== "" ? new EmailTaken',
+    red: users
+  },
+  {
+    name: "Users: an update drops what it does not name",
+    file: usersMemory,
+    find: "          ...user,\n          ...changes,",
+    replace: "          ...user,\n          username: user.email,\n          ...changes,",
+    red: users
+  },
+  {
+    name: "Users: an update changes nothing",
+    file: usersMemory,
+    find: "          ...changes,\n",
+    replace: "",
+    red: users
+  },
+  {
+    name: "Users: an update of nobody is a conflict",
+    file: usersMemory,
+    find: "if (Option.isNone(found)) return Result.fail(new UserNotFound({ id }))",
+    replace: "if (Option.isNone(found)) return Result.fail(new VersionConflict({ id, expected: 1, actual: 1 }))",
+    red: users
+  },
+  {
+    name: "Users: a conflict tells the wrong version",
+    file: usersMemory,
+    find: "actual: user.version })",
+    replace: "actual: expectedVersion })",
+    red: users
+  },
+  {
+    name: "Users: a deleted user stays",
+    file: usersMemory,
+    find: "[undefined, removeRow(users, id)]",
+    replace: "[undefined, users]",
+    red: users
+  },
+  {
+    name: "Users: what a deleted user held is not free",
+    file: memoryTable,
+    find: "indexes: new Map(withoutEntries(table, row))",
+    replace: "indexes: table.indexes",
+    red: users
+  },
+  {
+    name: "Users: what an update gives up is not free",
+    file: memoryTable,
+    find: "const free = Option.isSome(before) ? HashMap.remove(keys, valueOf(before.value)) : keys",
+    replace: "const free = keys",
+    red: users
+  },
+  {
+    name: "Users: a new user begins at version 0",
+    file: usersMemory,
+    find: "version: 1, createdAt",
+    replace: "version: 0, createdAt",
+    red: users
+  },
+  {
+    name: "Users: a page ends at 500 where nothing is said",
+    file: usersMemory,
+    find: "limit = defaultPageSize",
+    replace: "limit = streamPageSize",
+    red: users
+  },
+  {
+    name: "Users: a page has no next",
+    file: usersMemory,
+    find: "from + limit + 1)",
+    replace: "from + limit)",
+    red: users
+  },
+  {
+    name: "Users: the order of a stream is ignored",
+    file: usersMemory,
+    find: "list({ after, order, limit",
+    replace: "list({ after, limit",
+    red: users
   },
   {
     name: "Transaction: a failed one is committed",
     file: postgresMemory,
     find: "if (Exit.isSuccess(exit)) for (const commit of transaction.commits) commit()",
     replace: "for (const commit of transaction.commits) commit()",
-    tests: users,
-    only: memory
+    red: users
   },
   {
     name: "Transaction: a failed savepoint keeps its work",
     file: postgresMemory,
     find: "            if (Exit.isSuccess(exit)) return\n",
     replace: "            return\n",
-    tests: users,
-    only: memory
+    red: users
   },
   {
     name: "Transaction: others see what is not committed",
     file: postgresMemory,
     find: "            own.value = next\n",
     replace: "            own.value = next\n            committed = next\n",
-    tests: users,
-    only: memory
+    red: users
+  },
+  {
+    name: "Transaction: a successful one is not committed",
+    file: postgresMemory,
+    find: "if (Exit.isSuccess(exit)) for (const commit of transaction.commits) commit()",
+    replace: "",
+    red: users
+  },
+  {
+    name: "Transaction: it does not see its own writes",
+    file: postgresMemory,
+    find: "return Effect.succeed(own === undefined ? committed : own.value)",
+    replace: "return Effect.succeed(committed)",
+    red: users
+  },
+  {
+    name: "Transaction: two at once overwrite each other",
+    file: postgresMemory,
+    find: "      if (!taken) {\n        taken = true\n",
+    replace: "      if (!taken || queue.size === 0) {\n",
+    red: users
   },
   // ---- ClickHouse: Analytics
   {
@@ -194,48 +546,162 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: analyticsMemory,
     find: "return at >= fromMillis && at < toMillis &&",
     replace: "return at >= fromMillis && at <= toMillis &&",
-    tests: analytics,
-    only: memory
+    red: analytics
   },
   {
     name: "Analytics: the start of a range is excluded",
     file: analyticsMemory,
     find: "return at >= fromMillis && at < toMillis &&",
     replace: "return at > fromMillis && at < toMillis &&",
-    tests: analytics,
-    only: memory
+    red: analytics
   },
   {
     name: "Analytics: the service is ignored",
     file: analyticsMemory,
     find: "(service === undefined || event.service === service)",
     replace: "(service === undefined || event.service !== undefined)",
-    tests: analytics,
-    only: memory
+    red: analytics
   },
   {
     name: "Analytics: the same event counts twice",
     file: analyticsMemory,
     find: "if (!stored.has(event.eventId)) stored.set(event.eventId,",
     replace: "stored.set(`${event.eventId} ${stored.size}`,",
-    tests: analytics,
-    only: memory
+    red: analytics
   },
   {
     name: "Analytics: p95 is the nearest rank",
     file: analyticsMemory,
     find: "return low + (rank - below) * (high - low)",
     replace: "return low",
-    tests: analytics,
-    only: memory
+    red: analytics
   },
   {
     name: "Analytics: events without an outcome count as failed",
     file: analyticsMemory,
     find: "success === undefined ? [] : [success]",
     replace: "[success === true]",
-    tests: analytics,
-    only: memory
+    red: analytics
+  },
+  {
+    name: "Analytics: the range is ignored",
+    file: analyticsMemory,
+    find: "return at >= fromMillis && at < toMillis &&",
+    replace: "return",
+    red: analytics
+  },
+  {
+    name: "Analytics: the success rate counts failures",
+    file: analyticsMemory,
+    find: "judged.filter((success) => success)",
+    replace: "judged.filter((success) => !success)",
+    red: analytics
+  },
+  {
+    name: "Analytics: the success rate of nothing is zero",
+    file: analyticsMemory,
+    find: "judged.length === 0\n",
+    replace: "judged.length < 0\n",
+    red: analytics
+  },
+  {
+    name: "Analytics: the mean counts events without a duration",
+    file: analyticsMemory,
+    find: "sumOf(durations) / durations.length",
+    replace: "sumOf(durations) / events.length",
+    red: analytics
+  },
+  {
+    name: "Analytics: the mean is the sum",
+    file: analyticsMemory,
+    find: "sumOf(durations) / durations.length",
+    replace: "sumOf(durations)",
+    red: analytics
+  },
+  {
+    name: "Analytics: p95 is p90",
+    file: analyticsMemory,
+    find: "quantileInclusive(0.95,",
+    replace: "quantileInclusive(0.9,",
+    red: analytics
+  },
+  {
+    name: "Analytics: p95 is the longest",
+    file: analyticsMemory,
+    find: "quantileInclusive(0.95,",
+    replace: "quantileInclusive(1,",
+    red: analytics
+  },
+  {
+    name: "Analytics: durations are sorted as text",
+    file: analyticsMemory,
+    find: ".sort((a, b) => a - b)",
+    replace: ".sort()",
+    red: analytics
+  },
+  {
+    name: "Analytics: costs add up in floating point",
+    file: analyticsMemory,
+    find: "BigDecimal.normalize(BigDecimal.sumAll(events.map(({ costUsd }) => costUsd)))",
+    replace:
+      "BigDecimal.normalize(BigDecimal.fromNumberUnsafe(sumOf(events.map(({ costUsd }) => Number(BigDecimal.format(costUsd))))))",
+    red: analytics
+  },
+  {
+    name: "Analytics: costs are rounded to cents",
+    file: analyticsInput,
+    find: "BigInt(Math.round(amount * 1_000_000)), 6",
+    replace: "BigInt(Math.round(amount * 100)), 2",
+    red: analytics
+  },
+  {
+    name: "Analytics: a batch stores one",
+    file: analyticsMemory,
+    find: "events.forEach(store)",
+    replace: "events.slice(0, 1).forEach(store)",
+    red: analytics
+  },
+  {
+    name: "Analytics: a batch is counted as one",
+    file: analyticsMemory,
+    find: "        return events.length\n",
+    replace: "        return Math.min(1, events.length)\n",
+    red: analytics
+  },
+  {
+    name: "Analytics: events come newest first",
+    file: analyticsMemory,
+    find: "DateTime.toEpochMillis(a.occurredAt) - DateTime.toEpochMillis(b.occurredAt)",
+    replace: "DateTime.toEpochMillis(b.occurredAt) - DateTime.toEpochMillis(a.occurredAt)",
+    red: analytics
+  },
+  {
+    name: "Analytics: events come as they were told",
+    file: analyticsMemory,
+    find: "Stream.fromIterable(events.sort(byTime))",
+    replace: "Stream.fromIterable(events)",
+    red: analytics
+  },
+  {
+    name: "Analytics: metadata is lost",
+    file: analyticsInput,
+    find: "metadata: metadata ?? {}",
+    replace: "metadata: {}",
+    red: analytics
+  },
+  {
+    name: "Analytics: an id given is not kept",
+    file: analyticsInput,
+    find: "eventId: eventId ?? EventId.make(crypto.randomUUID())",
+    replace: "eventId: EventId.make(crypto.randomUUID())",
+    red: analytics
+  },
+  {
+    name: "Analytics: the time given is not kept",
+    file: analyticsInput,
+    find: "occurredAt: occurredAt ?? now",
+    replace: "occurredAt: now",
+    red: analytics
   },
   // ---- MongoDB: Campaigns
   {
@@ -243,24 +709,21 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: "src/mongodb/memory/MemoryIndex.ts",
     find: "if (holder !== undefined && holder !== id) throw",
     replace: "if (holder !== undefined && holder === `${id}x`) throw",
-    tests: campaigns,
-    only: memory
+    red: campaigns
   },
   {
     name: "Campaigns: update many changes one",
     file: collection,
     find: 'const chosen = which === "one" ? all.slice(0, 1) : all\n            for',
     replace: "const chosen = all.slice(0, 1)\n            for",
-    tests: campaigns,
-    only: memory
+    red: campaigns
   },
   {
     name: "Campaigns: a document read is the stored one",
     file: collection,
     find: "skip + limit).map(roundTrip)",
     replace: "skip + limit).map((document) => document)",
-    tests: campaigns,
-    only: memory,
+    red: campaigns,
     survives:
       "the codec decodes every document that is read into a new value, so that a caller never holds the stored one; the copy guards raw reads"
   },
@@ -269,15 +732,133 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: collection,
     find: "const sorted = sort === undefined ? all : sortBy(all, sort)",
     replace: "const sorted = sort === undefined ? all : all",
-    tests: campaigns,
-    only: memory
+    red: campaigns
   },
   {
     name: "Campaigns: the limit is ignored",
     file: collection,
     find: "limit === undefined ? undefined : skip + limit",
     replace: "undefined",
-    tests: campaigns,
-    only: memory
+    red: campaigns,
+    survives: "a page is cut to its size by whoever asks for it; the limit only saves the store the rest of the work"
+  },
+  {
+    name: "Campaigns: an increment sets",
+    file: memoryUpdate,
+    find: "const sum = (old ?? 0) + by",
+    replace: "const sum = 0 * Number(old ?? 0) + by",
+    red: campaigns
+  },
+  {
+    name: "Campaigns: an increment of a path makes a field of that name",
+    file: memoryUpdate,
+    find: 'const parts = path.split(".")',
+    replace: "const parts = [path]",
+    red: campaigns
+  },
+  {
+    name: "Campaigns: a set changes nothing",
+    file: memoryUpdate,
+    find: "    write(holder, last, value)\n",
+    replace: "",
+    red: campaigns
+  },
+  {
+    name: "Campaigns: what is found is everything",
+    file: collection,
+    find: "filter((document) => query.test(document))",
+    replace: "filter((document) => query.test(document) || true)",
+    red: campaigns
+  },
+  {
+    name: "Campaigns: what is inserted is not stored",
+    file: collection,
+    find: "    stored.set(id, document)\n",
+    replace: "",
+    red: campaigns
+  },
+  {
+    name: "Campaigns: an update is counted and not stored",
+    file: collection,
+    find: "    enter(id, after, document)\n",
+    replace: "",
+    red: campaigns
+  },
+  {
+    name: "Campaigns: an update says that it matched nothing",
+    file: collection,
+    find: "matched: chosen.length, modified",
+    replace: "matched: 0, modified",
+    red: campaigns
+  },
+  {
+    name: "Campaigns: the sort is the other way round",
+    file: collection,
+    find: "sortBy(all, sort)",
+    replace: "[...sortBy(all, sort)].reverse()",
+    red: campaigns
+  },
+  {
+    name: "Campaigns: the page begins one later",
+    file: collection,
+    find: "skip = 0, sort",
+    replace: "skip = 1, sort",
+    red: campaigns
+  },
+  {
+    name: "Campaigns: an aggregation sees one document",
+    file: collection,
+    find: "run<Mutable>([...stored.values()])",
+    replace: "run<Mutable>([...stored.values()].slice(0, 1))",
+    red: campaigns
+  },
+  {
+    name: "Campaigns: an aggregation is empty",
+    file: collection,
+    find: "return made.map(roundTrip)",
+    replace: "return made.slice(made.length)",
+    red: campaigns
+  },
+  {
+    name: "Campaigns: a unique index is of the first field of each document",
+    file: memoryIndex,
+    find: "`${prefix}|${canonical(value)}`",
+    replace: "`${prefix}|`",
+    red: campaigns
+  },
+  {
+    name: "Campaigns: a new campaign begins at version 0",
+    file: campaignsStored,
+    find: "          version: 1,\n",
+    replace: "          version: 0,\n",
+    red: campaigns
+  },
+  {
+    name: "Campaigns: tags are lost",
+    file: campaignsStored,
+    find: "tags: tags ?? []",
+    replace: "tags: []",
+    red: campaigns
+  },
+  {
+    name: "Campaigns: a change of status is not counted",
+    file: campaignsStored,
+    find: "{ $set: { status, updatedAt }, $inc: { version: 1 } }",
+    replace: "{ $set: { status, updatedAt } }",
+    red: campaigns
+  },
+  {
+    name: "Campaigns: an increment is not counted as a change",
+    file: campaignsStored,
+    find: "{ ...Object.fromEntries(figures), version: 1 }",
+    replace: "{ ...Object.fromEntries(figures) }",
+    red: campaigns
+  },
+  {
+    name: "Campaigns: a taken id is told as a constraint",
+    file: campaignsStored,
+    find: "error.reason.constraint === uniqueId.name",
+    replace: "error.reason.constraint === `${uniqueId.name}x`",
+    red: campaigns
   }
 ]

@@ -1,131 +1,723 @@
-import type { Mutant } from "./Mutant.ts"
+import type { Mutant, Proof } from "./Mutant.ts"
 
-const network = ["test/postgres/PostgresNetwork.test.ts"]
-const faults = ["test/postgres/PostgresFaults.test.ts"]
-const client = ["test/postgres/PostgresClient.test.ts"]
-const pool = "src/postgres/PostgresPool.ts"
-const errors = "src/postgres/PostgresError.ts"
+/** A test by its file and its name. */
+const at =
+  (file: string, suite?: string) =>
+  (test: string): Proof => ({ file, suite, test })
 
-/** Each handling of a fault, taken out. */
-export const mutants: ReadonlyArray<Mutant> = [
+const core = {
+  startUp: at("test/core/StartUp.test.ts"),
+  calls: at("test/core/Calls.test.ts"),
+  retry: at("test/core/Retry.test.ts"),
+  decode: at("test/core/Decode.test.ts")
+}
+const postgres = {
+  network: at("test/postgres/PostgresNetwork.test.ts"),
+  faults: at("test/postgres/PostgresFaults.test.ts"),
+  client: at("test/postgres/PostgresClient.test.ts")
+}
+const redis = {
+  faults: at("test/redis/RedisFaults.test.ts"),
+  client: at("test/redis/RedisClient.test.ts"),
+  effect: at("test/redis/RedisEffect.test.ts"),
+  cache: at("test/redis/SharedCacheFaults.test.ts")
+}
+const mongodb = {
+  faults: at("test/mongodb/MongoDbFaults.test.ts"),
+  client: at("test/mongodb/MongoDbClient.test.ts")
+}
+const clickhouse = {
+  faults: at("test/clickhouse/ClickHouseFaults.test.ts", "live"),
+  client: at("test/clickhouse/ClickHouseClient.test.ts", "live"),
+  killed: at("test/clickhouse/ClickHouseFaults.test.ts", "killed"),
+  between: at("test/clickhouse/ClickHouseFaults.test.ts", "in between"),
+  analytics: at("test/platform/Analytics.test.ts")
+}
+const contract = {
+  users: at("test/contracts/Users.test.ts", "live"),
+  campaigns: at("test/contracts/Campaigns.test.ts", "live"),
+  analytics: at("test/contracts/Analytics.test.ts", "live"),
+  cache: at("test/contracts/SharedCache.test.ts", "live"),
+  limiter: at("test/contracts/RateLimiter.test.ts", "live")
+}
+const sigterm = at("test/database/live.test.ts")("ends on SIGTERM")
+
+const ofCore: ReadonlyArray<Mutant> = [
   {
-    name: "PostgreSQL: start-up does not wait for a server that comes up later",
+    name: "Start-up: a server that comes up later is not waited for",
     file: "src/core/StartUp.ts",
     find: `    case "Unavailable":\n`,
     replace: "",
-    tests: faults,
-    only: "then up within"
+    red: [
+      core.startUp("a store that comes up before the deadline"),
+      postgres.faults("down, then up within"),
+      redis.faults("down, then up within"),
+      mongodb.faults("comes up before the deadline"),
+      clickhouse.faults("down, then up within")
+    ]
   },
+  {
+    name: "Start-up: the failure does not name the port",
+    file: "src/core/StartUp.ts",
+    find: "...(endpoint.port === undefined ? {} : { port: endpoint.port }),",
+    replace: "",
+    red: [
+      core.startUp("one that stays down"),
+      postgres.faults("down at start"),
+      redis.faults("down at start"),
+      mongodb.faults("a start where nobody listens"),
+      clickhouse.faults("down at start")
+    ]
+  },
+  {
+    name: "Start-up: it goes on past its deadline while each attempt fails",
+    file: "src/core/StartUp.ts",
+    find: "      duration: limit,\n",
+    replace: "      duration: Number.POSITIVE_INFINITY,\n",
+    red: [
+      core.startUp("one that accepts and never answers"),
+      redis.faults("accepts and never answers at start"),
+      clickhouse.faults("accepts and never answers")
+    ]
+  },
+  {
+    name: "Start-up: a silent server is told as one that is down",
+    file: "src/core/StartUp.ts",
+    find: `last.reason._tag === "Timeout"`,
+    replace: "false",
+    red: [core.startUp("one that accepts and never answers"), mongodb.faults("a start on a server that accepts")]
+  },
+  {
+    name: "Start-up: a wrong password is tried until the deadline",
+    file: "src/core/StartUp.ts",
+    find: "if (!mendsWithTime(error)) return yield* error",
+    replace: "",
+    red: [core.startUp("what time does not mend"), redis.faults("no password, and a wrong one")]
+  },
+  {
+    name: "Calls: no deadline is swept",
+    file: "src/core/Calls.ts",
+    find: "yield* sweep(clock.currentTimeMillisUnsafe())",
+    replace: "yield* sweep(0)",
+    red: [
+      core.calls("the Context's deadline holds where it is sooner"),
+      postgres.network("goes silent in a call"),
+      redis.faults("a server that hangs"),
+      mongodb.faults("a server that falls silent"),
+      clickhouse.faults("accepts and never answers")
+    ]
+  },
+  {
+    name: "Calls: the Context's deadline is ignored",
+    file: "src/core/Calls.ts",
+    find: "Math.min(now + timeoutMillis, fiber.getRef(Deadline))",
+    replace: "now + timeoutMillis",
+    red: [core.calls("the Context's deadline holds where it is sooner"), mongodb.faults("a server that falls silent")]
+  },
+  {
+    name: "Calls: what was given up is told as not applied",
+    file: "src/core/Calls.ts",
+    find: "resume(Effect.fail(timedOut(outcome)))",
+    replace: `resume(Effect.fail(timedOut("not-applied")))`,
+    red: [
+      core.calls("drain gives up what is left"),
+      mongodb.client("a write that takes too long may have been applied"),
+      clickhouse.faults("accepts and never answers")
+    ]
+  },
+  {
+    name: "Calls: a call past its deadline is sent",
+    file: "src/core/Calls.ts",
+    find: `if (deadline <= now) return Effect.fail(timedOut("not-applied"))`,
+    replace: "",
+    red: [core.calls("past its deadline a call is not sent")]
+  },
+  {
+    name: "Calls: an interrupted call is left to the driver",
+    file: "src/core/Calls.ts",
+    find: "            end(call)\n            abandon?.()\n",
+    replace: "            end(call)\n",
+    red: [
+      core.calls("an interrupted call is abandoned once"),
+      mongodb.client("an interrupted read no longer runs"),
+      clickhouse.client("an interrupted query no longer runs")
+    ]
+  },
+  {
+    name: "Calls: a driver that throws ends the deadlines of all",
+    file: "src/core/Calls.ts",
+    find: `(defect) => Effect.logError("a call could not be given up", defect)`,
+    replace: "(defect) => Effect.die(defect)",
+    red: [core.calls("a driver that fails to abandon one call")]
+  },
+  {
+    name: "Calls: closing does not wait for what is under way",
+    file: "src/core/Calls.ts",
+    find: "        if (pending.size === 0) return\n        const empty",
+    replace: "        if (pending.size >= 0) return\n        const empty",
+    red: [
+      core.calls("drain waits for what is under way"),
+      redis.faults("closing waits for the calls under way"),
+      mongodb.client("closing waits for the work under way"),
+      clickhouse.faults("closing waits for what is under way")
+    ]
+  },
+  {
+    name: "Calls: closing takes new calls",
+    file: "src/core/Calls.ts",
+    find: "if (closing) return Effect.fail(closed(operation))",
+    replace: "",
+    red: [core.calls("drain waits for what is under way"), clickhouse.faults("closing waits for what is under way")]
+  },
+  {
+    name: "Calls: closing waits without end",
+    file: "src/core/Calls.ts",
+    find: "yield* Effect.timeoutOption(empty, timeout)",
+    replace: "yield* empty",
+    red: [core.calls("drain gives up what is left"), clickhouse.faults("closing ends what lasts longer")]
+  },
+  {
+    name: "Retry: what may have been applied is sent again",
+    file: "src/core/StoreError.ts",
+    find: `return this.outcome === "not-applied" || options?.idempotent === true`,
+    replace: "return true",
+    red: [
+      core.retry("repeats what the table says"),
+      postgres.network("drops the reply to an INSERT"),
+      redis.faults("reply dropped after INCR"),
+      clickhouse.faults("answer dropped after an INSERT: not sent again")
+    ]
+  },
+  {
+    name: "Retry: an outage makes a storm",
+    file: "src/core/Retry.ts",
+    find: "pause >= left || !budget.withdraw()",
+    replace: "pause >= left",
+    red: [core.retry("an outage ends the tokens"), clickhouse.faults("an outage makes no storm")]
+  },
+  {
+    name: "Retry: it goes on past the deadline",
+    file: "src/core/Retry.ts",
+    find: "pause >= left || !budget.withdraw()",
+    replace: "!budget.withdraw()",
+    red: [core.retry("a retry that does not fit before the deadline")]
+  },
+  {
+    name: "Retry: it has no end",
+    file: "src/core/Retry.ts",
+    find: "            retries >= policy.attempts ||\n",
+    replace: "",
+    red: [core.retry("gives up after the policy's attempts")]
+  }
+]
+
+const pool = "src/postgres/PostgresPool.ts"
+const postgresError = "src/postgres/PostgresError.ts"
+
+const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: a silent server at start is not given up",
     file: pool,
     find: "Effect.timeoutOrElse({ duration: config.connectTimeout, orElse: () => Effect.fail(silent) })",
     replace: "Effect.uninterruptible",
-    tests: network,
-    only: "accepts and never answers"
+    red: [postgres.network("accepts and never answers")]
   },
   {
     name: "PostgreSQL: a silent server in a call is not given up",
     file: pool,
     find: "slot.socket.destroy(new StatementExpired(now() - startedAt))",
     replace: "",
-    tests: network,
-    only: "goes silent"
+    red: [postgres.network("goes silent")]
   },
   {
     name: "PostgreSQL: a lost connection is told as not applied",
-    file: errors,
+    file: postgresError,
     find: `return kind === "read" ? "not-applied" : "unknown"`,
     replace: `return "not-applied"`,
-    tests: network,
-    only: "drops the reply to an INSERT"
-  },
-  {
-    name: "PostgreSQL: a write of unknown outcome is sent again",
-    file: "src/core/StoreError.ts",
-    find: `return this.outcome === "not-applied" || options?.idempotent === true`,
-    replace: "return true",
-    tests: network,
-    only: "drops the reply to an INSERT"
+    red: [
+      postgres.network("drops the reply to an INSERT"),
+      postgres.network("resets the connection in a call"),
+      postgres.faults("killed in a call")
+    ]
   },
   {
     name: "PostgreSQL: a lost COMMIT is told as a lost connection",
-    file: errors,
+    file: postgresError,
     find: `error.reason._tag === "ConnectionLost" || error.reason._tag === "Timeout"`,
     replace: "false",
-    tests: network,
-    only: "COMMIT"
+    red: [postgres.network("COMMIT")]
   },
   {
-    name: "PostgreSQL: a dead connection stays in the pool",
+    name: "PostgreSQL: a dead connection keeps its place in the pool",
     file: pool,
-    find: `const usable = (slot: Slot) => !slot.retired && slot.socket.writable`,
-    replace: `const usable = (_: Slot) => true`,
-    tests: [...faults, ...network]
+    find: "      if (!slots.delete(slot)) return\n",
+    replace: "      if (slots.size > 0) return\n",
+    red: [postgres.network("every connection reset at once")]
+  },
+  {
+    name: "PostgreSQL: a dead connection is lent",
+    file: pool,
+    find: "const usable = (slot: Slot) => !slot.retired && slot.socket.writable",
+    replace: "const usable = (_: Slot) => true",
+    red: [postgres.network("resets the connection in a call")]
   },
   {
     name: "PostgreSQL: a lost connection inside a transaction becomes a defect",
     file: "src/postgres/PostgresConnection.ts",
     find: "Effect.catch(inside.execute(sql, [], undefined), () => Effect.succeed(none))",
     replace: "inside.execute(sql, [], undefined)",
-    tests: faults,
-    only: "inside a transaction"
+    red: [postgres.faults("inside a transaction")]
   },
   {
     name: "PostgreSQL: waiting for a connection has no limit",
     file: pool,
     find: "Math.min(since + acquireMillis, contextDeadline)",
     replace: "Number.POSITIVE_INFINITY",
-    tests: client,
-    only: "limit, waiting and waited"
+    red: [postgres.client("limit, waiting and waited")]
   },
   {
     name: "PostgreSQL: an interrupted statement keeps its connection",
     file: pool,
-    find: '      lend("exclusive", (slot) => Effect.scoped(Effect.flatMap(slot.connection.pin, use)), release)',
+    find: 'lend("exclusive", (slot) => Effect.scoped(Effect.flatMap(slot.connection.pin, use)), release)',
     replace:
-      '      lend("exclusive", (slot) => Effect.scoped(Effect.flatMap(slot.connection.pin, use)), (lease, exit) => { if (Exit.isSuccess(exit)) release(lease) })',
-    tests: client,
-    only: "interrupted fiber"
+      'lend("exclusive", (slot) => Effect.scoped(Effect.flatMap(slot.connection.pin, use)), (lease, exit) => { if (Exit.isSuccess(exit)) release(lease) })',
+    red: [postgres.client("interrupted fiber")]
   },
   {
     name: "PostgreSQL: a statement of its own is not cancelled on the server",
     file: pool,
     find: "Effect.scoped(Effect.flatMap(slot.connection.pin, use))",
     replace: "use(slot.connection)",
-    tests: client,
-    only: "interrupted fiber"
+    red: [postgres.client("interrupted fiber")]
   },
   {
     name: "PostgreSQL: sessions have no statement timeout",
     file: pool,
     find: "{ statement_timeout: String(Math.ceil(statementMillis)) }",
     replace: "{}",
-    tests: client,
-    only: "statement timeout"
+    red: [postgres.client("statement timeout")]
   },
   {
     name: "PostgreSQL: closing does not wait for what is under way",
     file: pool,
     find: "if (lentOut() > 0) {",
     replace: "if (lentOut() < 0) {",
-    tests: client,
-    only: "under way"
+    red: [postgres.client("under way")]
   },
   {
     name: "PostgreSQL: an abandoned statement's place is given away at once",
     file: pool,
     find: "Exit.isSuccess(exit) || !Cause.hasInterrupts(exit.cause)",
     replace: "true",
-    tests: client,
-    only: "abandoned"
+    red: [postgres.client("abandoned")]
   },
   {
     name: "PostgreSQL: short statements starve a caller that needs a connection of its own",
     file: pool,
     find: "if (slot === undefined) break",
     replace: "if (slot === undefined) continue",
-    tests: client,
-    only: "short statements keep coming"
+    red: [postgres.client("short statements keep coming")]
   }
+]
+
+const line = "src/redis/RedisLine.ts"
+const driver = "src/redis/RedisDriver.ts"
+
+const ofRedis: ReadonlyArray<Mutant> = [
+  {
+    name: "Redis: a lost reply is told as not applied",
+    file: "src/redis/RedisError.ts",
+    find: `sent.kind === "write" && sent.written ? "unknown" : "not-applied"`,
+    replace: `"not-applied"`,
+    red: [
+      redis.faults("killed in a call"),
+      redis.faults("reset in a call"),
+      redis.faults("reply dropped after INCR"),
+      redis.faults("a server that hangs")
+    ]
+  },
+  {
+    name: "Redis: the driver sends again what was under way",
+    file: driver,
+    find: "autoResendUnfulfilledCommands: false,\n      autoResubscribe: false,\n      maxRetriesPerRequest: 0,",
+    replace: "autoResendUnfulfilledCommands: true,\n      autoResubscribe: false,\n      maxRetriesPerRequest: null,",
+    red: [redis.faults("reply dropped after INCR"), redis.faults("killed in a call")]
+  },
+  {
+    name: "Redis: a lost connection is not made again",
+    file: driver,
+    find: "retryStrategy: purpose.reconnects ? pauseBefore : () => null\n        },",
+    replace: "retryStrategy: () => null\n        },",
+    red: [redis.faults("killed while idle"), redis.faults("killed in a call")]
+  },
+  {
+    name: "Redis: a connection that is down is told as a lost answer",
+    file: "src/redis/RedisError.ts",
+    find: `if (!sent.written) return make(sent, "not-applied", unavailable(endpoint, { code }))`,
+    replace: "",
+    red: [redis.faults("killed while idle")]
+  },
+  {
+    name: "Redis: a silent connection is kept",
+    file: driver,
+    find: "socketTimeout: Duration.toMillis(config.responseTimeout) + silenceAllowance",
+    replace: "",
+    red: [redis.faults("a server that hangs")]
+  },
+  {
+    name: "Redis: a command past its deadline is sent",
+    file: line,
+    find: "if (deadline <= startedAt) return resume(",
+    replace: "if (deadline <= Number.NEGATIVE_INFINITY) return resume(",
+    red: [redis.faults("a call that begins after its Deadline")]
+  },
+  {
+    name: "Redis: any number of commands may be pending",
+    file: line,
+    find: "if (pending >= maxPending) {",
+    replace: "if (pending < 0) {",
+    red: [redis.faults("as many pending as allowed")]
+  },
+  {
+    name: "Redis: any number of connections may be reserved",
+    file: "src/redis/RedisEffect.ts",
+    find: "maxConnections: config.maxConnections,",
+    replace: "maxConnections: config.maxConnections + 1,",
+    red: [redis.effect("as many reserved as allowed")]
+  },
+  {
+    name: "Redis: an abandoned command runs later",
+    file: "src/redis/RedisCommand.ts",
+    find: "if (this.abandoned) return ping",
+    replace: "",
+    red: [redis.client("a command that was abandoned")]
+  },
+  {
+    name: "Redis: the place of an interrupted command is never free again",
+    file: line,
+    find: "          pending--\n          if (request.abandoned) return\n",
+    replace: "          if (request.abandoned) return\n          pending--\n",
+    red: [redis.faults("interrupted calls leave nothing pending"), redis.faults("as many pending as allowed")]
+  },
+  {
+    name: "Redis: a connection interrupted in a blocking command lives on",
+    file: "src/redis/RedisEffect.ts",
+    find: "close: Scope.close(scope, Exit.void) }",
+    replace: "close: Effect.void }",
+    red: [redis.effect("a reserved connection that is interrupted")]
+  },
+  {
+    name: "Redis: closing takes new commands",
+    file: line,
+    find: "        closed = true\n",
+    replace: "",
+    red: [redis.faults("closing waits for the calls under way")]
+  },
+  {
+    name: "Redis: closing does not give up at its timeout",
+    file: "src/redis/RedisClient.ts",
+    find: "return calls.drain(config.shutdownTimeout)",
+    replace: `return calls.drain("1 hour")`,
+    red: [redis.faults("closing gives up at the shutdown timeout")]
+  },
+  {
+    name: "Redis: getOrSet fails with the cache",
+    file: "src/redis/CacheStore.ts",
+    find: "if (Result.isFailure(found)) return yield* flights.run(name, load)",
+    replace: "if (Result.isFailure(found)) return yield* found.failure as never",
+    red: [redis.cache("Redis down"), redis.cache("Redis silent")]
+  }
+]
+
+const ofMongodb: ReadonlyArray<Mutant> = [
+  {
+    name: "MongoDB: a lost reply is told as not applied",
+    file: "src/mongodb/MongoDbError.ts",
+    find: `if (call.kind === "read" || !call.sent || reason._tag === "Unavailable") return "not-applied"`,
+    replace: `return "not-applied"`,
+    red: [
+      mongodb.faults("an update of many whose reply was dropped"),
+      mongodb.faults("an insert whose reply is dropped each time"),
+      mongodb.faults("reset in a write"),
+      mongodb.faults("killed in a call"),
+      mongodb.faults("a write that was sent before its server went away")
+    ]
+  },
+  {
+    name: "MongoDB: a write of one document is not sent again",
+    file: "src/mongodb/MongoConnections.ts",
+    find: "retryWrites: true",
+    replace: "retryWrites: false",
+    red: [
+      mongodb.faults("an insert whose reply was dropped is stored once"),
+      mongodb.faults("an increment of one document whose reply was dropped")
+    ]
+  },
+  {
+    name: "MongoDB: a read is not asked again",
+    file: "src/mongodb/MongoConnections.ts",
+    find: "retryReads: true",
+    replace: "retryReads: false",
+    red: [mongodb.faults("a read whose reply was dropped")]
+  },
+  {
+    name: "MongoDB: a server that went away is told as a timeout",
+    file: "src/mongodb/MongoCalls.ts",
+    find: "refused !== undefined\n",
+    replace: "refused !== refused\n",
+    red: [mongodb.faults("a server that went away")]
+  },
+  {
+    name: "MongoDB: waiting for a connection has no limit of its own",
+    file: "src/mongodb/MongoConnections.ts",
+    find: "    waitQueueTimeoutMS: Duration.toMillis(config.waitQueueTimeout),\n",
+    replace: "",
+    red: [mongodb.client("a caller that waits too long")]
+  },
+  {
+    name: "MongoDB: waiting too long is told as a timeout",
+    file: "src/mongodb/MongoDbError.ts",
+    find: `case "MongoWaitQueueTimeoutError":`,
+    replace: `case "MongoNothing":`,
+    red: [mongodb.client("a caller that waits too long")]
+  },
+  {
+    name: "MongoDB: an interrupted read runs on",
+    file: "src/mongodb/MongoCalls.ts",
+    find: `if (kind === "read") passage.cut()`,
+    replace: "",
+    red: [mongodb.client("an interrupted read no longer runs")]
+  },
+  {
+    name: "MongoDB: an interrupted write that still waits is sent",
+    file: "src/mongodb/MongoCalls.ts",
+    find: `if (this.#abandoned && !this.sent) throw new Error("nobody waits for this command")`,
+    replace: "",
+    red: [mongodb.client("a write that was sent is carried out")]
+  },
+  {
+    name: "MongoDB: closing does not wait for what is under way",
+    file: "src/mongodb/MongoDbClient.ts",
+    find: "calls.drain(config.shutdownTimeout)",
+    replace: "Effect.void",
+    red: [mongodb.client("closing waits for the work under way")]
+  }
+]
+
+const exchange = "src/clickhouse/Exchange.ts"
+const clickhouseError = "src/clickhouse/ClickHouseError.ts"
+
+const ofClickHouse: ReadonlyArray<Mutant> = [
+  {
+    name: "ClickHouse: a lost answer is told as not applied",
+    file: clickhouseError,
+    find: `: fail(attempt, new ConnectionLost(said), "unknown", { cause })`,
+    replace: `: fail(attempt, new ConnectionLost(said), "not-applied", { cause })`,
+    red: [
+      clickhouse.faults("reset in a write"),
+      clickhouse.faults("answer dropped after an INSERT: not sent again"),
+      clickhouse.killed("killed in a write")
+    ]
+  },
+  {
+    name: "ClickHouse: a server that is down is told as a lost connection",
+    file: clickhouseError,
+    find: `  "ECONNREFUSED",\n`,
+    replace: "",
+    red: [clickhouse.killed("killed in a write")]
+  },
+  {
+    name: "ClickHouse: an INSERT without a token is sent again",
+    file: "src/clickhouse/ClickHouseClient.ts",
+    find: "                  options.token !== undefined\n",
+    replace: "                  true\n",
+    red: [clickhouse.faults("answer dropped after an INSERT: not sent again")]
+  },
+  {
+    name: "ClickHouse: an INSERT with a token is not sent again",
+    file: "src/clickhouse/ClickHouseClient.ts",
+    find: "                  options.token !== undefined\n",
+    replace: "                  false\n",
+    red: [
+      clickhouse.faults("answer dropped after an INSERT with a token"),
+      clickhouse.analytics("answers dropped: single events and batches")
+    ]
+  },
+  {
+    name: "ClickHouse: the token of a batch is not given to the server",
+    file: "src/clickhouse/ClickHouseClient.ts",
+    find: "...(options.token === undefined ? {} : { insert_deduplication_token: options.token }),",
+    replace: "",
+    red: [clickhouse.faults("answer dropped after an INSERT with a token")]
+  },
+  {
+    name: "ClickHouse: a failed request keeps its connection",
+    file: exchange,
+    find: "                (error) => {\n                  slot.giveBack()\n",
+    replace: "                (error) => {\n",
+    red: [clickhouse.faults("reset in a write")]
+  },
+  {
+    name: "ClickHouse: an abandoned request keeps its connection",
+    file: exchange,
+    find: "client.fork(kill(connection, queryId))\n        slot.giveBack()\n",
+    replace: "client.fork(kill(connection, queryId))\n",
+    red: [
+      clickhouse.faults("accepts and never answers"),
+      clickhouse.client("an interrupted query no longer runs"),
+      clickhouse.client("all connections taken")
+    ]
+  },
+  {
+    name: "ClickHouse: an abandoned statement runs on",
+    file: exchange,
+    find: "if (slot.granted()) client.fork(kill(connection, queryId))",
+    replace: "",
+    red: [clickhouse.client("a silent INSERT SELECT is killed too")]
+  },
+  {
+    name: "ClickHouse: waiting too long for a connection is told as a timeout",
+    file: exchange,
+    find: "if (waiting === undefined) return withStatement(attempt, error)",
+    replace: "return withStatement(attempt, error)",
+    red: [clickhouse.client("all connections taken")]
+  },
+  {
+    name: "ClickHouse: a result cut short is told as a whole one",
+    file: "src/clickhouse/Answer.ts",
+    find: "if (exception === undefined) return cut === undefined ? lines : fromTransport(attempt, cut.cause)",
+    replace: "if (exception === undefined) return lines",
+    red: [clickhouse.between("a result cut short"), clickhouse.faults("reset in a stream")]
+  },
+  {
+    name: "ClickHouse: closing does not wait for what is under way",
+    file: "src/clickhouse/ClickHouseClient.ts",
+    find: "calls.drain(config.shutdownTimeout),",
+    replace: "Effect.void,",
+    red: [clickhouse.faults("closing waits for what is under way")]
+  },
+  {
+    name: "ClickHouse: closing drops events that were accepted",
+    file: "src/clickhouse/BatchedWriter.ts",
+    find: "return idle.await",
+    replace: "return Effect.void",
+    red: [clickhouse.analytics("closing stores what was accepted")]
+  }
+]
+
+const ofComposition: ReadonlyArray<Mutant> = [
+  {
+    name: "SIGTERM: the stores close in another order",
+    file: "src/live.ts",
+    find: "clickhouse.pipe(Layer.provideMerge(redis), Layer.provideMerge(mongodb), Layer.provideMerge(postgres))",
+    replace: "postgres.pipe(Layer.provideMerge(redis), Layer.provideMerge(mongodb), Layer.provideMerge(clickhouse))",
+    red: [sigterm]
+  },
+  {
+    name: "SIGTERM: the exit code is that of a failure",
+    file: "src/core/Teardown.ts",
+    find: "? onExit(0) :",
+    replace: "? onExit(130) :",
+    red: [sigterm]
+  },
+  {
+    name: "SIGTERM: a tracked event is acknowledged before it is stored",
+    file: "src/clickhouse/BatchedWriter.ts",
+    find: "Effect.onInterrupt(Deferred.await(entry.stored), () => Effect.sync(() => pending.delete(entry)))",
+    replace: "Effect.delay(Effect.sync(() => void pending.delete(entry)), 10)",
+    red: [sigterm]
+  }
+]
+
+const ofInput: ReadonlyArray<Mutant> = [
+  {
+    name: "Input: unknown fields are taken",
+    file: "src/core/Decode.ts",
+    find: `, onExcessProperty: "error" })`,
+    replace: " })",
+    red: [
+      core.decode("names every wrong field"),
+      contract.users("unknown, missing and mistyped fields"),
+      contract.campaigns("wrong input is refused by the names of its fields"),
+      contract.analytics("a wrong event is refused")
+    ]
+  },
+  {
+    name: "Input: only the first wrong field is named",
+    file: "src/core/Decode.ts",
+    find: `{ errors: "all", onExcessProperty: "error" }`,
+    replace: `{ onExcessProperty: "error" }`,
+    red: [
+      core.decode("names every wrong field"),
+      contract.users("too long or empty"),
+      contract.campaigns("wrong input is refused by the names of its fields")
+    ]
+  },
+  {
+    name: "Input: a user of wrong types reaches the store",
+    file: "src/platform/UsersInput.ts",
+    find: "const newUser = decodeInput(NewUser)",
+    replace: "const newUser = decodeInput(Schema.Any)",
+    red: [contract.users("unknown, missing and mistyped fields"), contract.users("texts that PostgreSQL cannot hold")]
+  },
+  {
+    name: "Input: an e-mail that is none is taken",
+    file: "src/platform/Users.ts",
+    find: `  Schema.isPattern(emailPattern, { expected: "an e-mail address" }),\n`,
+    replace: "",
+    red: [contract.users("an e-mail that is none")]
+  },
+  {
+    name: "Input: a username that is too long is taken",
+    file: "src/platform/Users.ts",
+    find: `  Schema.isBetweenCodePoints(1, 100, { expected: "1 to 100 characters long" }),\n`,
+    replace: "",
+    red: [contract.users("too long or empty")]
+  },
+  {
+    name: "Input: a page of any size is taken",
+    file: "src/core/KeysetPage.ts",
+    find: "Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 }))",
+    replace: "Schema.Number",
+    red: [contract.users("page sizes and cursors that are none"), contract.campaigns("a page holds 1 to 1000")]
+  },
+  {
+    name: "Input: a negative TTL is taken",
+    file: "src/redis/CacheStore.ts",
+    find: "return millis > 0\n",
+    replace: "return millis > Number.NEGATIVE_INFINITY\n",
+    red: [contract.cache("a TTL of zero or less")]
+  },
+  {
+    name: "Input: a limit of zero is taken",
+    file: "src/redis/RateLimit.ts",
+    find: "options.limit < 1 ||",
+    replace: "options.limit < 0 ||",
+    red: [contract.limiter("a limit that is none")]
+  },
+  {
+    name: "Input: a window of no length is taken",
+    file: "src/redis/RateLimit.ts",
+    find: "if (!(micros >= 1 && micros",
+    replace: "if (!(micros",
+    red: [contract.limiter("a window that is none")]
+  },
+  {
+    name: "Input: a cost above the limit is taken",
+    file: "src/redis/LimiterStore.ts",
+    find: " || cost > rule.limit) {",
+    replace: ") {",
+    red: [contract.limiter("a cost that can never fit")]
+  }
+]
+
+/** Each handling of a fault, taken out. */
+export const mutants: ReadonlyArray<Mutant> = [
+  ...ofCore,
+  ...ofPostgres,
+  ...ofRedis,
+  ...ofMongodb,
+  ...ofClickHouse,
+  ...ofComposition,
+  ...ofInput
 ]

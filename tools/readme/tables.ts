@@ -21,8 +21,20 @@ const settingsTable = (settings: Settings): string =>
     )
   ].join("\n")
 
-const configuration = (): string =>
-  titledSections.map(([title, settings]) => `**${title}**\n\n${settingsTable(settings)}`).join("\n\n")
+const hasEffect = ({ does }: Setting): boolean => !does.toLowerCase().includes("accepted without effect")
+
+const only = (settings: Settings, keep: (setting: Setting) => boolean): Settings =>
+  Object.fromEntries(Object.entries<Setting>(settings).filter(([, setting]) => keep(setting)))
+
+/** What works, by store; what is only accepted so far stands last. */
+const configuration = (): string => {
+  const working = titledSections.map(([title, settings]) => [title, only(settings, hasEffect)] as const)
+  const waiting = Object.assign({}, ...titledSections.map(([, settings]) => only(settings, (one) => !hasEffect(one))))
+  return [...working, ["Accepted, without effect yet", waiting] as const]
+    .filter(([, settings]) => Object.keys(settings).length > 0)
+    .map(([title, settings]) => `**${title}**\n\n${settingsTable(settings)}`)
+    .join("\n\n")
+}
 
 const crate = (): string =>
   [

@@ -72,12 +72,14 @@ export const CampaignsContract: Contract.Contract<Campaigns> = Contract.make("Ca
   }),
 
   "what was inserted is read back as it is": Effect.gen(function* () {
-    const campaign = yield* added({
+    const given = {
       name: "Frühling \u{1F337} $price {$ne: null}",
       status: "paused",
       tags: ["a", "$b", "a.b", "ü"],
       metadata: { deep: { list: [1, "two", null, true, { more: -0.5 }] }, empty: {}, no: [] }
-    })
+    } as const
+    const campaign = yield* added(given)
+    assert.deepEqual({ ...campaign, ...given }, campaign)
     assert.deepEqual(yield* read(campaign.campaignId), campaign)
   }),
 

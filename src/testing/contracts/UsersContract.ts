@@ -182,6 +182,14 @@ const updating: Record<string, Run> = {
     assert.ok(DateTime.isGreaterThan(updated.updatedAt, user.updatedAt))
     assert.deepEqual(yield* users.findById(user.id), Option.some(updated))
   }),
+  "an update of the e-mail alone leaves name and password hash": Effect.gen(function* () {
+    const users = yield* Users
+    const user = yield* created()
+    const { email } = yield* fresh()
+    const updated = yield* users.update(user.id, 1, { email })
+    assert.deepEqual({ ...updated, updatedAt: user.updatedAt }, { ...user, email, version: 2 })
+    assert.deepEqual(yield* users.findById(user.id), Option.some(updated))
+  }),
   "update changes several fields at once": Effect.gen(function* () {
     const users = yield* Users
     const user = yield* created()
@@ -348,6 +356,17 @@ const listing: Record<string, Run> = {
       Stream.runCollect
     )
     assert.deepEqual(read, made)
+  }),
+  "a stream may begin with the newest": Effect.gen(function* () {
+    const users = yield* Users
+    const made = yield* createdMany(5)
+    const own = new Set(ids(made))
+    const read = yield* users.stream({ order: "newest-first", pageSize: 2 }).pipe(
+      Stream.filter(({ id }) => own.has(id)),
+      Stream.take(5),
+      Stream.runCollect
+    )
+    assert.deepEqual(read, made.toReversed())
   }),
   "the consumer of a stream may query and write": Effect.gen(function* () {
     const users = yield* Users
