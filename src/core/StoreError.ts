@@ -250,13 +250,13 @@ export class StoreError extends Schema.TaggedError<StoreError>("@ai-core/databas
     return retryAdvice[this.reason._tag]
   }
 
-  /** The same failure, told by the method that the caller knows. */
-  during(operation: string): StoreError {
+  /** The same failure, told by the method that the caller knows, and with what that method knows of its outcome. */
+  during(operation: string, outcome: Outcome = this.outcome): StoreError {
     return new StoreError({
       store: this.store,
       operation,
       reason: this.reason,
-      outcome: this.outcome,
+      outcome,
       ...(this.statement === undefined ? {} : { statement: this.statement }),
       ...(this.cause === undefined ? {} : { cause: this.cause })
     })

@@ -7,13 +7,12 @@ import * as Statement from "effect/sql/Statement"
 import { makeCalls } from "../core/Calls.ts"
 import { currentCredential } from "../core/Credential.ts"
 import { type PostgresConfig, type PostgresOptions, type PostgresPreset, sections } from "../core/DatabaseConfig.ts"
-import { Deadline } from "../core/Deadline.ts"
 import type { Probe } from "../core/Probe.ts"
 import { defaultRetryPolicy, makeRetryBudget, retrying } from "../core/Retry.ts"
 import type { ConfigInvalid } from "../core/Setting.ts"
 import { startUp } from "../core/StartUp.ts"
 import type { StoreCall } from "../core/StoreCall.ts"
-import { isStoreError, StoreError, Timeout, Unclassified } from "../core/StoreError.ts"
+import { ConnectionLost, InvalidStatement, isStoreError, type Reason, StoreError } from "../core/StoreError.ts"
 import { parseStoreUrl } from "../core/StoreUrl.ts"
 import { sqlConnection, type TransactionControl, transactionConnection } from "./PostgresConnection.ts"
 import { commitFailure, fromSqlError } from "./PostgresError.ts"
@@ -89,27 +88,29 @@ export const makeFor = (
 
     // ---- Effect's client, over our pool
 
-    const controlFailure = (operation: string, outcome: (failure: StoreError) => StoreError) => (error: SqlError) =>
-      asSqlError(outcome(storeError({ operation, kind: "write" }, error, clock.currentTimeMillisUnsafe())))
+    const controlFailure =
+      (operation: string, kind: StoreCall["kind"], told: (failure: StoreError) => StoreError = (failure) => failure) =>
+      (error: SqlError) =>
+        asSqlError(told(storeError({ operation, kind }, error, clock.currentTimeMillisUnsafe())))
+    const notCommitted = (reason: Reason) => () =>
+      asSqlError(
+        new StoreError({ store: "postgresql", operation: "Transaction.commit", outcome: "not-applied", reason })
+      )
     const control: TransactionControl = {
-      begin: controlFailure("Transaction.begin", (failure) => failure),
-      commit: controlFailure("Transaction.commit", commitFailure),
-      rolledBack: () =>
-        asSqlError(
-          new StoreError({
-            store: "postgresql",
-            operation: "Transaction.commit",
-            outcome: "not-applied",
-            reason: new Unclassified({
-              code: "25P02",
-              detail: "a statement inside had failed, so PostgreSQL rolled the transaction back"
-            })
-          })
-        )
+      // Nothing is applied by what opens a transaction, so it fails like a read.
+      begin: controlFailure("Transaction.begin", "read"),
+      commit: controlFailure("Transaction.commit", "write", commitFailure),
+      rolledBack: notCommitted(
+        new InvalidStatement({
+          code: "25P02",
+          detail: "a statement inside had failed, so PostgreSQL rolled the transaction back"
+        })
+      ),
+      lost: notCommitted(new ConnectionLost({ detail: "it ended before COMMIT was sent" }))
     }
     const lease = Effect.mapError(pool.lease, asSqlError)
-    const transactionAcquirer = Effect.map(lease, ({ connection, watched }) =>
-      transactionConnection(connection, watched, control)
+    const transactionAcquirer = Effect.map(lease, (leased) =>
+      transactionConnection(leased, (statement) => Effect.mapError(leased.watched(statement), poolFailure), control)
     )
     const reactivity = yield* Reactivity.make
     const effectClient = (
@@ -153,23 +154,9 @@ export const makeFor = (
 
     const query: PostgresClient["Service"]["query"] = (call, statement) =>
       retry(
-        Effect.withFiber((fiber) => {
+        Effect.suspend(() => {
           const startedAt = clock.currentTimeMillisUnsafe()
-          const deadline = fiber.getRef(Deadline)
-          const answered = Effect.mapError(statement, (error) => storeError(call, error, startedAt, statement))
-          if (deadline === Number.POSITIVE_INFINITY) return answered
-          return Effect.timeoutOrElse(answered, {
-            duration: Math.max(0, deadline - startedAt),
-            orElse: () =>
-              Effect.fail(
-                new StoreError({
-                  store: "postgresql",
-                  operation: call.operation,
-                  outcome: call.kind === "read" ? "not-applied" : "unknown",
-                  reason: new Timeout({ afterMillis: clock.currentTimeMillisUnsafe() - startedAt })
-                })
-              )
-          })
+          return Effect.mapError(statement, (error) => storeError(call, error, startedAt, statement))
         }),
         { idempotent: call.kind === "read" || call.idempotent === true }
       )

@@ -45,7 +45,8 @@ interface ServerFields {
   readonly constraint?: string
 }
 
-const isServerError = (cause: unknown): cause is Error & ServerFields =>
+/** Whether the server itself refused, so that it knows what became of the statement. */
+export const isServerError = (cause: unknown): cause is Error & ServerFields =>
   cause instanceof Error && "code" in cause && typeof cause.code === "string" && /^[0-9A-Z]{5}$/.test(cause.code)
 
 const errnoOf = (cause: unknown): string | undefined =>
@@ -87,6 +88,11 @@ const reasonOf = (
     case "40P01":
     case "55P03":
       return new Conflict(told)
+    case "25P02":
+      return new InvalidStatement({
+        ...said,
+        detail: "an earlier statement of this transaction failed, so it can only be rolled back"
+      })
     case "57014":
       return elapsedMillis >= limitMillis
         ? new Timeout({ ...said, afterMillis: elapsedMillis })
@@ -179,6 +185,14 @@ const typeOf = (value: unknown): string => {
   }
 }
 
+/** What may be kept of the driver's error: PostgreSQL's messages repeat values, and its details whole rows. */
+const safeCause = (error: SqlError): unknown => {
+  const { cause } = error.reason
+  if (!isServerError(cause)) return error
+  const { code, column, constraint, position, schema, table } = cause
+  return Object.assign(new Error(`SQLSTATE ${code}`), { code, schema, table, column, constraint, position })
+}
+
 const statementOf = (cause: unknown, text: string, values: ReadonlyArray<unknown>): FailedStatement => ({
   text,
   ...(isServerError(cause) && cause.position !== undefined ? { position: Number(cause.position) - 1 } : {}),
@@ -208,7 +222,7 @@ export const connectFailure = (endpoint: Endpoint, error: SqlError): StoreError 
     operation: "connect",
     outcome: "not-applied",
     reason: connectReason(endpoint, error, found),
-    cause: error
+    cause: safeCause(error)
   })
 }
 
@@ -250,7 +264,7 @@ export const fromSqlError = (
 ): StoreError => {
   const { cause } = error.reason
   // The pool's own failure, on its way through Effect's client.
-  if (isStoreError(cause)) return cause.during(call.operation)
+  if (isStoreError(cause)) return cause.during(call.operation, call.kind === "read" ? "not-applied" : cause.outcome)
   const reason: Reason = isServerError(cause)
     ? reasonOf(cause, at.endpoint, at.elapsedMillis, at.statementMillis)
     : cause instanceof StatementExpired
@@ -264,13 +278,13 @@ export const fromSqlError = (
     outcome: outcomeOf(reason, call.kind),
     reason,
     ...(statement === undefined ? {} : { statement: statementOf(cause, statement[0], statement[1]) }),
-    cause: error
+    cause: safeCause(error)
   })
 }
 
 /** COMMIT was sent and failed: its effect is known only where the server answered. */
 export const commitFailure = (error: StoreError): StoreError =>
-  error.reason._tag === "ConnectionLost" || error.reason._tag === "Timeout"
+  error.outcome === "unknown" && (error.reason._tag === "ConnectionLost" || error.reason._tag === "Timeout")
     ? new StoreError({
         store: "postgresql",
         operation: "Transaction.commit",

@@ -27,7 +27,11 @@ export interface PostgresTarget {
 /** A connection that one holder has to itself. */
 export interface LeasedConnection {
   readonly connection: PgConnection
-  readonly watched: <A, E, R>(statement: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Bounds a statement by its timeout and the Context's deadline; not sent where that has passed. */
+  readonly watched: <A, E, R>(statement: Effect.Effect<A, E, R>) => Effect.Effect<A, E | StoreError, R>
+  readonly alive: () => boolean
+  /** Says that nobody may have it again: what was begun on it may still be open. */
+  readonly retire: () => void
 }
 
 /**
@@ -83,6 +87,8 @@ interface Lease {
   readonly kind: Kind
   slot: Slot | undefined
   call: Call | undefined
+  /** Its caller has gone, and its statement still runs. */
+  abandoned: boolean
 }
 
 interface Waiter {
@@ -128,6 +134,8 @@ export const makePostgresPool = (options: {
     let closing = false
     let lastFailure: StoreError | undefined
     let backoffMillis = 0
+    /** Nothing is opened for a while, because opening failed; one pause for all who wait. */
+    let pausing = false
     let onReturned: (() => void) | undefined
 
     const inUse = (slot: Slot) => slot.exclusive || slot.sharers > 0
@@ -236,8 +244,16 @@ export const makePostgresPool = (options: {
               for (const waiter of waiters) settle(waiter, Effect.fail(failure))
               return Effect.void
             }
+            if (pausing) return Effect.void
+            pausing = true
             backoffMillis = Math.min(1000, Math.max(50, backoffMillis * 2))
-            return Effect.andThen(Effect.sleep(backoffMillis), Effect.sync(grow))
+            return Effect.andThen(
+              Effect.sleep(backoffMillis),
+              Effect.sync(() => {
+                pausing = false
+                grow()
+              })
+            )
           })
       })
       fork(Effect.forkIn(opened, scope))
@@ -245,7 +261,7 @@ export const makePostgresPool = (options: {
 
     /** Opens as many connections as those who wait can use. */
     const grow = () => {
-      if (closing) return
+      if (closing || pausing) return
       let exclusive = 0
       let shared = 0
       for (const { lease } of waiters) {
@@ -287,18 +303,23 @@ export const makePostgresPool = (options: {
     const grant = (lease: Lease, slot: Slot) => {
       lease.slot = slot
       if (lease.kind === "shared") slot.sharers++
-      else {
-        slot.exclusive = true
-      }
+      else slot.exclusive = true
     }
 
-    /** Ends a statement that its server neither finished nor stopped: the connection goes, and says why. */
-    const watch = (lease: Lease, slot: Slot) => {
+    /**
+     * Ends a statement that its server neither finished nor stopped in time: the connection goes, and says why.
+     *
+     * Only a statement that shares its connection is not ended by the Context's deadline in this way.
+     */
+    const watch = (lease: Lease, slot: Slot, contextDeadline: number) => {
       const startedAt = now()
-      lease.call = calls.begin("statement", startedAt + statementMillis + graceMillis, () => {
+      const limit = startedAt + statementMillis + graceMillis
+      lease.call = calls.begin("statement", Math.min(limit, contextDeadline), () => {
         lease.call = undefined
         // Its close takes it out of the pool, once those who wait on it have been told why.
         slot.retired = true
+        // The server would run it on to its own timeout, whoever has gone.
+        if (contextDeadline < limit) fork(slot.connection.interrupt)
         slot.socket.destroy(new StatementExpired(now() - startedAt))
       })
     }
@@ -375,10 +396,13 @@ export const makePostgresPool = (options: {
         })
       })
 
+    const expired = (): StoreError => failure(new Timeout({ afterMillis: 0, detail: "the deadline had passed before" }))
+
     /** Puts a connection into the lease: at once where one is free and nobody waits. */
-    const acquire = (lease: Lease): Effect.Effect<Slot, StoreError> =>
-      Effect.withFiber((fiber) => {
+    const acquire = (lease: Lease, contextDeadline: number): Effect.Effect<Slot, StoreError> =>
+      Effect.suspend(() => {
         if (closing) return Effect.fail(shutDown())
+        if (contextDeadline !== Number.POSITIVE_INFINITY && contextDeadline <= now()) return Effect.fail(expired())
         if (waiters.size === 0) {
           const slot = pick(lease.kind)
           if (slot !== undefined) {
@@ -386,21 +410,44 @@ export const makePostgresPool = (options: {
             return Effect.succeed(slot)
           }
         }
-        return wait(lease, fiber.getRef(Deadline))
+        return wait(lease, contextDeadline)
       })
+
+    /** Leaves a shared statement to itself at the Context's deadline: its connection is others' too. */
+    const abandonAt = <A, E, R>(
+      lease: Lease,
+      contextDeadline: number,
+      statement: Effect.Effect<A, E, R>
+    ): Effect.Effect<A, E | StoreError, R> => {
+      if (contextDeadline === Number.POSITIVE_INFINITY) return statement
+      const startedAt = now()
+      return Effect.timeoutOrElse(statement, {
+        duration: Math.max(0, contextDeadline - startedAt),
+        orElse: () => {
+          lease.abandoned = true
+          const reason = new Timeout({ afterMillis: now() - startedAt })
+          return Effect.fail(
+            new StoreError({ store: "postgresql", operation: "statement", outcome: "unknown", reason })
+          )
+        }
+      })
+    }
+
+    const newLease = (kind: Kind): Lease => ({ kind, slot: undefined, call: undefined, abandoned: false })
 
     const lend = <A, E, R>(
       kind: Kind,
-      use: (slot: Slot) => Effect.Effect<A, E, R>,
+      use: (slot: Slot, lease: Lease, contextDeadline: number) => Effect.Effect<A, E, R>,
       onReturn: (lease: Lease, exit: Exit.Exit<A, E | StoreError>) => void
     ): Effect.Effect<A, E | StoreError, R> =>
-      Effect.suspend(() => {
-        const lease: Lease = { kind, slot: undefined, call: undefined }
+      Effect.withFiber((fiber) => {
+        const lease = newLease(kind)
+        const contextDeadline = fiber.getRef(Deadline)
         // The lease is taken inside the frame that gives it back, so that no interruption falls between the two.
         return Effect.onExitPrimitive(
-          Effect.flatMap(acquire(lease), (slot) => {
-            watch(lease, slot)
-            return use(slot)
+          Effect.flatMap(acquire(lease, contextDeadline), (slot) => {
+            watch(lease, slot, kind === "shared" ? Number.POSITIVE_INFINITY : contextDeadline)
+            return use(slot, lease, contextDeadline)
           }),
           (exit) => {
             onReturn(lease, exit)
@@ -412,7 +459,8 @@ export const makePostgresPool = (options: {
     /** An abandoned statement still runs: its place is free once an empty one behind it has been answered. */
     const releaseShared = (lease: Lease, exit: Exit.Exit<unknown, unknown>) => {
       const { slot } = lease
-      if (slot === undefined || Exit.isSuccess(exit) || !Cause.hasInterrupts(exit.cause)) return release(lease)
+      if (Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause)) lease.abandoned = true
+      if (slot === undefined || !lease.abandoned) return release(lease)
       fork(
         Effect.ensuring(
           Effect.ignore(slot.connection.query("", [], false)),
@@ -421,7 +469,12 @@ export const makePostgresPool = (options: {
       )
     }
 
-    const shared: PostgresPool["shared"] = (use) => lend("shared", (slot) => use(slot.connection), releaseShared)
+    const shared: PostgresPool["shared"] = (use) =>
+      lend(
+        "shared",
+        (slot, lease, contextDeadline) => abandonAt(lease, contextDeadline, use(slot.connection)),
+        releaseShared
+      )
 
     // Only a pinned session is cancelled on the server when its fiber is interrupted.
     const exclusive: PostgresPool["exclusive"] = (use) =>
@@ -429,18 +482,25 @@ export const makePostgresPool = (options: {
 
     const lease: PostgresPool["lease"] = Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
-        const held: Lease = { kind: "exclusive", slot: undefined, call: undefined }
+        const held = newLease("exclusive")
         yield* Effect.addFinalizer(() => Effect.sync(() => release(held)))
-        const slot = yield* restore(acquire(held))
+        const slot = yield* restore(acquire(held, yield* Deadline))
         const connection = yield* slot.connection.pin
         return {
           connection,
+          alive: () => usable(slot),
+          retire: () => {
+            slot.retired = true
+          },
           watched: <A, E, R>(statement: Effect.Effect<A, E, R>) =>
-            Effect.suspend(() => {
-              const call: Lease = { kind: "exclusive", slot: undefined, call: undefined }
+            Effect.withFiber<A, E | StoreError, R>((fiber) => {
+              const contextDeadline = fiber.getRef(Deadline)
+              if (contextDeadline !== Number.POSITIVE_INFINITY && contextDeadline <= now())
+                return Effect.fail(expired())
+              const call = newLease("exclusive")
               return Effect.onExitPrimitive(
                 Effect.suspend(() => {
-                  watch(call, slot)
+                  watch(call, slot, contextDeadline)
                   return statement
                 }),
                 () => {

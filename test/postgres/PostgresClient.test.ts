@@ -1,12 +1,15 @@
 import { it } from "@effect/vitest"
-import { Effect, Fiber, Redacted } from "effect"
+import { Cause, Effect, Fiber, Layer, Redacted } from "effect"
 import { PgClient } from "@effect/sql-pg"
 import { SqlClient } from "effect/sql"
 import assert from "node:assert/strict"
+import { inspect } from "node:util"
 import { describe } from "vitest"
-import { within } from "../../src/core/Deadline.ts"
+import { Deadline, within } from "../../src/core/Deadline.ts"
 import type { StoreError } from "../../src/core/StoreError.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
+import { Transaction } from "../../src/postgres/Transaction.ts"
+import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import { describeLive } from "../servers/index.ts"
 
 const read = { operation: "Test.read", kind: "read" } as const
@@ -14,7 +17,13 @@ const write = { operation: "Test.write", kind: "write" } as const
 
 describeLive("postgresql", "PostgresClient", (url) => {
   const client = (options: Omit<Parameters<typeof PostgresClient.make>[0], "url"> = {}) =>
-    Effect.provide(PostgresClient.layer({ url: Redacted.make(url!), minConnections: 1, maxConnections: 4, ...options }))
+    Effect.provide(
+      TransactionLive.layer.pipe(
+        Layer.provideMerge(
+          PostgresClient.layer({ url: Redacted.make(url!), minConnections: 1, maxConnections: 4, ...options })
+        )
+      )
+    )
 
   const failure = <A, R>(effect: Effect.Effect<A, StoreError, R>) => Effect.flip(effect)
 
@@ -91,6 +100,69 @@ describeLive("postgresql", "PostgresClient", (url) => {
       const running = sql<{ n: number }>`SELECT count(*)::int AS n FROM pg_stat_activity
         WHERE query LIKE '%deadline%' AND state = 'active' AND pid <> pg_backend_pid()`
       assert.deepEqual(yield* Effect.repeat(running, { until: ([row]) => row?.n === 0, times: 100 }), [{ n: 0 }])
+      assert.equal((yield* stats).inUse, 0)
+    }).pipe(client())
+  )
+
+  it.live("says PoolExhausted, not applied, where the deadline ends the wait for a connection", () =>
+    Effect.gen(function* () {
+      const { query, sql, stats } = yield* PostgresClient.PostgresClient
+      const holder = yield* Effect.forkChild(Effect.scoped(Effect.andThen(sql.reserve, Effect.never)))
+      yield* Effect.repeat(stats, { until: ({ inUse }) => inUse === 1 })
+      const error = yield* failure(query(write, sql`SELECT 1`).pipe(within("150 millis")))
+      assert.equal(error.reason._tag, "PoolExhausted")
+      assert.equal(error.outcome, "not-applied")
+      yield* Fiber.interrupt(holder)
+      assert.equal((yield* stats).inUse, 0)
+    }).pipe(client({ maxConnections: 1 }))
+  )
+
+  it.live("sends nothing once the deadline has passed, on its own, shared, or in a transaction", () =>
+    Effect.gen(function* () {
+      const { keyed, query, sql, stats } = yield* PostgresClient.PostgresClient
+      const transaction = yield* Transaction
+      yield* sql`DROP TABLE IF EXISTS past_deadline`
+      yield* sql`CREATE TABLE past_deadline (id int)`
+      for (const statement of [sql, keyed]) {
+        const error = yield* failure(
+          query(write, statement`INSERT INTO past_deadline VALUES (1)`).pipe(Effect.provideService(Deadline, 0))
+        )
+        assert.equal(error.reason._tag, "Timeout")
+        assert.equal(error.outcome, "not-applied")
+      }
+      const late = yield* failure(
+        transaction.run(Effect.provideService(query(write, sql`INSERT INTO past_deadline VALUES (2)`), Deadline, 0))
+      )
+      assert.equal(late.outcome, "not-applied")
+      assert.deepEqual(yield* sql`SELECT count(*)::int AS n FROM past_deadline`, [{ n: 0 }])
+      yield* sql`DROP TABLE past_deadline`
+      assert.equal((yield* stats).inUse, 0)
+    }).pipe(client())
+  )
+
+  it.live("leaves a shared statement at the deadline, and gives its place back when the server is done", () =>
+    Effect.gen(function* () {
+      const { keyed, query, sql, stats } = yield* PostgresClient.PostgresClient
+      const error = yield* failure(query(write, keyed`SELECT pg_sleep(0.5)`).pipe(within("100 millis")))
+      assert.equal(error.reason._tag, "Timeout")
+      assert.equal(error.outcome, "unknown")
+      assert.equal((yield* stats).inUse, 1)
+      assert.deepEqual(yield* sql`SELECT 6 AS n`, [{ n: 6 }])
+      yield* Effect.repeat(stats, { until: ({ inUse }) => inUse === 0 })
+    }).pipe(client({ maxConnections: 1 }))
+  )
+
+  it.live("fails typed where a statement inside a nested transaction had failed and was swallowed", () =>
+    Effect.gen(function* () {
+      const { query, sql, stats } = yield* PostgresClient.PostgresClient
+      const transaction = yield* Transaction
+      const broken = Effect.ignore(query(write, sql`SELECT 1 / 0`))
+      const swallowed = yield* failure(transaction.run(transaction.run(broken)))
+      assert.equal(swallowed.operation, "Transaction.commit")
+      assert.equal(swallowed.outcome, "not-applied")
+      const nested = yield* failure(transaction.run(Effect.andThen(broken, transaction.run(Effect.void))))
+      assert.equal(nested.operation, "Transaction.begin")
+      assert.deepEqual(yield* sql`SELECT 2 AS n`, [{ n: 2 }])
       assert.equal((yield* stats).inUse, 0)
     }).pipe(client())
   )
@@ -227,6 +299,27 @@ describeLive("postgresql", "PostgresClient", (url) => {
       )
       assert.ok(!JSON.stringify(error).includes("s3cret-value"))
       assert.ok(!error.message.includes("s3cret-value"))
+    }).pipe(client())
+  )
+
+  it.live("keeps the rows that PostgreSQL repeats out of the error and its cause", () =>
+    Effect.gen(function* () {
+      const { query, sql } = yield* PostgresClient.PostgresClient
+      const transaction = yield* Transaction
+      yield* transaction.run(
+        Effect.gen(function* () {
+          yield* sql`CREATE TEMPORARY TABLE guarded (v text CHECK (v <> 'canary-value'), n int) ON COMMIT DROP`
+          for (const statement of [
+            sql`INSERT INTO guarded (v) VALUES (${"canary-value"})`,
+            sql`INSERT INTO guarded (n) VALUES (${"canary-value"}::int)`
+          ]) {
+            const error = yield* failure(transaction.run(query(write, statement)))
+            const told =
+              JSON.stringify(error) + String(error) + Cause.pretty(Cause.fail(error)) + inspect(error, { depth: 9 })
+            assert.ok(!told.includes("canary-value"), told)
+          }
+        })
+      )
     }).pipe(client())
   )
 })

@@ -1,6 +1,7 @@
 import { it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Redacted } from "effect"
+import { Duration, Effect, Fiber, Layer, Redacted } from "effect"
 import assert from "node:assert/strict"
+import { within } from "../../src/core/Deadline.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
@@ -153,6 +154,73 @@ describeLive("postgresql", "PostgresClient over a network that fails", () => {
         assert.equal(error.outcome, "unknown")
       }).pipe(through)
       assert.equal(yield* stored, 1)
+    })
+  )
+
+  it.live("the connection ends before COMMIT is sent: ConnectionLost, not applied", () =>
+    Effect.gen(function* () {
+      const { proxy, stored, through } = yield* scene
+      yield* Effect.gen(function* () {
+        const { query, sql } = yield* PostgresClient.PostgresClient
+        const transaction = yield* Transaction
+        const error = yield* Effect.flip(
+          transaction.run(
+            Effect.gen(function* () {
+              yield* query(write, sql`INSERT INTO t VALUES (9)`)
+              yield* proxy.reset()
+              yield* Effect.sleep("100 millis")
+            })
+          )
+        )
+        assert.equal(error.reason._tag, "ConnectionLost")
+        assert.equal(error.outcome, "not-applied")
+      }).pipe(through)
+      assert.equal(yield* stored, 0)
+    })
+  )
+
+  it.live("goes silent in a transaction: over soon after its deadline, rollback included", () =>
+    Effect.gen(function* () {
+      const { proxy, stored, through } = yield* scene
+      yield* Effect.gen(function* () {
+        const { query, sql, stats } = yield* PostgresClient.PostgresClient
+        const transaction = yield* Transaction
+        const hanging = transaction.run(
+          Effect.gen(function* () {
+            yield* query(write, sql`INSERT INTO t VALUES (10)`)
+            yield* proxy.hang
+            yield* query(write, sql`INSERT INTO t VALUES (11)`)
+          })
+        )
+        const [elapsed, error] = yield* Effect.timed(Effect.flip(within("300 millis")(hanging)))
+        assert.equal(error.reason._tag, "Timeout")
+        assert.ok(Duration.toMillis(elapsed) < 900, `${Duration.toMillis(elapsed)} ms`)
+        yield* proxy.pass
+        assert.deepEqual(yield* query(read, sql`SELECT 1 AS n`), [{ n: 1 }])
+        assert.equal((yield* stats).inUse, 0)
+      }).pipe(through)
+      assert.equal(yield* stored, 0)
+    })
+  )
+
+  it.live("a server that accepts and closes: many callers make no storm of connections", () =>
+    Effect.gen(function* () {
+      const { proxy, through } = yield* scene
+      yield* Effect.gen(function* () {
+        const { query, sql } = yield* PostgresClient.PostgresClient
+        yield* proxy.reset({ alsoNew: true })
+        const before = (yield* proxy.counts).accepted
+        const errors = yield* Effect.forEach(
+          Array.from({ length: 200 }),
+          () => Effect.flip(within("2 seconds")(query(read, sql`SELECT 1`))),
+          { concurrency: "unbounded" }
+        )
+        assert.ok(errors.every(({ reason }) => reason._tag === "Unavailable" || reason._tag === "ConnectionLost"))
+        const opened = (yield* proxy.counts).accepted - before
+        assert.ok(opened < 60, `${opened} connections in 2 s`)
+        yield* proxy.pass
+        assert.deepEqual(yield* query(read, sql`SELECT 1 AS n`), [{ n: 1 }])
+      }).pipe(through)
     })
   )
 })
