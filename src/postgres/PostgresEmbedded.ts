@@ -4,6 +4,7 @@ import { type PostgresOptions, sections } from "../core/DatabaseConfig.ts"
 import type { ConfigInvalid } from "../core/Setting.ts"
 import { type Endpoint, unavailable } from "../core/StartUp.ts"
 import { StoreError } from "../core/StoreError.ts"
+import { lockFolder } from "./FolderLock.ts"
 import { makeTurns, PgliteWire } from "./PgliteWire.ts"
 import { makeFor, type PostgresTags } from "./PostgresClient.ts"
 import type { PostgresTarget } from "./PostgresPool.ts"
@@ -56,6 +57,12 @@ const start = (
 const target = (options: PostgresEmbeddedOptions): Effect.Effect<PostgresTarget, StoreError, Scope.Scope> =>
   Effect.gen(function* () {
     const { PGlite: Engine } = yield* load
+    if (options.dataFolder !== undefined) {
+      // Two engines in one folder destroy what it holds.
+      yield* Effect.mapError(lockFolder(options.dataFolder), ({ cause, detail }) =>
+        failure(cause, detail, codeOf(cause))
+      )
+    }
     const engine = yield* start(options.dataFolder, Engine)
     const turns = makeTurns()
     return {
@@ -74,7 +81,7 @@ const settings: PostgresOptions = { url, maxConnections: 1, minConnections: 0, i
  *
  * It takes about 2 s to start, or 0.3 s on a folder that has data. There is one connection: a transaction keeps every other
  * caller waiting, up to `acquireTimeout`. A statement runs to its end before the process does anything else, so it is not
- * cancelled by interruption, nor ended by `statementTimeout`. A data folder belongs to one process at a time.
+ * cancelled by interruption, nor ended by `statementTimeout`. A data folder belongs to one layer at a time: a second one is refused.
  *
  * Fails with `StoreError` (`Unavailable`) where the package is missing or the engine does not start.
  */

@@ -151,6 +151,27 @@ describe("PostgresEmbedded", () => {
     60_000
   )
 
+  it.live(
+    "a data folder is one layer's at a time, and is free again once that one has closed",
+    () =>
+      Effect.gen(function* () {
+        const dataFolder = join(folder, "made", "with", "its", "parents")
+        const opened = PostgresEmbedded.layer({ dataFolder })
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* Layer.build(Layer.fresh(opened))
+            const error = yield* Effect.flip(Effect.scoped(Layer.build(Layer.fresh(opened))))
+            assert.ok(error._tag === "StoreError" && error.reason._tag === "Unavailable")
+            assert.match(error.message, /is in use by this process/)
+          })
+        )
+        // What a process that is gone has left behind is taken over.
+        writeFileSync(`${dataFolder}.lock`, "999999999")
+        yield* Effect.scoped(Layer.build(Layer.fresh(opened)))
+      }),
+    60_000
+  )
+
   it.effect(
     "a folder that cannot be one is told",
     () =>
@@ -159,7 +180,7 @@ describe("PostgresEmbedded", () => {
         writeFileSync(file, "")
         const error = yield* Effect.flip(Layer.build(PostgresEmbedded.layer({ dataFolder: file })))
         assert.ok(isStoreError(error) && error.reason._tag === "Unavailable")
-        assert.match(error.reason.detail ?? "", /did not start in/)
+        assert.match(error.reason.detail ?? "", /cannot be made or locked/)
       }),
     60_000
   )
