@@ -1,6 +1,6 @@
 import { Clock, Context, Effect, Exit, Layer, type Result, Semaphore } from "effect"
 import { Deadline } from "../core/Deadline.ts"
-import { InvalidStatement, PoolExhausted, StoreError } from "../core/StoreError.ts"
+import { InvalidStatement, PoolExhausted, StoreError, Timeout } from "../core/StoreError.ts"
 
 /** One piece of the memory that stands in for PostgreSQL, most often a table. */
 export interface MemoryCell<A> {
@@ -79,6 +79,25 @@ const ended = (operation: string): StoreError =>
     reason: new InvalidStatement({ detail: "the transaction around this call has ended" })
   })
 
+/** Refuses a call whose deadline has passed, as a server's client does. */
+const inTime = <A, E>(operation: string, call: Effect.Effect<A, E | StoreError>): Effect.Effect<A, E | StoreError> =>
+  Effect.withFiber((fiber) => {
+    const deadline = fiber.getRef(Deadline)
+    if (deadline === Number.POSITIVE_INFINITY) return call
+    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      now < deadline
+        ? call
+        : Effect.fail(
+            new StoreError({
+              store: "postgresql",
+              operation,
+              outcome: "not-applied",
+              reason: new Timeout({ afterMillis: 0, detail: "the deadline had passed before" })
+            })
+          )
+    )
+  })
+
 const make = Effect.sync(() => {
   const Current = Context.Reference<Level | undefined>(
     `@ai-core/database/postgres/PostgresMemory/Transaction/${++serial}`,
@@ -147,36 +166,42 @@ const make = Effect.sync(() => {
 
     return {
       read: (operation) =>
-        Effect.flatMap(Current, (level) => {
-          if (level === undefined) return Effect.succeed(committed)
-          const { transaction } = level
-          if (!transaction.open) return Effect.fail(ended(operation))
-          const own = working.get(transaction)
-          return Effect.succeed(own === undefined ? committed : own.value)
-        }),
-      modify: (operation, change) =>
-        Effect.flatMap(Current, (level) => {
-          if (level === undefined) {
-            const write = Effect.suspend(() =>
-              Effect.map(Effect.fromResult(change(committed)), ([result, next]) => {
-                committed = next
-                return result
-              })
-            )
-            return Effect.suspend(() => (taken ? asWriter(operation, write) : write))
-          }
-          const { transaction } = level
-          if (!transaction.open) return Effect.fail(ended(operation))
-          const own = working.get(transaction) ?? commitOf(transaction, { value: committed })
-          return Effect.map(Effect.fromResult(change(own.value)), ([result, next]) => {
-            const before = own.value
-            own.value = next
-            transaction.undo.push(() => {
-              own.value = before
-            })
-            return result
+        inTime(
+          operation,
+          Effect.flatMap(Current, (level) => {
+            if (level === undefined) return Effect.succeed(committed)
+            const { transaction } = level
+            if (!transaction.open) return Effect.fail(ended(operation))
+            const own = working.get(transaction)
+            return Effect.succeed(own === undefined ? committed : own.value)
           })
-        })
+        ),
+      modify: (operation, change) =>
+        inTime(
+          operation,
+          Effect.flatMap(Current, (level) => {
+            if (level === undefined) {
+              const write = Effect.suspend(() =>
+                Effect.map(Effect.fromResult(change(committed)), ([result, next]) => {
+                  committed = next
+                  return result
+                })
+              )
+              return Effect.suspend(() => (taken ? asWriter(operation, write) : write))
+            }
+            const { transaction } = level
+            if (!transaction.open) return Effect.fail(ended(operation))
+            const own = working.get(transaction) ?? commitOf(transaction, { value: committed })
+            return Effect.map(Effect.fromResult(change(own.value)), ([result, next]) => {
+              const before = own.value
+              own.value = next
+              transaction.undo.push(() => {
+                own.value = before
+              })
+              return result
+            })
+          })
+        )
     }
   }
 

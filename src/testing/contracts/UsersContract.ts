@@ -1,5 +1,6 @@
 import { DateTime, Deferred, Effect, Fiber, Option, Redacted, Stream } from "effect"
 import * as assert from "node:assert/strict"
+import { Deadline } from "../../core/Deadline.ts"
 import { isStoreError, type StoreError } from "../../core/StoreError.ts"
 import { cursorAfter, type NewUser, type User, UserCursor, UserId, Users } from "../../platform/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
@@ -637,6 +638,22 @@ const refusing: Record<string, Run> = {
       yield* refuses(users.list({ after: UserCursor.make(after) }), "Users.list", ["after"])
     }
     yield* refuses(users.list(untyped({ order: "random" })), "Users.list", ["order"])
+  }),
+  "a call whose deadline has passed does nothing": Effect.gen(function* () {
+    const users = yield* Users
+    const transaction = yield* Transaction
+    const given = yield* fresh()
+    const calls: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
+      users.create(given),
+      transaction.run(users.create(given)),
+      users.list()
+    ]
+    for (const late of calls) {
+      const error = yield* failure(Effect.provideService(late, Deadline, 0))
+      assert.ok(isStoreError(error) && error.reason._tag === "Timeout", String(error))
+      assert.equal(error.outcome, "not-applied")
+    }
+    assert.ok(Option.isNone(yield* users.findByEmail(given.email)))
   }),
   "a cursor of the other order is refused": Effect.gen(function* () {
     const users = yield* Users
