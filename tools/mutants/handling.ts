@@ -264,8 +264,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: a lost connection inside a transaction becomes a defect",
     file: "src/postgres/PostgresConnection.ts",
-    find: "Effect.catch(inside.execute(sql, [], undefined), () => Effect.succeed(none))",
-    replace: "inside.execute(sql, [], undefined)",
+    find: "          return none\n",
+    replace: "          throw error\n",
     red: [postgres.faults("inside a transaction")]
   },
   {
@@ -307,8 +307,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: an abandoned statement's place is given away at once",
     file: pool,
-    find: "Exit.isSuccess(exit) || !Cause.hasInterrupts(exit.cause)",
-    replace: "true",
+    find: "if (slot === undefined || !lease.abandoned) return release(lease)",
+    replace: "if (slot !== null) return release(lease)",
     red: [postgres.client("abandoned")]
   },
   {
