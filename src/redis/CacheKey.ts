@@ -2,6 +2,7 @@ import { Cause, Effect, Exit, Option, Schema, type SchemaIssue, SchemaParser } f
 import { decodeStored, type Subject } from "../core/Decode.ts"
 import { fieldProblems } from "../core/FieldProblems.ts"
 import { type FieldProblem, InvalidData, StoreError } from "../core/StoreError.ts"
+import { canonicalJson } from "./CanonicalJson.ts"
 import { invalidInput } from "./InvalidInput.ts"
 import { keySegment } from "./KeySegment.ts"
 
@@ -41,14 +42,13 @@ const parseJson = (at: Subject, text: string): Effect.Effect<unknown, StoreError
       })
   })
 
-// A `=` cannot come out of a segment's encoding, so text and other values never meet.
-const segmentOf = (encoded: unknown): string =>
-  typeof encoded === "string" ? keySegment(encoded) : `=${keySegment(JSON.stringify(encoded))}`
-
 /**
  * Makes a family of keys: a name, what a key is made of, and what is stored under it.
  *
- * Keys are encoded, so that no two of them collide. Values are stored as the JSON of their schema (a Date as ISO text). What
+ * No two keys collide that their schema encodes differently: text, numbers, bigints, dates and the like stay apart also within
+ * a union, in arrays, structs, records, maps and sets. A record's fields count in any order, and one that is `undefined`
+ * counts as absent. The limits: -0 is 0, and what is inside any other class of value (an Option of a union, say) is told apart
+ * by its JSON and the name of the class. Values are stored as the JSON of their schema (a Date as ISO text). What
  * does not fit fails the call that uses the key with `StoreError` (`InvalidData`).
  *
  * @example
@@ -62,7 +62,8 @@ export const make = <K, A>(
   schemas: { readonly key: Schema.ConstraintCodec<K, unknown>; readonly value: Schema.ConstraintCodec<A, unknown> }
 ): ((key: K) => CacheKey<A>) => {
   const prefix = keySegment(family)
-  const encodeKey = encoder(Schema.toCodecJson(schemas.key))
+  const encodeKey = encoder(schemas.key)
+  const encodeKeyJson = encoder(Schema.toCodecJson(schemas.key))
   const value = Schema.toCodecJson(schemas.value)
   const encodeValue = encoder(value)
   const decodeValue = decodeStored<A>(value)
@@ -74,8 +75,17 @@ export const make = <K, A>(
       : Effect.fail(invalidInput(operation, problemsOf(exit.cause)))
   }
 
+  const segmentOf = (key: K): Exit.Exit<string, ReadonlyArray<FieldProblem>> => {
+    const encoded = encodeKey(key, "key")
+    if (Exit.isFailure(encoded)) return Exit.failCause(encoded.cause)
+    const value = encoded.value
+    if (typeof value === "string") return Exit.succeed(keySegment(value))
+    // A `=` cannot come out of a segment's encoding, so text and other values never meet.
+    return Exit.map(encodeKeyJson(key, "key"), (json) => `=${keySegment(canonicalJson(value, json))}`)
+  }
+
   return (key) => {
-    const exit = Exit.map(encodeKey(key, "key"), (encoded) => `${prefix}:${segmentOf(encoded)}`)
+    const exit = Exit.map(segmentOf(key), (segment) => `${prefix}:${segment}`)
     const decode: CacheKey<A>["decode"] = (operation, text) => {
       const at = { store: "redis", operation, subject: `value of ${family}` } as const
       return Effect.flatMap(parseJson(at, text), (json) => decodeValue(at, json))

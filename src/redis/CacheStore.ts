@@ -1,7 +1,8 @@
-import { Duration, Effect, Option, Result, type Scope } from "effect"
-import { within } from "../core/Deadline.ts"
+import { Clock, Duration, Effect, Option, Result, type Scope } from "effect"
+import { Deadline, within } from "../core/Deadline.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import type { CacheKey } from "./CacheKey.ts"
+import { tooLate } from "./InTime.ts"
 import { invalidInput } from "./InvalidInput.ts"
 import { type Life, SharedCache } from "./SharedCache.ts"
 import { makeSingleFlight } from "./SingleFlight.ts"
@@ -30,6 +31,18 @@ const millisOf = (operation: string, ttl: Duration.Duration): Effect.Effect<numb
 const read = <A>(operation: string, key: CacheKey<A>, stored: string | null): Effect.Effect<Option.Option<A>> =>
   stored === null ? Effect.succeedNone : Effect.option(key.decode(operation, stored))
 
+/** Waits this long at most, and leaves half of the time up to the caller's Deadline for what comes after. */
+const patiently = (patience: Duration.Input) => {
+  const most = Duration.toMillis(patience)
+  return <A>(self: Effect.Effect<A, StoreError>): Effect.Effect<A, StoreError> =>
+    Effect.withFiber((fiber) => {
+      const left = fiber.getRef(Deadline) - fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+      return within(Math.min(most, left / 2))(self)
+    })
+}
+
+const stillLoading = "the load had not ended"
+
 /** Builds the capability on the commands: keys, values, lives and single flight are the same for every implementation. */
 export const makeSharedCache = (
   store: CacheStore,
@@ -38,11 +51,14 @@ export const makeSharedCache = (
     readonly defaultTtl: Duration.Duration
     /** How long `getOrSet` waits for the store before it goes on without it. */
     readonly patience: Duration.Input
+    /** How many values `setMany` stores at once. */
+    readonly width: number
   }
 ): Effect.Effect<SharedCache["Service"], never, Scope.Scope> =>
   Effect.gen(function* () {
     const flights = yield* makeSingleFlight
-    const { defaultTtl, patience, prefix } = options
+    const { defaultTtl, prefix, width } = options
+    const inPatience = patiently(options.patience)
 
     const keyOf = (operation: string, key: Pick<CacheKey<unknown>, "text">): Effect.Effect<string, StoreError> =>
       Effect.map(key.text(operation), (text) => `${prefix}:${text}`)
@@ -86,7 +102,7 @@ export const makeSharedCache = (
         Effect.all([keyOf(operation, key), key.encode(operation, value)])
       )
       yield* Effect.forEach(encoded, ([name, text]) => store.set(name, text, millis), {
-        concurrency: "unbounded",
+        concurrency: width,
         discard: true
       })
     })
@@ -99,16 +115,18 @@ export const makeSharedCache = (
       const operation = "SharedCache.getOrSet"
       const millis = yield* lifeOf(operation, life)
       const name = yield* keyOf(operation, key)
+      const late = (afterMillis: number) =>
+        tooLate(operation, afterMillis, afterMillis === 0 ? undefined : stillLoading)
       const lookUp = Effect.gen(function* () {
-        const stored = yield* within(patience)(store.get(name, { retry: false }))
+        const stored = yield* inPatience(store.get(name, { retry: false }))
         return yield* read(operation, key, stored)
       })
       const found = yield* Effect.result(lookUp)
       if (Result.isSuccess(found) && Option.isSome(found.success)) return found.success.value
 
       // Where Redis could not be asked just now, asking again would only make this caller wait longer.
-      if (Result.isFailure(found)) return yield* flights.run(name, load)
-      return yield* flights.run(
+      if (Result.isFailure(found)) return yield* flights.run<A, E | StoreError, R>(name, load, late)
+      return yield* flights.run<A, E | StoreError, R>(
         name,
         Effect.gen(function* () {
           // Looked up again: an earlier run may have stored the value between this caller's look and its turn.
@@ -116,9 +134,10 @@ export const makeSharedCache = (
           if (Option.isSome(stored)) return stored.value
           const loaded = yield* load
           const text = yield* key.encode(operation, loaded)
-          yield* Effect.ignore(within(patience)(store.set(name, text, millis)))
+          yield* Effect.ignore(inPatience(store.set(name, text, millis)))
           return loaded
-        })
+        }),
+        late
       )
     })
 

@@ -18,6 +18,8 @@ export const makeRateLimiter = (
 ): RateLimiter["Service"] => {
   const check: RateLimiter["Service"]["check"] = (rule, key, options) => {
     if (rule.problems.length > 0) return Effect.fail(invalidInput(operation, rule.problems))
+    if (typeof key !== "string")
+      return Effect.fail(invalidInput(operation, [{ field: "key", problem: "must be text" }]))
     const cost = options?.cost ?? 1
     if (!Number.isInteger(cost) || cost < 1 || cost > rule.limit) {
       const problem = `must be a whole number from 1 to the limit, ${rule.limit}`

@@ -32,7 +32,9 @@ export const rule = (options: {
   const window = Option.getOrElse(Duration.fromInput(options.window), () => Duration.zero)
   const micros = Duration.toMillis(window) * 1000
   const problems: Array<FieldProblem> = []
-  if (options.name === "") problems.push({ field: "name", problem: "must not be empty" })
+  if (typeof options.name !== "string" || options.name === "") {
+    problems.push({ field: "name", problem: "must be text that is not empty" })
+  }
   if (!Number.isInteger(options.limit) || options.limit < 1 || options.limit > most) {
     problems.push({ field: "limit", problem: `must be a whole number from 1 to ${most}` })
   }

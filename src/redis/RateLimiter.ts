@@ -29,7 +29,7 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("@ai-core/datab
  * Exact sliding windows, counted on the server's clock and shared by every process.
  *
  * In no stretch of time as long as the window is more taken than the limit; a denied check takes nothing. Calls fail with
- * `StoreError`: `InvalidData` naming the field where the rule or the cost is wrong. A check whose answer was lost has an unknown
+ * `StoreError`: `InvalidData` naming the field where the rule, the key or the cost is wrong. A check whose answer was lost has an unknown
  * outcome, and is not made again: it may have taken its cost.
  */
 export class RateLimiter extends Context.Service<

@@ -1,4 +1,5 @@
 import { Effect, Layer } from "effect"
+import { inTime } from "./InTime.ts"
 import { makeRateLimiter } from "./LimiterStore.ts"
 import { RateLimiter } from "./RateLimiter.ts"
 import * as RedisMemory from "./RedisMemory.ts"
@@ -8,6 +9,6 @@ import { slidingWindow } from "./SlidingWindow.ts"
 export const layer: Layer.Layer<RateLimiter> = Layer.effect(
   RateLimiter,
   Effect.map(RedisMemory.RedisMemory, (memory) =>
-    makeRateLimiter("rate-limit", (input) => memory.run(slidingWindow, input))
+    makeRateLimiter("rate-limit", (input) => inTime("RateLimiter.check")(memory.run(slidingWindow, input)))
   )
 ).pipe(Layer.provide(RedisMemory.layer))

@@ -34,8 +34,11 @@ export class SharedCache extends Context.Service<
      * The value, loaded and stored where it is absent (cache-aside).
      *
      * Concurrent callers of one process share one load; it goes on while any of them waits, and a failed one is given to all
-     * of them and not stored. It runs with what the first caller's Context holds. Where Redis cannot be asked, the load runs
-     * and its value is the answer: the only `StoreError` of its own is `InvalidData`.
+     * of them and not stored. It runs with what the first caller's Context holds, but for its Deadline: each caller waits
+     * until its own, and the load is interrupted once nobody waits. A load that asks for its own key, directly or by way of
+     * other loads, does not wait for itself: the inner load runs too. Where Redis cannot be asked, the load runs and its
+     * value is the answer: the only `StoreError`s of its own are `InvalidData`, and `Timeout` (`not-applied`: a load is taken
+     * for a read) once the caller's Deadline has passed.
      *
      * @example
      * ```ts

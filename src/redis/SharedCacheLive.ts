@@ -1,4 +1,4 @@
-import { Duration, Effect, Layer } from "effect"
+import { Array, Duration, Effect, Layer } from "effect"
 import { makeSharedCache } from "./CacheStore.ts"
 import { RedisClient } from "./RedisClient.ts"
 import { SharedCache } from "./SharedCache.ts"
@@ -17,21 +17,29 @@ const read = { kind: "read" } as const
 // Setting or deleting the same again changes nothing, so these are sent again where their outcome is unknown.
 const write = { kind: "write", idempotent: true } as const
 
+// One command for more keys than this would hold up everybody else on the server.
+const keysAtOnce = 500
+
 /** The cache on a Redis server. */
 export const layer = (options: SharedCacheOptions = {}): Layer.Layer<SharedCache, never, RedisClient> =>
   Layer.effect(
     SharedCache,
     Effect.gen(function* () {
-      const { call, cluster, defaultTtl } = yield* RedisClient
+      const { call, cluster, defaultTtl, stats } = yield* RedisClient
+      const { maxPending } = yield* stats
+      // Whoever brings many entries leaves most of the room to the others.
+      const width = Math.max(1, Math.min(500, Math.floor(maxPending / 4)))
       const get = (key: string, retry = true) =>
         call<string | null>({ operation: "SharedCache.get", ...read, retry }, "GET", [key])
+      const getChunk = (keys: ReadonlyArray<string>) =>
+        call<ReadonlyArray<string | null>>({ operation: "SharedCache.getMany", ...read }, "MGET", keys)
       return yield* makeSharedCache(
         {
           get: (key, { retry }) => get(key, retry),
           getMany: (keys) =>
             cluster
-              ? Effect.forEach(keys, (key) => get(key), { concurrency: "unbounded" })
-              : call<ReadonlyArray<string | null>>({ operation: "SharedCache.getMany", ...read }, "MGET", keys),
+              ? Effect.forEach(keys, (key) => get(key), { concurrency: width })
+              : Effect.map(Effect.forEach(Array.chunksOf(keys, keysAtOnce), getChunk), Array.flatten),
           set: (key, value, ttl) =>
             call(
               { operation: "SharedCache.set", ...write },
@@ -47,6 +55,7 @@ export const layer = (options: SharedCacheOptions = {}): Layer.Layer<SharedCache
         {
           prefix: options.prefix ?? "cache",
           patience: options.patience ?? "1 second",
+          width,
           defaultTtl: options.defaultTtl === undefined ? defaultTtl : Duration.fromInputUnsafe(options.defaultTtl)
         }
       )

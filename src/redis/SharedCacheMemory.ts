@@ -1,10 +1,11 @@
 import { Duration, Effect, Layer } from "effect"
 import { redisSettings } from "../core/DatabaseConfig.ts"
 import { makeSharedCache } from "./CacheStore.ts"
+import { inTime } from "./InTime.ts"
 import * as RedisMemory from "./RedisMemory.ts"
 import { SharedCache } from "./SharedCache.ts"
 
-/** The cache in this process's memory, on the Clock; its failures are those of wrong input only. */
+/** The cache in this process's memory, on the Clock; its failures are those of wrong input and of a Deadline that has passed. */
 export const layer = (
   options: { readonly prefix?: string | undefined; readonly defaultTtl?: Duration.Input | undefined } = {}
 ): Layer.Layer<SharedCache> =>
@@ -14,16 +15,17 @@ export const layer = (
       const memory = yield* RedisMemory.RedisMemory
       return yield* makeSharedCache(
         {
-          get: (key) => memory.get(key),
-          getMany: (keys) => Effect.forEach(keys, memory.get),
-          set: memory.set,
-          delete: memory.delete,
-          has: (key) => Effect.map(memory.ttl(key), (ttl) => ttl !== -2),
-          ttl: memory.ttl
+          get: (key) => inTime("SharedCache.get")(memory.get(key)),
+          getMany: (keys) => inTime("SharedCache.getMany")(Effect.forEach(keys, memory.get)),
+          set: (key, value, ttl) => inTime("SharedCache.set")(memory.set(key, value, ttl)),
+          delete: (key) => inTime("SharedCache.delete")(memory.delete(key)),
+          has: (key) => inTime("SharedCache.has")(Effect.map(memory.ttl(key), (ttl) => ttl !== -2)),
+          ttl: (key) => inTime("SharedCache.ttl")(memory.ttl(key))
         },
         {
           prefix: options.prefix ?? "cache",
           patience: "1 second",
+          width: 500,
           defaultTtl: Duration.fromInputUnsafe(options.defaultTtl ?? redisSettings.defaultTtl.fallback ?? "1 hour")
         }
       )

@@ -20,6 +20,28 @@ describe("Redis client, without a server", () => {
     })
   )
 
+  it.live("a URL that is none is refused at once, naming the field and not the URL", () =>
+    Effect.gen(function* () {
+      for (const url of [
+        "redis://:secret@127.0.0.1:99999",
+        "redis://:secret@local host:6379",
+        "redis://:secret@[::z]"
+      ]) {
+        for (const enableCluster of [false, true]) {
+          const connecting = Effect.scoped(clientOf(url, { enableCluster, connectionTimeout: "1 hour" }))
+          const error = yield* Effect.flip(connecting)
+          assert.ok("reason" in error && error.reason._tag === "InvalidData")
+          assert.equal(error.outcome, "not-applied")
+          assert.deepEqual(
+            error.reason.problems.map(({ field }) => field),
+            ["url"]
+          )
+          assert.ok(!error.message.includes("secret"))
+        }
+      }
+    })
+  )
+
   it.effect("wrong settings are all named at once", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(

@@ -1,6 +1,7 @@
 import * as assert from "node:assert/strict"
 import { it } from "@effect/vitest"
-import { Context, Deferred, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Option, Redacted, Schema } from "effect"
+import { within } from "../../src/core/Deadline.ts"
 import type { RedisPreset } from "../../src/core/DatabaseConfig.ts"
 import * as CacheKey from "../../src/redis/CacheKey.ts"
 import * as RedisClient from "../../src/redis/RedisClient.ts"
@@ -12,11 +13,7 @@ import { ask, eventually, timed, until, witness } from "./support.ts"
 const profileKey = CacheKey.make("profile", { key: Schema.String, value: Schema.Struct({ name: Schema.String }) })
 const alice = { name: "Alice" }
 
-const cacheOf = (
-  url: string,
-  options: Omit<RedisPreset, "url"> = {},
-  cache: SharedCacheLive.SharedCacheOptions = {}
-) =>
+const cacheOf = (url: string, options: Omit<RedisPreset, "url"> = {}, cache: SharedCacheLive.SharedCacheOptions = {}) =>
   Effect.map(
     Layer.build(
       SharedCacheLive.layer(cache).pipe(Layer.provideMerge(RedisClient.layer({ url: Redacted.make(url), ...options })))
@@ -68,6 +65,17 @@ describeOwned("redis", "SharedCache faults", () => {
     })
   )
 
+  it.live("Redis silent: a caller in a hurry has half of its time left for the load", () =>
+    Effect.gen(function* () {
+      const server = yield* ownServer("redis")
+      const { cache } = yield* cacheOf(server.url, { responseTimeout: "20 seconds" }, { patience: "10 seconds" })
+      yield* server.pause
+      const asked = cache.getOrSet(profileKey("alice"), {}, Effect.succeed(alice)).pipe(within("1 second"))
+      assert.deepEqual(yield* asked, alice)
+      yield* server.resume
+    })
+  )
+
   it.live("a hundred callers in an outage share one load", () =>
     Effect.gen(function* () {
       const server = yield* ownServer("redis")
@@ -87,6 +95,41 @@ describeOwned("redis", "SharedCache faults", () => {
         { concurrency: "unbounded" }
       )
       assert.equal(loads, 1)
+    })
+  )
+
+  it.live("entries by the ten thousand leave room for others, and all are stored", () =>
+    Effect.gen(function* () {
+      const server = yield* ownServer("redis")
+      const { cache, client } = yield* cacheOf(server.url, { maxPending: 1000 })
+      const keys = Array.from({ length: 20_000 }, (_, i) => profileKey(`p${i}`))
+      let most = 0
+      const storing = yield* Effect.forkChild(
+        Effect.all(
+          [
+            cache.setMany(keys.slice(0, 10_000).map((key) => [key, alice])),
+            cache.setMany(keys.slice(10_000).map((key) => [key, alice]))
+          ],
+          {
+            concurrency: 2
+          }
+        )
+      )
+      yield* until(
+        Effect.gen(function* () {
+          most = Math.max(most, (yield* client.stats).pending)
+          yield* cache.get(profileKey("somebody else's"))
+          return storing.pollUnsafe() !== undefined
+        })
+      )
+      yield* Fiber.join(storing)
+      assert.ok(most > 0 && most <= 500, `${most} pending`)
+      const truth = yield* witness(server.url)
+      assert.equal(yield* ask(truth, "DBSIZE"), 20_000)
+      const found = yield* cache.getMany(keys)
+      assert.equal(found.filter(Option.isSome).length, 20_000)
+      const calls = String(yield* ask(truth, "INFO", "commandstats"))
+      assert.ok(calls.includes("cmdstat_mget:calls=40,"), calls)
     })
   )
 

@@ -1,5 +1,6 @@
 import * as assert from "node:assert/strict"
 import { Duration, Effect } from "effect"
+import { within } from "../../core/Deadline.ts"
 import * as RateLimit from "../../redis/RateLimit.ts"
 import { RateLimiter } from "../../redis/RateLimiter.ts"
 import * as Contract from "../Contract.ts"
@@ -183,6 +184,28 @@ export const RateLimiterContract: Contract.Contract<RateLimiter> = Contract.make
 
   "every wrong field of a rule is named at once": Effect.gen(function* () {
     assert.deepEqual(yield* wrongFields(RateLimit.rule({ name: "", limit: 0, window: 0 })), ["name", "limit", "window"])
+  }),
+
+  "a key that is no text is refused, naming it": Effect.gen(function* () {
+    const limiter = yield* RateLimiter
+    const rule = yield* ruleOf(1, "1 minute")
+    const missing: ReadonlyArray<string> = []
+    // What a list does not hold is typed as text all the same.
+    const error = yield* Effect.flip(limiter.check(rule, missing[0]!))
+    assert.equal(error.outcome, "not-applied")
+    assert.ok(error.reason._tag === "InvalidData")
+    assert.deepEqual(
+      error.reason.problems.map(({ field }) => field),
+      ["key"]
+    )
+  }),
+
+  "a check that begins after its Deadline is refused, and takes nothing": Effect.gen(function* () {
+    const limiter = yield* RateLimiter
+    const rule = yield* ruleOf(1, "1 minute")
+    const error = yield* Effect.flip(within(0)(limiter.check(rule, "alice")))
+    assert.deepEqual([error.reason._tag, error.outcome], ["Timeout", "not-applied"])
+    assert.equal((yield* limiter.check(rule, "alice")).allowed, true)
   }),
 
   "a cost that can never fit is refused, naming the field": Effect.gen(function* () {

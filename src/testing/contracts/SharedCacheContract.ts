@@ -1,5 +1,6 @@
 import * as assert from "node:assert/strict"
 import { DateTime, Deferred, Duration, Effect, Exit, Fiber, Option, Schema } from "effect"
+import { within } from "../../core/Deadline.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import * as CacheKey from "../../redis/CacheKey.ts"
 import { SharedCache } from "../../redis/SharedCache.ts"
@@ -215,6 +216,70 @@ export const SharedCacheContract: Contract.Contract<SharedCache> = Contract.make
     )
   }),
 
+  "no two keys collide, whatever they are made of, and one that is equal is the same": Effect.gen(function* () {
+    const cache = yield* SharedCache
+    const run = yield* Contract.unique("types")
+    const Atom = Schema.Union([
+      Schema.String,
+      Schema.Number,
+      Schema.BigInt,
+      Schema.Date,
+      Schema.Boolean,
+      Schema.Null,
+      Schema.Undefined
+    ])
+    const atoms = (): ReadonlyArray<typeof Atom.Type> => {
+      const epoch = new Date(0)
+      const texts = ["NaN", "Infinity", "1", "null", "true", "undefined", epoch.toISOString(), 'Date("1")', "=1", ""]
+      return [...texts, Number.NaN, Number.POSITIVE_INFINITY, 1, 0, 1n, epoch, true, null, undefined]
+    }
+    const of = <K>(family: string, key: Schema.ConstraintCodec<K, unknown>) =>
+      CacheKey.make(`${run}-${family}`, { key, value: Schema.Int })
+    const one = of("same", Atom)
+    const inArray = of("same", Schema.Array(Atom))
+    const inStruct = of("same", Schema.Struct({ a: Atom, b: Schema.String }))
+    const inMap = of("same", Schema.ReadonlyMap(Atom, Schema.String))
+    const keys = () =>
+      atoms().flatMap((atom) => [
+        one(atom),
+        inArray([atom]),
+        inStruct({ a: atom, b: "b" }),
+        inMap(new Map([[atom, "b"]]))
+      ])
+    yield* cache.setMany(keys().map((key, i) => [key, i]))
+    assert.deepEqual(
+      yield* cache.getMany(keys()),
+      keys().map((_, i) => Option.some(i))
+    )
+    const record = of("record", Schema.Record(Schema.String, Schema.Number))
+    yield* cache.set(record({ a: 1, b: 2 }), 7)
+    assert.deepEqual(yield* cache.get(record({ b: 2, a: 1 })), Option.some(7))
+    assert.deepEqual(yield* cache.get(record({ b: 1, a: 2 })), Option.none())
+  }),
+
+  "a call that begins after its Deadline is refused, and does nothing": Effect.gen(function* () {
+    const cache = yield* SharedCache
+    const key = yield* fresh
+    const other = yield* fresh
+    yield* cache.set(other, "there")
+    const load = Effect.die("a load must not begin")
+    const calls: ReadonlyArray<Effect.Effect<unknown, StoreError>> = [
+      cache.get(other),
+      cache.getMany([other]),
+      cache.set(key, "x"),
+      cache.setMany([[key, "x"]]),
+      cache.getOrSet(key, {}, load),
+      cache.delete(other),
+      cache.has(other),
+      cache.ttl(other)
+    ]
+    for (const call of calls) {
+      const error = yield* Effect.flip(within(0)(call))
+      assert.deepEqual([error.reason._tag, error.outcome], ["Timeout", "not-applied"], error.operation)
+    }
+    assert.deepEqual(yield* cache.getMany([key, other]), [Option.none(), Option.some("there")])
+  }),
+
   "getMany answers in the order of its keys, with none for what is absent": Effect.gen(function* () {
     const cache = yield* SharedCache
     const run = yield* Contract.unique("many")
@@ -393,6 +458,108 @@ export const SharedCacheContract: Contract.Contract<SharedCache> = Contract.make
     yield* Fiber.interrupt(only)
     yield* Deferred.await(ended)
     assert.equal(yield* cache.getOrSet(key, {}, Effect.succeed("anew")), "anew")
+  }),
+
+  "each caller waits until its own Deadline, and the load goes on for those who have longer": Effect.gen(function* () {
+    const cache = yield* SharedCache
+    const key = yield* fresh
+    const started = yield* Deferred.make<void>()
+    const gate = yield* Deferred.make<void>()
+    let loads = 0
+    const load = Effect.gen(function* () {
+      loads++
+      yield* Deferred.succeed(started, undefined)
+      yield* Deferred.await(gate)
+      // A store call of the load's own has all the time it needs, too.
+      yield* cache.has(key)
+      return "worth it"
+    })
+    const hasty = cache.getOrSet(key, {}, load).pipe(within("200 millis"), Effect.flip, Effect.forkChild)
+    const leader = yield* hasty
+    yield* Deferred.await(started)
+    const patient = yield* Effect.forkChild(cache.getOrSet(key, {}, load))
+    const joiner = yield* hasty
+    yield* Contract.passTime("100 millis")
+    yield* Contract.passTime("300 millis")
+    for (const fiber of [leader, joiner]) {
+      const error = yield* Fiber.join(fiber)
+      assert.deepEqual([error.reason._tag, error.outcome], ["Timeout", "not-applied"])
+      assert.equal(error.operation, "SharedCache.getOrSet")
+    }
+    yield* Deferred.succeed(gate, undefined)
+    assert.equal(yield* Fiber.join(patient), "worth it")
+    assert.equal(loads, 1)
+    assert.deepEqual(yield* cache.get(key), Option.some("worth it"))
+  }),
+
+  "a load that every caller's Deadline has left is interrupted, and the next caller loads anew": Effect.gen(
+    function* () {
+      const cache = yield* SharedCache
+      const key = yield* fresh
+      const ended = yield* Deferred.make<void>()
+      const load = Effect.onInterrupt(Effect.never, () => Deferred.succeed(ended, undefined))
+      const only = yield* cache.getOrSet(key, {}, load).pipe(within("100 millis"), Effect.flip, Effect.forkChild)
+      yield* Contract.passTime("50 millis")
+      yield* Contract.passTime("100 millis")
+      assert.equal((yield* Fiber.join(only)).reason._tag, "Timeout")
+      yield* Deferred.await(ended)
+      assert.equal(yield* cache.getOrSet(key, {}, Effect.succeed("anew")), "anew")
+    }
+  ),
+
+  "a load that interrupts itself does not end those who joined it": Effect.gen(function* () {
+    const cache = yield* SharedCache
+    const key = yield* fresh
+    const started = yield* Deferred.make<void>()
+    const gate = yield* Deferred.make<void>()
+    const load = Deferred.succeed(started, undefined).pipe(
+      Effect.andThen(Deferred.await(gate)),
+      Effect.andThen(Effect.interrupt)
+    )
+    const leader = yield* Effect.forkChild(cache.getOrSet(key, {}, load))
+    yield* Deferred.await(started)
+    const joiner = yield* Effect.forkChild(cache.getOrSet(key, {}, Effect.succeed("mine")))
+    yield* Contract.passTime("100 millis")
+    yield* Deferred.succeed(gate, undefined)
+    assert.ok(Exit.hasInterrupts(yield* Fiber.await(leader)))
+    assert.equal(yield* Fiber.join(joiner), "mine")
+  }),
+
+  "a load that asks for its own key does not wait for itself": Effect.gen(function* () {
+    const cache = yield* SharedCache
+    const [a, b] = [yield* fresh, yield* fresh]
+    const inner = cache.getOrSet(a, {}, Effect.succeed("inner"))
+    assert.equal(
+      yield* cache.getOrSet(
+        a,
+        {},
+        Effect.map(inner, (text) => `${text}, outer`)
+      ),
+      "inner, outer"
+    )
+    assert.deepEqual(yield* cache.get(a), Option.some("inner, outer"))
+    yield* cache.delete(a)
+    assert.equal(yield* cache.getOrSet(a, {}, cache.getOrSet(b, {}, inner)), "inner")
+    assert.deepEqual(yield* cache.getMany([a, b]), [Option.some("inner"), Option.some("inner")])
+  }),
+
+  "loads that ask for each other's keys do not wait for each other for ever": Effect.gen(function* () {
+    const cache = yield* SharedCache
+    const [a, b] = [yield* fresh, yield* fresh]
+    const both = yield* Deferred.make<void>()
+    let begun = 0
+    const asking = (mine: CacheKey.CacheKey<string>, theirs: CacheKey.CacheKey<string>) =>
+      cache.getOrSet(
+        mine,
+        {},
+        Effect.gen(function* () {
+          if (++begun === 2) yield* Deferred.succeed(both, undefined)
+          yield* Deferred.await(both)
+          return yield* cache.getOrSet(theirs, {}, Effect.succeed("leaf"))
+        })
+      )
+    assert.deepEqual(yield* Effect.all([asking(a, b), asking(b, a)], { concurrency: 2 }), ["leaf", "leaf"])
+    assert.equal(begun, 2)
   }),
 
   "a load's value that does not fit the schema is refused and not stored": Effect.gen(function* () {
