@@ -22,10 +22,8 @@ CREATE TABLE IF NOT EXISTS workflow_events
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(occurred_at)
 ORDER BY (service, event_type, occurred_at, event_id)
--- Kept for two years, and dropped by whole parts.
-TTL toDateTime(occurred_at) + INTERVAL 2 YEAR
+-- Kept for ever: how long is for whoever runs it to say, by ALTER TABLE ... MODIFY TTL or by dropping partitions.
 SETTINGS
-    ttl_only_drop_parts = 1,
     -- A batch sent again under its token is stored once, if fewer than this many blocks came between.
     non_replicated_deduplication_window = 1000;
 

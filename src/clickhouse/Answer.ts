@@ -10,6 +10,9 @@ const newline = 0x0a
 const carriageReturn = 0x0d
 const exceptionMark = "__exception__"
 
+const textOf = (buffer: Buffer, start: number, end: number): string =>
+  buffer.toString("utf8", start, end > start && buffer[end - 1] === carriageReturn ? end - 1 : end)
+
 /**
  * Reads an answer line by line as its bytes come, and notices the exception that ClickHouse writes into the middle of a
  * result it had already begun.
@@ -23,7 +26,8 @@ export interface AnswerReader {
 
 export const makeAnswerReader = (attempt: Attempt, head: AnswerHead): AnswerReader => {
   const wrong = head.exceptionCode !== undefined || head.status !== 200
-  let carried: Buffer = Buffer.alloc(0)
+  // Pieces of a line that has not ended: joined once, for joining at every piece takes the square of a long line's length.
+  let carried: Array<Buffer> = []
   let exception: Array<string> | undefined = wrong ? [] : undefined
 
   const keep = (lines: Array<string>, line: string) => {
@@ -37,23 +41,27 @@ export const makeAnswerReader = (attempt: Attempt, head: AnswerHead): AnswerRead
   return {
     push: (bytes) => {
       const lines: Array<string> = []
-      const buffer =
-        carried.length === 0
-          ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-          : Buffer.concat([carried, bytes])
+      const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
       let start = 0
-      for (let at = buffer.indexOf(newline); at !== -1; at = buffer.indexOf(newline, start)) {
-        const end = at > start && buffer[at - 1] === carriageReturn ? at - 1 : at
-        keep(lines, buffer.toString("utf8", start, end))
+      let at = buffer.indexOf(newline)
+      if (at !== -1 && carried.length > 0) {
+        const line = Buffer.concat([...carried, buffer.subarray(0, at)])
+        carried = []
+        keep(lines, textOf(line, 0, line.length))
+        start = at + 1
+        at = buffer.indexOf(newline, start)
+      }
+      for (; at !== -1; at = buffer.indexOf(newline, start)) {
+        keep(lines, textOf(buffer, start, at))
         start = at + 1
       }
-      carried = start === 0 ? buffer : Buffer.from(buffer.subarray(start))
+      if (start < buffer.length) carried.push(start === 0 ? buffer : Buffer.from(buffer.subarray(start)))
       return lines
     },
     end: (cut) => {
       const lines: Array<string> = []
-      if (carried.length > 0) keep(lines, carried.toString("utf8"))
-      carried = Buffer.alloc(0)
+      if (carried.length > 0) keep(lines, Buffer.concat(carried).toString("utf8"))
+      carried = []
       if (exception === undefined) return cut === undefined ? lines : fromTransport(attempt, cut.cause)
       // In mid-result the exception's text comes between a random tag and its length.
       const from = exception.findIndex((line) => line.startsWith("Code: "))

@@ -1,15 +1,15 @@
 import { Clock, Deferred, Duration, Effect, Exit, Latch, type Scope } from "effect"
 import { Deadline } from "../core/Deadline.ts"
 import { type Endpoint, unavailable } from "../core/StartUp.ts"
-import { StoreError, Timeout } from "../core/StoreError.ts"
+import { type Outcome, StoreError, Timeout } from "../core/StoreError.ts"
 
 /** Collects rows of many callers into few INSERTs. */
 export interface BatchedWriter<Row> {
   /**
    * Adds a row and waits until its batch is stored: success means stored.
    *
-   * Fails with the `StoreError` of the batch, or with `Timeout` (unknown) at the Context's Deadline. A caller interrupted
-   * before its batch was sent takes its row along.
+   * Fails with the `StoreError` of the batch, or with `Timeout` at the Context's Deadline: unknown where the batch was sent. A
+   * caller who leaves before that takes its row along.
    */
   readonly add: (operation: string, row: Row) => Effect.Effect<void, StoreError>
 }
@@ -23,11 +23,15 @@ export interface BatchOptions {
    * number of INSERTs a second below what merges keep up with.
    */
   readonly linger?: Duration.Input | undefined
+  /** How long closing waits for what was accepted to be stored; 10 s, for `Analytics` that of its client. */
+  readonly shutdownTimeout?: Duration.Input | undefined
 }
 
 interface Entry<Row> {
+  readonly operation: string
   readonly row: Row
   readonly stored: Deferred.Deferred<void, StoreError>
+  sent: boolean
 }
 
 const closed = (endpoint: Endpoint, operation: string): StoreError =>
@@ -38,20 +42,34 @@ const closed = (endpoint: Endpoint, operation: string): StoreError =>
     reason: unavailable(endpoint, { detail: "this writer is shutting down" })
   })
 
-const untilDeadline = (endpoint: Endpoint, operation: string, stored: Effect.Effect<void, StoreError>) =>
+const givenUp = (endpoint: Endpoint, operation: string, after: Duration.Duration): StoreError =>
+  new StoreError({
+    store: endpoint.store,
+    operation,
+    outcome: "unknown",
+    reason: new Timeout({ afterMillis: Duration.toMillis(after), detail: "this writer is shutting down" })
+  })
+
+const untilDeadline = (
+  endpoint: Endpoint,
+  operation: string,
+  outcome: () => Outcome,
+  stored: Effect.Effect<void, StoreError>
+) =>
   Effect.flatMap(Deadline, (deadline) => {
     if (deadline === Number.POSITIVE_INFINITY) return stored
     return Effect.flatMap(Clock.currentTimeMillis, (now) =>
       Effect.timeoutOrElse(stored, {
         duration: Math.max(0, deadline - now),
         orElse: () =>
-          Effect.fail(
-            new StoreError({
-              store: endpoint.store,
-              operation,
-              outcome: "unknown",
-              reason: new Timeout({ afterMillis: deadline - now })
-            })
+          Effect.failSync(
+            () =>
+              new StoreError({
+                store: endpoint.store,
+                operation,
+                outcome: outcome(),
+                reason: new Timeout({ afterMillis: deadline - now })
+              })
           )
       })
     )
@@ -60,7 +78,8 @@ const untilDeadline = (endpoint: Endpoint, operation: string, stored: Effect.Eff
 /**
  * Makes a writer whose batches go through `write`, each under a token of its own that stays the same when it is repeated.
  *
- * Closing the scope sends what is still waiting, so nothing that was accepted is lost while the server answers.
+ * Closing the scope sends what is still waiting, so nothing that was accepted is lost while the server answers. What is
+ * left after `shutdownTimeout` fails: `Unavailable` (not applied) where it was not sent, `Timeout` (unknown) where it was.
  */
 export const make = <Row>(
   endpoint: Endpoint,
@@ -70,18 +89,21 @@ export const make = <Row>(
   Effect.gen(function* () {
     const size = options.size ?? 10_000
     const linger = options.linger ?? Duration.millis(20)
+    const shutdownTimeout = Duration.fromInputUnsafe(options.shutdownTimeout ?? "10 seconds")
     // A Set keeps the order of arrival and lets an interrupted caller take its row back.
     const pending = new Set<Entry<Row>>()
     const some = Latch.makeUnsafe(false)
     const full = Latch.makeUnsafe(false)
     const idle = Latch.makeUnsafe(true)
     let closing = false
+    let underWay: ReadonlyArray<Entry<Row>> = []
 
     const takeBatch = () => {
       const batch: Array<Entry<Row>> = []
       for (const entry of pending) {
         if (batch.length === size) break
         pending.delete(entry)
+        entry.sent = true
         batch.push(entry)
       }
       if (pending.size === 0) some.closeUnsafe()
@@ -93,6 +115,7 @@ export const make = <Row>(
       yield* some.await
       yield* Effect.timeoutOption(full.await, linger)
       const batch = takeBatch()
+      underWay = batch
       if (batch.length > 0) {
         // A write that throws fails its own batch; it must not end the writer for all that follow.
         const exit = yield* Effect.exit(
@@ -104,23 +127,33 @@ export const make = <Row>(
           )
         )
         for (const { stored } of batch) Deferred.doneUnsafe(stored, Exit.asVoid(exit))
+        underWay = []
       }
       if (pending.size === 0) idle.openUnsafe()
     })
     yield* Effect.forkScoped(Effect.forever(sendBatch))
 
+    const giveUp = Effect.sync(() => {
+      for (const { operation, stored } of underWay) {
+        Deferred.doneUnsafe(stored, Exit.fail(givenUp(endpoint, operation, shutdownTimeout)))
+      }
+      for (const { operation, stored } of pending) Deferred.doneUnsafe(stored, Exit.fail(closed(endpoint, operation)))
+      pending.clear()
+    })
+
+    // Runs before the end of the fiber that sends, which then ends the call under way.
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
         closing = true
         full.openUnsafe()
         return idle.await
-      })
+      }).pipe(Effect.timeoutOption(shutdownTimeout), Effect.andThen(giveUp))
     )
 
     const add = (operation: string, row: Row): Effect.Effect<void, StoreError> =>
       Effect.suspend(() => {
         if (closing) return Effect.fail(closed(endpoint, operation))
-        const entry: Entry<Row> = { row, stored: Deferred.makeUnsafe() }
+        const entry: Entry<Row> = { operation, row, stored: Deferred.makeUnsafe(), sent: false }
         pending.add(entry)
         idle.closeUnsafe()
         some.openUnsafe()
@@ -128,6 +161,10 @@ export const make = <Row>(
         return untilDeadline(
           endpoint,
           operation,
+          () => {
+            pending.delete(entry)
+            return entry.sent ? "unknown" : "not-applied"
+          },
           Effect.onInterrupt(Deferred.await(entry.stored), () => Effect.sync(() => pending.delete(entry)))
         )
       })

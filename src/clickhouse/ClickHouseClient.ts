@@ -69,6 +69,8 @@ export class ClickHouseClient extends Context.Service<
   Probe & {
     /** Database of every statement that names none. */
     readonly database: string
+    /** How long closing waits for what is under way. */
+    readonly shutdownTimeout: Duration.Duration
     /** The driver's client: no deadline, no retry, no decoding, and its own errors. Closed with the scope. */
     readonly raw: Effect.Effect<Driver, StoreError>
     /**
@@ -229,6 +231,7 @@ export const fromConfig = (
     return ClickHouseClient.of({
       endpoint,
       database,
+      shutdownTimeout: config.shutdownTimeout,
       ping,
       stats: Effect.sync(() =>
         poolStats({ size: slots.inUse(), inUse: slots.inUse(), waiting: slots.waiting(), max: slots.limit })

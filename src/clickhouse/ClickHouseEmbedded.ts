@@ -234,7 +234,8 @@ export const start = (options: EngineOptions): Effect.Effect<Engine, StoreError,
           stdio: ["ignore", output, output, "pipe", "ipc"],
           // Out of the terminal's process group: Ctrl-C is for the program, which then stops the engine in its turn.
           detached: true,
-          env: { ...process.env, TERM: "dumb", NODE_OPTIONS: "" }
+          // Whatever the engine leaves in a temporary folder goes with its own.
+          env: { ...process.env, TMPDIR: own, TERM: "dumb", NODE_OPTIONS: "" }
         }
       )
       fs.closeSync(output)

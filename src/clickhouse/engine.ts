@@ -49,7 +49,7 @@ fs.createReadStream("", { fd: terminal, autoClose: false })
   .on("error", () => {})
 
 process.on("message", () => exit(0))
-process.on("disconnect", () => {
+const orphaned = () => {
   try {
     // The parent died without tidying up; its folder for this start is of no use to anybody.
     fs.rmSync(String(folder), { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
@@ -57,9 +57,15 @@ process.on("disconnect", () => {
     // The engine may still write there, and its folder then cannot be removed; the process ends all the same.
     exit(1)
   }
-})
+}
+process.on("disconnect", orphaned)
 // Node's own way out waits for the engine's thread, which never ends.
-process.on("uncaughtException", () => exit(1))
+process.on("uncaughtException", (error) => {
+  fs.writeSync(2, `${error.stack ?? error.message}\n`)
+  exit(1)
+})
+// The event does not come again for a parent that was gone before anybody listened.
+if (!process.connected) orphaned()
 
 const args = [
   "clickhouse-local",

@@ -105,7 +105,7 @@ export const clickhouseSettings = {
     does: "Start-up gives up after asking this long"
   }),
   shutdownTimeout: time("CLICKHOUSE_SHUTDOWN_TIMEOUT", "seconds", 10, {
-    does: "How long closing waits for the requests under way"
+    does: "How long closing waits for the requests under way, and for collected events to be stored"
   })
 }
 

@@ -1,5 +1,6 @@
 import { BigDecimal, Context, DateTime, type Effect, type Option, Schema, type Stream } from "effect"
 import type { StoreError } from "../core/StoreError.ts"
+import { shallow } from "./JsonDepth.ts"
 import { holdable, type TimeRange } from "./TimeRange.ts"
 
 const wellFormed = Schema.makeFilter((text: string) => text.isWellFormed(), {
@@ -42,10 +43,12 @@ export const UsdAmount = Schema.Union([Schema.Number, Schema.BigDecimal]).check(
 )
 export type UsdAmount = typeof UsdAmount.Type
 
+const tenYears = 315_360_000_000
+
 const Millis = Schema.Int.check(
   Schema.isBetween(
-    { minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
-    { expected: "a whole number of milliseconds, 0 or more" }
+    { minimum: 0, maximum: tenYears },
+    { expected: "a whole number of milliseconds, from 0 to 10 years" }
   )
 )
 
@@ -55,7 +58,7 @@ const Moment = Schema.DateTimeUtc.check(
   })
 )
 
-const Metadata = Schema.Record(Schema.String, Schema.Json)
+const Metadata = Schema.JsonObject.check(shallow)
 
 const common = {
   workflowId: Name,
@@ -63,7 +66,7 @@ const common = {
   /** The part of the platform that ran it: `content_generator`. */
   service: Name,
   eventType: WorkflowEventType,
-  /** How long it took, where the event says so: events without it count in no mean or quantile. */
+  /** How long it took, 10 years at most, where the event says so: events without it count in no mean or quantile. */
   durationMillis: Schema.optionalKey(Millis),
   /** Whether it ended well, where the event says so: events without it do not count in the success rate. */
   success: Schema.optionalKey(Schema.Boolean)
@@ -76,7 +79,7 @@ export const NewWorkflowEvent = Schema.Struct({
   eventId: Schema.optionalKey(EventId),
   /** 0 where nothing is said. */
   costUsd: Schema.optionalKey(UsdAmount),
-  /** Whatever else belongs to it, as JSON; empty where nothing is said. */
+  /** Whatever else belongs to it, as JSON of at most 64 levels; empty where nothing is said. */
   metadata: Schema.optionalKey(Metadata),
   /** The Clock's now where nothing is said; kept to the millisecond. */
   occurredAt: Schema.optionalKey(Moment)
@@ -139,7 +142,9 @@ export class Analytics extends Context.Service<
     /**
      * Stores a batch at once and returns how many events it held; at most 100 000 (`LimitExceeded`).
      *
-     * A lost answer is asked for again under the batch's token, so that the batch is stored once.
+     * A lost answer is asked for again under the batch's token, so that the batch is stored once. Of events with one id the
+     * first is kept. Events of one month (UTC) are stored together or not at all; a failed batch of several months may be
+     * stored in part (`unknown`), and may be told again where its events have ids of their own.
      */
     readonly trackWorkflowEvents: (events: ReadonlyArray<NewWorkflowEvent>) => Effect.Effect<number, StoreError>
     /** Figures of the events that occurred in a range. */

@@ -2,9 +2,9 @@ import { BigDecimal, DateTime, Effect, Schema } from "effect"
 import { decodeInput } from "../core/Decode.ts"
 import { LimitExceeded, StoreError } from "../core/StoreError.ts"
 import { EventId, NewWorkflowEvent, type UsdAmount, type WorkflowEvent, WorkflowEventFilter } from "./Analytics.ts"
-import { resolve, type TimeRange } from "./TimeRange.ts"
+import { resolve } from "./TimeRange.ts"
 
-/** Events of one batch. Far below what ClickHouse cuts into several blocks, so that a batch is stored whole or not at all. */
+/** Events of one batch: far fewer than ClickHouse cuts into blocks, so that those of one month are stored together. */
 export const batchLimit = 100_000
 
 const at = (method: string) => ({ store: "clickhouse", operation: `Analytics.${method}`, subject: "input" }) as const
@@ -41,13 +41,13 @@ export const AnalyticsInput = {
     Effect.flatMap(one(at("trackWorkflowEvent"), event), (event) =>
       Effect.map(DateTime.now, (now) => complete(event, now))
     ),
-  events: (events: ReadonlyArray<unknown>): Effect.Effect<ReadonlyArray<WorkflowEvent>, StoreError> =>
-    events.length > batchLimit
+  events: (events: unknown): Effect.Effect<ReadonlyArray<WorkflowEvent>, StoreError> =>
+    Array.isArray(events) && events.length > batchLimit
       ? Effect.fail(tooMany)
       : Effect.flatMap(many(at("trackWorkflowEvents"), { events }), ({ events }) =>
           Effect.map(DateTime.now, (now) => events.map((event) => complete(event, now)))
         ),
-  selection: (method: "workflowMetrics" | "workflowEvents", range: TimeRange, filter: unknown) =>
+  selection: (method: "workflowMetrics" | "workflowEvents", range: unknown, filter: unknown) =>
     Effect.flatMap(filtered(at(method), filter ?? {}), ({ service }) =>
       Effect.map(resolve(at(method), range), (resolved) => ({ ...resolved, service }))
     )

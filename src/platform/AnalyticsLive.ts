@@ -1,6 +1,7 @@
 import { BigDecimal, DateTime, Effect, Layer, Option, Schema, Stream } from "effect"
 import * as BatchedWriter from "../clickhouse/BatchedWriter.ts"
 import { ClickHouseClient } from "../clickhouse/ClickHouseClient.ts"
+import { InvalidData, StoreError } from "../core/StoreError.ts"
 import { Analytics, WorkflowEvent, type WorkflowEventFilter } from "./Analytics.ts"
 import { AnalyticsInput } from "./AnalyticsInput.ts"
 import type { TimeRange } from "./TimeRange.ts"
@@ -20,6 +21,44 @@ const toRow = (event: WorkflowEvent) => ({
   metadata: JSON.stringify(event.metadata),
   occurred_at: DateTime.formatIso(event.occurredAt)
 })
+
+type Row = ReturnType<typeof toRow>
+
+const unwritable = (operation: string, field: string): StoreError =>
+  new StoreError({
+    store: "clickhouse",
+    operation,
+    outcome: "not-applied",
+    reason: new InvalidData({ subject: "input", problems: [{ field, problem: "must be what JSON can express" }] })
+  })
+
+// Rows are made in the call of whoever tells the event, so that one that cannot be written fails nobody else.
+const encode = (operation: string, event: WorkflowEvent): Effect.Effect<Row, StoreError> =>
+  Effect.try({ try: () => toRow(event), catch: () => unwritable(operation, "metadata") })
+
+const encodeAll = (
+  operation: string,
+  events: ReadonlyArray<WorkflowEvent>
+): Effect.Effect<ReadonlyArray<Row>, StoreError> =>
+  Effect.suspend(() => {
+    const rows: Array<Row> = []
+    return Effect.try({
+      try: () => {
+        for (const event of events) rows.push(toRow(event))
+        return rows
+      },
+      catch: () => unwritable(operation, `events[${rows.length}].metadata`)
+    })
+  })
+
+/** The first row of each event: the store would keep any of them. */
+const firstOfEach = (rows: ReadonlyArray<Row>): ReadonlyArray<Row> => {
+  const seen = new Set<string>()
+  return rows.filter(({ event_id }) => !seen.has(event_id) && seen.add(event_id))
+}
+
+// Events of a batch may be of as many months as their callers like.
+const settings = { max_partitions_per_insert_block: "0" }
 
 const WholeNumber = Schema.FiniteFromString.check(Schema.isInt())
 
@@ -45,7 +84,7 @@ const MetricsRow = Schema.Struct({
   judged: WholeNumber,
   succeeded: WholeNumber,
   timed: WholeNumber,
-  durations: WholeNumber,
+  durations: Schema.Finite,
   p95: Schema.NullOr(Schema.Finite),
   cost: Schema.BigDecimalFromString
 })
@@ -65,7 +104,7 @@ SELECT
   count(success) AS judged,
   countIf(success) AS succeeded,
   count(duration_ms) AS timed,
-  ifNull(sum(duration_ms), 0) AS durations,
+  ifNull(sum(toFloat64(duration_ms)), 0) AS durations,
   if(timed = 0, NULL, quantileExactInclusive(0.95)(duration_ms)) AS p95,
   sum(cost_usd) AS cost
 FROM (${selected("event_id, success, duration_ms, cost_usd", service)}
@@ -93,22 +132,26 @@ const select = (method: "workflowMetrics" | "workflowEvents", range: TimeRange, 
 export const make = (options: AnalyticsOptions = {}) =>
   Effect.gen(function* () {
     const client = yield* ClickHouseClient
-    const insert = (operation: string, events: ReadonlyArray<WorkflowEvent>, token: string) =>
-      client.insert(operation, table, events.map(toRow), { token })
-    const writer = yield* BatchedWriter.make<WorkflowEvent>(
+    const insert = (operation: string, rows: ReadonlyArray<Row>, token: string) =>
+      client.insert(operation, table, firstOfEach(rows), { token, settings })
+    const writer = yield* BatchedWriter.make<Row>(
       client.endpoint,
-      (events, token) => insert("Analytics.trackWorkflowEvent", events, token),
-      options
+      (rows, token) => insert("Analytics.trackWorkflowEvent", rows, token),
+      { shutdownTimeout: client.shutdownTimeout, ...options }
     )
 
     return Analytics.of({
       trackWorkflowEvent: (event) =>
         Effect.flatMap(AnalyticsInput.event(event), (event) =>
-          Effect.as(writer.add("Analytics.trackWorkflowEvent", event), event.eventId)
+          Effect.flatMap(encode("Analytics.trackWorkflowEvent", event), (row) =>
+            Effect.as(writer.add("Analytics.trackWorkflowEvent", row), event.eventId)
+          )
         ),
       trackWorkflowEvents: (events) =>
         Effect.flatMap(AnalyticsInput.events(events), (events) =>
-          insert("Analytics.trackWorkflowEvents", events, crypto.randomUUID())
+          Effect.flatMap(encodeAll("Analytics.trackWorkflowEvents", events), (rows) =>
+            Effect.as(insert("Analytics.trackWorkflowEvents", rows, crypto.randomUUID()), events.length)
+          )
         ),
       workflowMetrics: Effect.fn("Analytics.workflowMetrics")(function* (range, filter) {
         const { params, service } = yield* select("workflowMetrics", range, filter)

@@ -2,6 +2,7 @@ import { Context, type Effect, type Option, Schema, type Stream } from "effect"
 import { cursor, type Page, PageSize } from "../core/KeysetPage.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import { Version, type VersionConflict } from "../core/Version.ts"
+import { shallow } from "./JsonDepth.ts"
 
 /** Text that every store can hold as it is. */
 const storable = Schema.makeFilter((text: string) => !text.includes("\0") && text.isWellFormed(), {
@@ -38,8 +39,12 @@ const keysAreFine = (json: Schema.Json): boolean => {
   return Object.entries(json).every(([key, value]) => key !== "__proto__" && metadataKey(key) && keysAreFine(value))
 }
 
-/** Whatever JSON a program keeps with a campaign; names of fields hold no dot and begin with no dollar sign. */
+/**
+ * Whatever JSON a program keeps with a campaign, at most 64 levels of it; names of fields hold no dot and begin with no
+ * dollar sign.
+ */
 export const CampaignMetadata = Schema.JsonObject.check(
+  shallow,
   Schema.makeFilter(keysAreFine, { expected: "JSON whose names hold no dot and begin with no dollar sign" })
 )
 export type CampaignMetadata = typeof CampaignMetadata.Type

@@ -1,4 +1,4 @@
-import { Clock, DateTime, Duration, Effect, Option } from "effect"
+import { Clock, DateTime, Duration, Effect, Option, Predicate } from "effect"
 import type { Subject } from "../core/Decode.ts"
 import { type FieldProblem, InvalidData, StoreError } from "../core/StoreError.ts"
 
@@ -62,8 +62,16 @@ const momentOf = (
     : { millis, problems: [{ field, problem: "must be a moment of the years 1900 to 2299" }] }
 }
 
-/** Reads the Clock and checks a range; fails with `StoreError` (`InvalidData`) naming `range.from`, `range.to` or `range.duration`. */
-export const resolve = (at: Omit<Subject, "subject">, range: TimeRange): Effect.Effect<ResolvedRange, StoreError> => {
+const isTimeRange = (range: unknown): range is TimeRange =>
+  Predicate.isTagged(range, "Last") || Predicate.isTagged(range, "Between")
+
+/**
+ * Reads the Clock and checks a range.
+ *
+ * Fails with `StoreError` (`InvalidData`) naming `range`, `range.from`, `range.to` or `range.duration`.
+ */
+export const resolve = (at: Omit<Subject, "subject">, range: unknown): Effect.Effect<ResolvedRange, StoreError> => {
+  if (!isTimeRange(range)) return Effect.fail(refused(at, [{ field: "range", problem: "must be a TimeRange" }]))
   if (range._tag === "Between") {
     const from = momentOf("range.from", range.from)
     const to = momentOf("range.to", range.to)

@@ -108,6 +108,52 @@ describe("BatchedWriter", () => {
     })
   )
 
+  it.effect("closing is bounded: what was sent is unknown, what was not is not applied, and the send is ended", () =>
+    Effect.gen(function* () {
+      let ended = 0
+      const sink = recorder(Effect.onInterrupt(Effect.never, () => Effect.sync(() => ended++)))
+      const scope = yield* Scope.make()
+      const options = { size: 10, shutdownTimeout: "3 seconds" } as const
+      const writer = yield* Scope.provide(BatchedWriter.make(endpoint, sink.write, options), scope)
+      const waiting = yield* Effect.forkChild(
+        Effect.forEach(numbers(35), (n) => Effect.flip(writer.add(`test ${n}`, n)), { concurrency: "unbounded" })
+      )
+      yield* TestClock.adjust("1 second")
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("2999 millis")
+      assert.deepEqual([waiting.pollUnsafe(), closing.pollUnsafe()], [undefined, undefined])
+      yield* TestClock.adjust("1 millis")
+      const errors = yield* Fiber.join(waiting)
+      yield* Fiber.join(closing)
+      assert.deepEqual(
+        errors.map(({ operation, outcome, reason }) => [operation, reason._tag, outcome]),
+        numbers(35).map((n) =>
+          n < 10 ? [`test ${n}`, "Timeout", "unknown"] : [`test ${n}`, "Unavailable", "not-applied"]
+        )
+      )
+      assert.deepEqual(sink.batches, [numbers(10)])
+      assert.equal(ended, 1)
+    })
+  )
+
+  it.effect("closing gives all it accepted its time, however many batches that takes", () =>
+    Effect.gen(function* () {
+      const sink = recorder(Effect.sleep("500 millis"))
+      const scope = yield* Scope.make()
+      const options = { size: 10, shutdownTimeout: "3 seconds" } as const
+      const writer = yield* Scope.provide(BatchedWriter.make(endpoint, sink.write, options), scope)
+      const waiting = yield* Effect.forkChild(
+        Effect.forEach(numbers(45), (n) => writer.add("test", n), { concurrency: "unbounded" })
+      )
+      yield* TestClock.adjust("1 millis")
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("2500 millis")
+      yield* Fiber.join(closing)
+      yield* Fiber.join(waiting)
+      assert.deepEqual(sink.batches.flat(), numbers(45))
+    })
+  )
+
   it.effect("an interrupted caller takes its row along, and holds up nobody", () =>
     Effect.gen(function* () {
       const sink = recorder()
@@ -139,6 +185,11 @@ describe("BatchedWriter", () => {
       yield* TestClock.adjust("200 millis")
       const error = yield* Fiber.join(late)
       assert.deepEqual([error.reason._tag, error.outcome], ["Timeout", "unknown"])
+      const unsent = yield* Effect.forkChild(Effect.flip(writer.add("test", 2).pipe(within("200 millis"))))
+      yield* TestClock.adjust("200 millis")
+      const { outcome, reason } = yield* Fiber.join(unsent)
+      assert.deepEqual([reason._tag, outcome], ["Timeout", "not-applied"])
+      assert.deepEqual(sink.batches, [[1]])
     })
   )
 })

@@ -1,8 +1,9 @@
 import * as assert from "node:assert/strict"
 import { describe, it, layer } from "@effect/vitest"
-import { Clock, DateTime, Effect, Exit, Fiber, Layer, Redacted, Schema, Scope } from "effect"
+import { Clock, DateTime, Effect, Exit, Fiber, Layer, Redacted, Result, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as ClickHouseClient from "../../src/clickhouse/ClickHouseClient.ts"
+import type { ClickHouseOptions } from "../../src/core/DatabaseConfig.ts"
 import { within } from "../../src/core/Deadline.ts"
 import { Analytics, type NewWorkflowEvent } from "../../src/platform/Analytics.ts"
 import * as AnalyticsLive from "../../src/platform/AnalyticsLive.ts"
@@ -23,7 +24,7 @@ const event: NewWorkflowEvent = {
 }
 
 /** A migrated database, `Analytics` by way of a proxy, and a client past it. */
-const setUp = (options: AnalyticsLive.AnalyticsOptions = {}) =>
+const setUp = (options: AnalyticsLive.AnalyticsOptions = {}, client: Omit<ClickHouseOptions, "url"> = {}) =>
   Effect.gen(function* () {
     const { database, url } = yield* freshClickHouse
     const proxy = yield* TcpProxy.forUrl(url)
@@ -31,7 +32,9 @@ const setUp = (options: AnalyticsLive.AnalyticsOptions = {}) =>
     yield* Effect.provideService(AnalyticsMigrations.clickhouse, ClickHouseClient.ClickHouseClient, direct)
     const scope = yield* Scope.make()
     const context = yield* AnalyticsLive.layerWith(options).pipe(
-      Layer.provide(ClickHouseClient.layer({ url: Redacted.make(proxy.url), database, timeout: "10 seconds" })),
+      Layer.provide(
+        ClickHouseClient.layer({ url: Redacted.make(proxy.url), database, timeout: "10 seconds", ...client })
+      ),
       Layer.buildWithScope(scope)
     )
     const count = (query: string) =>
@@ -86,6 +89,53 @@ describeLive("clickhouse", "AnalyticsLive", () => {
         assert.equal(yield* analytics.trackWorkflowEvents([event, event]), 2)
         assert.equal((yield* proxy.counts).dropped, 3)
         assert.equal(yield* stored, 5)
+      })
+    )
+
+    it.effect("server hung: closing ends by shutdownTimeout and every caller knows what became of its event", () =>
+      Effect.gen(function* () {
+        const { analytics, proxy, scope, stored } = yield* setUp(
+          { size: 100 },
+          { timeout: "1 minute", shutdownTimeout: "1 second" }
+        )
+        yield* analytics.trackWorkflowEvent(event)
+        yield* proxy.hang
+        const tracking = yield* Effect.forkChild(
+          Effect.forEach(Array.from({ length: 450 }), () => Effect.flip(analytics.trackWorkflowEvent(event)), {
+            concurrency: "unbounded"
+          })
+        )
+        yield* Effect.sleep("200 millis")
+        yield* Effect.timeout(Scope.close(scope, Exit.void), "10 seconds")
+        const errors = yield* Effect.timeout(Fiber.join(tracking), "1 second")
+        const told = errors.map(({ outcome, reason }) => `${reason._tag} ${outcome}`)
+        assert.equal(told.filter((text) => text === "Timeout unknown").length, 100)
+        assert.equal(told.filter((text) => text === "Unavailable not-applied").length, 350)
+        assert.equal(yield* stored, 1)
+      })
+    )
+
+    it.effect("metadata that cannot be written fails its own caller, or names its place in the batch", () =>
+      Effect.gen(function* () {
+        const { analytics, stored } = yield* setUp()
+        const toJSON = () => {
+          throw new Error("not this one")
+        }
+        const bad = { ...event, metadata: { inner: Object.defineProperty({}, "toJSON", { value: toJSON }) } }
+        const [one, ...others] = yield* Effect.forEach(
+          [bad, event, event],
+          (event) => Effect.result(analytics.trackWorkflowEvent(event)),
+          { concurrency: "unbounded" }
+        )
+        assert.ok(one !== undefined && Result.isFailure(one) && one.failure.reason._tag === "InvalidData")
+        assert.deepEqual(others.map(Result.isSuccess), [true, true])
+        const { reason } = yield* Effect.flip(analytics.trackWorkflowEvents([event, bad]))
+        assert.ok(reason._tag === "InvalidData")
+        assert.deepEqual(
+          reason.problems.map(({ field }) => field),
+          ["events[1].metadata"]
+        )
+        assert.equal(yield* stored, 2)
       })
     )
 

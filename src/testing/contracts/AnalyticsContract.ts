@@ -1,5 +1,6 @@
 import * as assert from "node:assert/strict"
-import { BigDecimal, Clock, DateTime, Duration, Effect, Option, Stream } from "effect"
+import { BigDecimal, Clock, DateTime, Duration, Effect, Option, Result, type Schema, Stream } from "effect"
+import type { StoreError } from "../../core/StoreError.ts"
 import { Analytics, type NewWorkflowEvent } from "../../platform/Analytics.ts"
 import * as TimeRange from "../../platform/TimeRange.ts"
 import * as Contract from "../Contract.ts"
@@ -29,6 +30,15 @@ const dollars = (text: string) => BigDecimal.fromStringUnsafe(text)
 
 const assertDollars = (actual: BigDecimal.BigDecimal, expected: string) =>
   assert.equal(BigDecimal.format(actual), BigDecimal.format(BigDecimal.normalize(dollars(expected))))
+
+/** Metadata of so many levels: objects in objects, lists in lists. */
+const metadataOf = (levels: number) => {
+  let value: Schema.Json = 1
+  for (let i = 1; i < levels; i++) value = i % 2 === 0 ? [value] : { a: value }
+  return { a: value }
+}
+
+const always = TimeRange.between("1900-01-01T00:00:00Z", "2299-12-31T00:00:00Z")
 
 const moment = (millis: number) => DateTime.makeUnsafe(millis)
 
@@ -141,6 +151,18 @@ export const AnalyticsContract: Contract.Contract<Analytics> = Contract.make("An
     assert.deepEqual(metrics.meanDurationMillis, Option.some(864_000_000))
   }),
 
+  "the longest durations add up": Effect.gen(function* () {
+    const { event, service } = yield* aService
+    const analytics = yield* Analytics
+    const tenYears = 315_360_000_000
+    const count = 40_000
+    yield* analytics.trackWorkflowEvents(Array.from({ length: count }, () => event({ durationMillis: tenYears })))
+    const metrics = yield* metricsOf(service)
+    assert.equal(metrics.totalEvents, count)
+    close(Option.getOrThrow(metrics.meanDurationMillis), tenYears)
+    close(Option.getOrThrow(metrics.p95DurationMillis), tenYears)
+  }),
+
   "a range has its first millisecond and not its last": Effect.gen(function* () {
     const { event, service } = yield* aService
     const analytics = yield* Analytics
@@ -231,6 +253,61 @@ export const AnalyticsContract: Contract.Contract<Analytics> = Contract.make("An
     assert.equal(metrics.totalEvents, 2)
     assertDollars(metrics.totalCostUsd, "3")
     assert.equal((yield* eventsOf(service)).length, 2)
+  }),
+
+  "of two events of a batch with one id the first counts": Effect.gen(function* () {
+    const { event, service } = yield* aService
+    const analytics = yield* Analytics
+    const occurredAt = yield* DateTime.now
+    const pairs = Array.from({ length: 50 }, (_, i) => {
+      const eventId = crypto.randomUUID()
+      const first = event({ eventId, occurredAt, durationMillis: i })
+      return i % 2 === 0
+        ? [first, { ...first, durationMillis: 1_000_000 }]
+        : [first, { ...first, userId: "u-0", success: false }]
+    })
+    const told = [...pairs.map(([first]) => first), ...pairs.map(([, second]) => second)].filter(
+      (event) => event !== undefined
+    )
+    assert.equal(yield* analytics.trackWorkflowEvents(told), 100)
+    const metrics = yield* metricsOf(service)
+    assert.equal(metrics.totalEvents, 50)
+    assert.deepEqual(metrics.successRate, Option.some(1))
+    assert.deepEqual(metrics.meanDurationMillis, Option.some(24.5))
+  }),
+
+  "of two callers at once with one id the first counts": Effect.gen(function* () {
+    const { event, service } = yield* aService
+    const analytics = yield* Analytics
+    const told = event({ eventId: crypto.randomUUID(), occurredAt: yield* DateTime.now })
+    yield* Effect.forEach([10, 20, 30], (durationMillis) => analytics.trackWorkflowEvent({ ...told, durationMillis }), {
+      concurrency: "unbounded"
+    })
+    assert.deepEqual((yield* metricsOf(service)).meanDurationMillis, Option.some(10))
+  }),
+
+  "a batch may hold events of many years": Effect.gen(function* () {
+    const { event, service } = yield* aService
+    const analytics = yield* Analytics
+    const months = Array.from({ length: 250 }, (_, i) => event({ occurredAt: moment(Date.UTC(1990, i, 15)) }))
+    assert.equal(yield* analytics.trackWorkflowEvents(months), 250)
+    assert.equal((yield* metricsOf(service, always)).totalEvents, 250)
+  }),
+
+  "an event of long ago, or to come, is kept": Effect.gen(function* () {
+    const { event, service } = yield* aService
+    const analytics = yield* Analytics
+    const told = [Date.UTC(1900, 0), -1, Date.UTC(2001, 1), Date.UTC(2299, 0)]
+    yield* Effect.forEach(told, (at) => analytics.trackWorkflowEvent(event({ occurredAt: moment(at) })), {
+      concurrency: "unbounded"
+    })
+    // Long enough for a store that drops old rows as it merges.
+    yield* Contract.passTime("200 millis")
+    const kept = yield* eventsOf(service, always)
+    assert.deepEqual(
+      kept.map(({ occurredAt }) => DateTime.toEpochMillis(occurredAt)),
+      told
+    )
   }),
 
   "equal events with ids of their own all count": Effect.gen(function* () {
@@ -353,6 +430,7 @@ export const AnalyticsContract: Contract.Contract<Analytics> = Contract.make("An
     const { event, service } = yield* aService
     assert.deepEqual(yield* refused(event({ durationMillis: -1 })), ["durationMillis"])
     assert.deepEqual(yield* refused(event({ durationMillis: 1.5 })), ["durationMillis"])
+    assert.deepEqual(yield* refused(event({ durationMillis: 315_360_000_001 })), ["durationMillis"])
     assert.deepEqual(yield* refused(event({ costUsd: -0.01 })), ["costUsd"])
     assert.deepEqual(yield* refused(event({ costUsd: Number.NaN })), ["costUsd"])
     assert.deepEqual(yield* refused(event({ costUsd: dollars("0.0000001") })), ["costUsd"])
@@ -366,6 +444,56 @@ export const AnalyticsContract: Contract.Contract<Analytics> = Contract.make("An
     const { workflowId: _, ...nameless } = event({ durationMillis: -1 })
     assert.deepEqual((yield* refused(nameless)).sort(), ["durationMillis", "workflowId"])
     assert.equal((yield* metricsOf(service)).totalEvents, 0)
+  }),
+
+  "metadata has at most 64 levels": Effect.gen(function* () {
+    const { event, service } = yield* aService
+    const analytics = yield* Analytics
+    yield* analytics.trackWorkflowEvent(event({ metadata: metadataOf(64) }))
+    for (const levels of [65, 500, 6000, 100_000]) {
+      assert.deepEqual(yield* refused(event({ metadata: metadataOf(levels) })), ["metadata"])
+    }
+    const [kept, ...more] = yield* eventsOf(service)
+    assert.deepEqual(kept?.metadata, metadataOf(64))
+    assert.deepEqual(more, [])
+  }),
+
+  "one wrong event does no harm to those of others": Effect.gen(function* () {
+    const { event, service } = yield* aService
+    const analytics = yield* Analytics
+    const results = yield* Effect.forEach(
+      Array.from({ length: 20 }, (_, i) => event(i === 7 ? { metadata: metadataOf(6000) } : {})),
+      (event) => Effect.result(analytics.trackWorkflowEvent(event)),
+      { concurrency: "unbounded" }
+    )
+    assert.deepEqual(
+      results.flatMap((result, i) => (Result.isFailure(result) ? [i] : [])),
+      [7]
+    )
+    assert.equal((yield* metricsOf(service)).totalEvents, 19)
+  }),
+
+  "what is no event, no list or no range is refused": Effect.gen(function* () {
+    const analytics = yield* Analytics
+    // A JavaScript caller's mistakes: no type allows them.
+    const wrong = <A>(value: unknown) => value as A
+    const problems = <A>(call: Effect.Effect<A, StoreError>) =>
+      Effect.map(Effect.flip(call), (error) =>
+        error.reason._tag === "InvalidData" ? error.reason.problems.map(({ field }) => field) : [error.reason._tag]
+      )
+    for (const value of [undefined, null, 42, "events", { length: 1 }]) {
+      assert.deepEqual(yield* problems(analytics.trackWorkflowEvents(wrong(value))), ["events"])
+    }
+    assert.deepEqual(yield* problems(analytics.trackWorkflowEvents(wrong([undefined]))), ["events[0]"])
+    assert.deepEqual(yield* problems(analytics.trackWorkflowEvent(wrong(undefined))), [""])
+    for (const value of [undefined, null, 42, "today", {}, { _tag: "Next" }]) {
+      assert.deepEqual(yield* problems(analytics.workflowMetrics(wrong(value))), ["range"])
+      assert.deepEqual(yield* problems(Stream.runDrain(analytics.workflowEvents(wrong(value)))), ["range"])
+    }
+    for (const value of [undefined, null, "soon", Symbol.iterator]) {
+      assert.deepEqual(yield* refusedRange(TimeRange.last(wrong(value))), ["range.duration"])
+      assert.deepEqual(yield* refusedRange(TimeRange.between(wrong(value), 0)), ["range.from"])
+    }
   }),
 
   "one wrong event and nothing of its batch is stored": Effect.gen(function* () {

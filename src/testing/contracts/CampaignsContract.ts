@@ -1,5 +1,5 @@
 import * as assert from "node:assert/strict"
-import { DateTime, Effect, Option, Result, Stream } from "effect"
+import { DateTime, Effect, Option, Result, type Schema, Stream } from "effect"
 import type { StoreError } from "../../core/StoreError.ts"
 import {
   type Campaign,
@@ -360,6 +360,23 @@ export const CampaignsContract: Contract.Contract<Campaigns> = Contract.make("Ca
     assert.deepEqual(yield* insert({ campaignId, name: "n", metadata: { a: { $where: "1" } } }), ["metadata"])
     assert.deepEqual(yield* insert({ campaignId, name: "n", metadata: { "a.b": 1 } }), ["metadata"])
     assert.deepEqual(yield* insert({ campaignId, name: "n", metadata: { a: Number.NaN } }), ["metadata.a"])
+    assert.deepEqual(yield* campaigns.findById(campaignId), Option.none())
+  }),
+
+  "metadata has at most 64 levels": Effect.gen(function* () {
+    const campaigns = yield* Campaigns
+    const metadata = (levels: number) => {
+      let value: Schema.Json = 1
+      for (let i = 1; i < levels; i++) value = i % 2 === 0 ? [value] : { a: value }
+      return { a: value }
+    }
+    const campaign = yield* added({ metadata: metadata(64) })
+    assert.deepEqual((yield* read(campaign.campaignId)).metadata, metadata(64))
+    const campaignId = yield* freshId
+    for (const levels of [65, 500, 6000, 100_000]) {
+      const insert = campaigns.insert({ campaignId, name: "n", metadata: metadata(levels) })
+      assert.deepEqual(yield* refused(insert), ["metadata"])
+    }
     assert.deepEqual(yield* campaigns.findById(campaignId), Option.none())
   }),
 
