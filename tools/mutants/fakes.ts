@@ -141,43 +141,43 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "SharedCache: getOrSet does not store",
     file: cacheStore,
-    find: "yield* Effect.ignore(within(patience)(store.set(name, text, millis)))",
+    find: "yield* Effect.ignore(inPatience(store.set(name, text, millis)))",
     replace: "",
     red: cache
   },
   {
     name: "SharedCache: concurrent callers load each for themselves",
     file: singleFlight,
-    find: "if (under !== undefined) {",
-    replace: "if (under !== undefined && flights.size > 1000) {",
+    find: "const under = flights.get(name) as Flight<A, E> | undefined",
+    replace: "const under = undefined as Flight<A, E> | undefined",
     red: cache
   },
   {
     name: "SharedCache: a failed load is kept for the next caller",
     file: singleFlight,
-    find: "        forget(name, flight)\n        Deferred.doneUnsafe(flight.answer, exit)",
-    replace: "        Deferred.doneUnsafe(flight.answer, exit)",
+    find: "          forget(name, flight)\n          Deferred.doneUnsafe(flight.answer, Exit.succeed(exit))",
+    replace: "          Deferred.doneUnsafe(flight.answer, Exit.succeed(exit))",
     red: cache
   },
   {
     name: "SharedCache: one caller's interruption ends the load of all",
     file: singleFlight,
-    find: "if (flight.waiting > 0 || flight.fiber === undefined) return Effect.void",
-    replace: "if (flight.fiber === undefined) return Effect.void",
+    find: "if (flight.waiting > 0) return undefined",
+    replace: "if (flight.fiber === undefined) return undefined",
     red: cache
   },
   {
     name: "SharedCache: a load that nobody waits for goes on",
     file: singleFlight,
-    find: "return Effect.asVoid(Fiber.interrupt(flight.fiber))",
-    replace: "return Effect.void",
+    find: "    flight.fiber?.interruptUnsafe(by)\n    return flight.fiber",
+    replace: "    void by\n    return undefined",
     red: cache
   },
   {
     name: "SharedCache: keys are not encoded",
     file: cacheKey,
-    find: 'typeof encoded === "string" ? keySegment(encoded)',
-    replace: 'typeof encoded === "string" ? encoded.replaceAll(":", "")',
+    find: "Exit.succeed(keySegment(value))",
+    replace: 'Exit.succeed(value.replaceAll(":", ""))',
     red: cache
   },
   {

@@ -423,8 +423,8 @@ const ofRedis: ReadonlyArray<Mutant> = [
   {
     name: "Redis: getOrSet fails with the cache",
     file: "src/redis/CacheStore.ts",
-    find: "if (Result.isFailure(found)) return yield* flights.run(name, load)",
-    replace: "if (Result.isFailure(found)) return yield* found.failure as never",
+    find: "if (Result.isFailure(found)) return yield* flights.run<A, E | StoreError, R>(name, load, late)",
+    replace: "if (Result.isFailure(found)) return yield* found.failure",
     red: [redis.cache("Redis down"), redis.cache("Redis silent")]
   }
 ]
