@@ -71,7 +71,11 @@ describe("README", () => {
           .replace("@ai-core/database/embedded", "@ai-core/database/memory")
       )
       for (const [i, code] of [first!, ...others].entries()) writeFileSync(join(folder, `program-${i}.ts`), code)
-      const config = { extends: "../tsconfig.json", compilerOptions: { rootDir: "..", noUnusedLocals: false }, include: ["*.ts"] }
+      const config = {
+        extends: "../tsconfig.json",
+        compilerOptions: { rootDir: "..", noUnusedLocals: false },
+        include: ["*.ts"]
+      }
       writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config))
       const run = (...args: ReadonlyArray<string>) =>
         spawnSync(process.execPath, args, { cwd: folder, encoding: "utf8", timeout: 60_000 })

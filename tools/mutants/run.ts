@@ -28,7 +28,7 @@ const startedAt = performance.now()
 // The servers are found or started once, and every run of tests is given their URLs.
 const scope = Effect.runSync(Scope.make())
 const env: NodeJS.ProcessEnv = { ...process.env }
-if (list === "fakes") env["TEST_SERVERS"] = "none"
+if (list === "fakes") Object.assign(env, { TEST_SERVERS: "none", TEST_REQUIRE: "" })
 else {
   const found = await Effect.runPromise(Scope.provide(findServers, scope))
   for (const store of stores) {

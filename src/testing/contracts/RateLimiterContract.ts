@@ -44,8 +44,9 @@ export const RateLimiterContract: Contract.Contract<RateLimiter> = Contract.make
     assert.equal(millis(first.resetAfter), 10_000)
     yield* Contract.passTime("50 millis")
     const second = yield* limiter.check(rule, "alice")
+    // A timer may come a fraction of a millisecond early by the server's clock.
     assert.ok(
-      millis(second.retryAfter) > 5_000 && millis(second.retryAfter) <= 9_950,
+      millis(second.retryAfter) > 5_000 && millis(second.retryAfter) <= 9_955,
       `${millis(second.retryAfter)} ms`
     )
     assert.equal(millis(second.resetAfter), millis(second.retryAfter))
