@@ -1,7 +1,7 @@
 import { Effect, Exit, Cause, Option, type Schema, type SchemaIssue, SchemaParser } from "effect"
 import { fieldProblems } from "./FieldProblems.ts"
 import type { Store } from "./Store.ts"
-import { InvalidData, StoreError } from "./StoreError.ts"
+import { type FieldProblem, InvalidData, StoreError } from "./StoreError.ts"
 
 /** What is decoded, and for whom. */
 export interface Subject {
@@ -11,18 +11,19 @@ export interface Subject {
   readonly subject: string
 }
 
-const invalid = (at: Subject, issue: SchemaIssue.Issue): StoreError =>
+/** The failure that names what is wrong with a subject; nothing was sent. */
+export const invalidData = (at: Subject, problems: ReadonlyArray<FieldProblem>): StoreError =>
   new StoreError({
     store: at.store,
     operation: at.operation,
     outcome: "not-applied",
-    reason: new InvalidData({ subject: at.subject, problems: [...fieldProblems(issue)] })
+    reason: new InvalidData({ subject: at.subject, problems: [...problems] })
   })
 
 const failWith = (at: Subject, cause: Cause.Cause<SchemaIssue.Issue>): Effect.Effect<never, StoreError> =>
   Option.match(Cause.findErrorOption(cause), {
     onNone: () => Effect.failCause(cause as Cause.Cause<never>),
-    onSome: (issue) => Effect.fail(invalid(at, issue))
+    onSome: (issue) => Effect.fail(invalidData(at, fieldProblems(issue)))
   })
 
 type Plain<A> = Schema.ConstraintDecoder<A>

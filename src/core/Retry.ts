@@ -48,6 +48,10 @@ export interface RetryPolicy {
 
 export const defaultRetryPolicy: RetryPolicy = { attempts: 3, base: "50 millis", cap: "2 seconds" }
 
+/** A pause in milliseconds: doubled with each try up to the cap, drawn at random between half and all of it. */
+export const backoff = (base: number, cap: number, tries: number): Effect.Effect<number> =>
+  Effect.map(Random.next, (random) => Math.min(cap, base * 2 ** tries) * (0.5 + random / 2))
+
 const slowFactor = (advice: RetryAdvice): number => (advice === "slowly" ? 10 : 1)
 
 /**
@@ -86,8 +90,7 @@ export const retrying = (
             return Effect.fail(error)
           }
           return Effect.gen(function* () {
-            const factor = slowFactor(error.retry)
-            const pause = Math.min(cap, base * 2 ** retries) * factor * (0.5 + (yield* Random.next) / 2)
+            const pause = (yield* backoff(base, cap, retries)) * slowFactor(error.retry)
             const left = (yield* Deadline) - (yield* Clock.currentTimeMillis)
             if (pause >= left || !budget.withdraw()) return yield* Effect.fail(error)
             yield* Effect.sleep(pause)

@@ -1,4 +1,5 @@
-import { Clock, Duration, Effect, Random } from "effect"
+import { Clock, Duration, Effect } from "effect"
+import { backoff } from "./Retry.ts"
 import type { Store } from "./Store.ts"
 import { StoreError, Timeout, Unavailable } from "./StoreError.ts"
 
@@ -79,7 +80,7 @@ export const startUp = <A, R>(
         Effect.gen(function* () {
           if (!mendsWithTime(error)) return yield* error
           last = error
-          const pause = Math.min(1000, 50 * 2 ** tries) * (0.5 + (yield* Random.next) / 2)
+          const pause = yield* backoff(50, 1000, tries)
           const left = startedAt + limit - (yield* Clock.currentTimeMillis)
           if (pause >= left) return yield* giveUp(error)
           yield* Effect.sleep(pause)

@@ -1,18 +1,13 @@
 import { Cause, Effect, Exit, Option, type Schema, type SchemaIssue, SchemaParser } from "effect"
-import { decodeStored } from "../core/Decode.ts"
+import { decodeStored, invalidData } from "../core/Decode.ts"
 import { fieldProblems } from "../core/FieldProblems.ts"
-import { type FieldProblem, InvalidData, StoreError } from "../core/StoreError.ts"
+import type { FieldProblem, StoreError } from "../core/StoreError.ts"
 import type { Document, DocumentSchema, ResultSchema, Update } from "./MongoCollection.ts"
 import { Condition, type Filter, Joined } from "./MongoFilter.ts"
 
 /** The input is wrong; nothing was sent. */
 export const invalidInput = (operation: string, problems: ReadonlyArray<FieldProblem>): StoreError =>
-  new StoreError({
-    store: "mongodb",
-    operation,
-    outcome: "not-applied",
-    reason: new InvalidData({ subject: "input", problems: [...problems] })
-  })
+  invalidData({ store: "mongodb", operation, subject: "input" }, problems)
 
 class Wrong {
   readonly problems: ReadonlyArray<FieldProblem>

@@ -1,7 +1,8 @@
 import { BigDecimal, DateTime, Effect, Layer, Option, Schema, Stream } from "effect"
 import * as BatchedWriter from "../clickhouse/BatchedWriter.ts"
 import { ClickHouseClient } from "../clickhouse/ClickHouseClient.ts"
-import { InvalidData, StoreError } from "../core/StoreError.ts"
+import { invalidData } from "../core/Decode.ts"
+import type { StoreError } from "../core/StoreError.ts"
 import { Analytics, WorkflowEvent, type WorkflowEventFilter } from "./Analytics.ts"
 import { AnalyticsInput } from "./AnalyticsInput.ts"
 import type { TimeRange } from "./TimeRange.ts"
@@ -25,12 +26,9 @@ const toRow = (event: WorkflowEvent) => ({
 type Row = ReturnType<typeof toRow>
 
 const unwritable = (operation: string, field: string): StoreError =>
-  new StoreError({
-    store: "clickhouse",
-    operation,
-    outcome: "not-applied",
-    reason: new InvalidData({ subject: "input", problems: [{ field, problem: "must be what JSON can express" }] })
-  })
+  invalidData({ store: "clickhouse", operation, subject: "input" }, [
+    { field, problem: "must be what JSON can express" }
+  ])
 
 // Rows are made in the call of whoever tells the event, so that one that cannot be written fails nobody else.
 const encode = (operation: string, event: WorkflowEvent): Effect.Effect<Row, StoreError> =>

@@ -1,6 +1,6 @@
 import { Clock, DateTime, Duration, Effect, Option, Predicate } from "effect"
-import type { Subject } from "../core/Decode.ts"
-import { type FieldProblem, InvalidData, StoreError } from "../core/StoreError.ts"
+import { invalidData, type Subject } from "../core/Decode.ts"
+import type { FieldProblem, StoreError } from "../core/StoreError.ts"
 
 /** A span of time, to the millisecond; the start belongs to it and the end does not. */
 export type TimeRange =
@@ -38,12 +38,7 @@ export interface ResolvedRange {
 }
 
 const refused = (at: Omit<Subject, "subject">, problems: ReadonlyArray<FieldProblem>): StoreError =>
-  new StoreError({
-    store: at.store,
-    operation: at.operation,
-    outcome: "not-applied",
-    reason: new InvalidData({ subject: "input", problems })
-  })
+  invalidData({ ...at, subject: "input" }, problems)
 
 // Years 1900 to 2299, what ClickHouse's DateTime64(3) can hold.
 const earliest = -2_208_988_800_000

@@ -1,8 +1,8 @@
-import { Schema } from "effect"
+import { Effect, Schema, Stream } from "effect"
 import { decodeInput } from "../core/Decode.ts"
-import { PageSize } from "../core/KeysetPage.ts"
+import { PageSize, streamPages } from "../core/KeysetPage.ts"
 import { Version } from "../core/Version.ts"
-import { Email, NewUser, UserChanges, UserId, UserList, UserOrder } from "./Users.ts"
+import { Email, NewUser, UserChanges, type UserCursor, UserId, UserList, UserOrder, type Users } from "./Users.ts"
 
 const subject = (method: string) => ({ store: "postgresql", operation: `Users.${method}`, subject: "input" }) as const
 
@@ -26,4 +26,14 @@ export const UsersInput = {
 }
 
 /** Users of one page of a stream, where nothing is said. */
-export const streamPageSize = 500
+const streamPageSize = 500
+
+/** Makes `Users.stream` of an implementation's own `list`. */
+export const streamBy =
+  (list: Users["Service"]["list"]): Users["Service"]["stream"] =>
+  (given) =>
+    Stream.unwrap(
+      Effect.map(UsersInput.stream(given), ({ order, pageSize }) =>
+        streamPages((after: UserCursor | undefined) => list({ after, order, limit: pageSize ?? streamPageSize }))
+      )
+    )

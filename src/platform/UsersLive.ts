@@ -1,21 +1,11 @@
-import { DateTime, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
+import { DateTime, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { decodeStored } from "../core/Decode.ts"
-import { defaultPageSize, pageOf, streamPages } from "../core/KeysetPage.ts"
+import { defaultPageSize, pageOf } from "../core/KeysetPage.ts"
 import { Conflict, ConstraintViolated, StoreError } from "../core/StoreError.ts"
 import { makeIds } from "../core/TimeOrderedId.ts"
 import { PostgresClient } from "../postgres/PostgresClient.ts"
-import {
-  cursorAfter,
-  EmailTaken,
-  User,
-  type UserCursor,
-  UserId,
-  UsernameTaken,
-  UserNotFound,
-  Users,
-  VersionConflict
-} from "./Users.ts"
-import { streamPageSize, UsersInput } from "./UsersInput.ts"
+import { cursorAfter, EmailTaken, User, UserId, UsernameTaken, UserNotFound, Users, VersionConflict } from "./Users.ts"
+import { streamBy, UsersInput } from "./UsersInput.ts"
 
 /** Not `infinity`, which the driver makes an invalid Date. */
 const validDate = Schema.Date.check(
@@ -204,14 +194,7 @@ const make = Effect.gen(function* () {
     return pageOf(yield* decode(operation, rows), limit, (last) => cursorAfter(order, last))
   })
 
-  const stream: Users["Service"]["stream"] = (given) =>
-    Stream.unwrap(
-      Effect.map(UsersInput.stream(given), ({ order, pageSize }) =>
-        streamPages((after: UserCursor | undefined) => list({ after, order, limit: pageSize ?? streamPageSize }))
-      )
-    )
-
-  return Users.of({ create, findById, findByEmail, update, delete: remove, list, stream })
+  return Users.of({ create, findById, findByEmail, update, delete: remove, list, stream: streamBy(list) })
 })
 
 /** `Users` on PostgreSQL: a server, or the embedded engine. Its table comes from the platform's migrations. */

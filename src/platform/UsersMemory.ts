@@ -1,6 +1,6 @@
-import { DateTime, Effect, Layer, Option, Order, Result, Stream } from "effect"
+import { DateTime, Effect, Layer, Option, Order, Result } from "effect"
 import { decodeStored } from "../core/Decode.ts"
-import { defaultPageSize, pageOf, streamPages } from "../core/KeysetPage.ts"
+import { defaultPageSize, pageOf } from "../core/KeysetPage.ts"
 import { makeIds } from "../core/TimeOrderedId.ts"
 import {
   emptyTable,
@@ -17,14 +17,13 @@ import {
   cursorAfter,
   EmailTaken,
   type User,
-  type UserCursor,
   UserId,
   UsernameTaken,
   UserNotFound,
   Users,
   VersionConflict
 } from "./Users.ts"
-import { streamPageSize, UsersInput } from "./UsersInput.ts"
+import { streamBy, UsersInput } from "./UsersInput.ts"
 
 const decodeId = decodeStored(UserId)
 
@@ -125,14 +124,7 @@ const make = Effect.gen(function* () {
     return pageOf(rows, limit, (last) => cursorAfter(order, last))
   })
 
-  const stream: Users["Service"]["stream"] = (given) =>
-    Stream.unwrap(
-      Effect.map(UsersInput.stream(given), ({ order, pageSize }) =>
-        streamPages((after: UserCursor | undefined) => list({ after, order, limit: pageSize ?? streamPageSize }))
-      )
-    )
-
-  return Users.of({ create, findById, findByEmail, update, delete: remove, list, stream })
+  return Users.of({ create, findById, findByEmail, update, delete: remove, list, stream: streamBy(list) })
 })
 
 /** `Users` in memory, under the transactions of all memory repositories; its time is the Clock's. */

@@ -94,7 +94,6 @@ interface Lease {
 interface Waiter {
   readonly lease: Lease
   readonly resume: (granted: Effect.Effect<Slot, StoreError>) => void
-  readonly since: number
   call: Call | undefined
 }
 
@@ -272,13 +271,11 @@ export const makePostgresPool = (options: {
       while (opening < wanted && slots.size + opening < max) openOne()
     }
 
-    const closeSlot = (slot: Slot) => fork(Scope.close(slot.scope, Exit.void))
-
     /** Takes a slot out of the pool; those who hold it are told by their connection. */
     const discard = (slot: Slot) => {
       if (!slots.delete(slot)) return
       slot.retired = true
-      closeSlot(slot)
+      fork(Scope.close(slot.scope, Exit.void))
       if (waiters.size > 0) serve()
     }
 
@@ -382,7 +379,7 @@ export const makePostgresPool = (options: {
     const wait = (lease: Lease, contextDeadline: number): Effect.Effect<Slot, StoreError> =>
       Effect.callback((resume) => {
         const since = now()
-        const waiter: Waiter = { lease, resume, since, call: undefined }
+        const waiter: Waiter = { lease, resume, call: undefined }
         waiter.call = calls.begin("acquire", Math.min(since + acquireMillis, contextDeadline), () => {
           waiter.call = undefined
           waiters.delete(waiter)

@@ -1,7 +1,7 @@
 import { Cause, Effect, Exit, Option, Schema, type SchemaIssue, SchemaParser } from "effect"
-import { decodeStored, type Subject } from "../core/Decode.ts"
+import { decodeStored, invalidData, type Subject } from "../core/Decode.ts"
 import { fieldProblems } from "../core/FieldProblems.ts"
-import { type FieldProblem, InvalidData, StoreError } from "../core/StoreError.ts"
+import type { FieldProblem, StoreError } from "../core/StoreError.ts"
 import { canonicalJson } from "./CanonicalJson.ts"
 import { invalidInput } from "./InvalidInput.ts"
 import { keySegment } from "./KeySegment.ts"
@@ -33,13 +33,7 @@ const problemsOf = (cause: Cause.Cause<ReadonlyArray<FieldProblem>>): ReadonlyAr
 const parseJson = (at: Subject, text: string): Effect.Effect<unknown, StoreError> =>
   Effect.try({
     try: (): unknown => JSON.parse(text),
-    catch: () =>
-      new StoreError({
-        store: at.store,
-        operation: at.operation,
-        outcome: "not-applied",
-        reason: new InvalidData({ subject: at.subject, problems: [{ field: "", problem: "must be JSON" }] })
-      })
+    catch: () => invalidData(at, [{ field: "", problem: "must be JSON" }])
   })
 
 /**

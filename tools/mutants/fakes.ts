@@ -493,7 +493,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "Users: the order of a stream is ignored",
-    file: usersMemory,
+    file: "src/platform/UsersInput.ts",
     find: "list({ after, order, limit",
     replace: "list({ after, limit",
     red: users
