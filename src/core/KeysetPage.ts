@@ -1,4 +1,4 @@
-import { Effect, Option, Schema, SchemaIssue, SchemaTransformation, Stream } from "effect"
+import { Effect, Option, type Order, Schema, SchemaIssue, SchemaTransformation, Stream } from "effect"
 
 /** One page of a list, and the cursor that continues it. */
 export interface Page<A, Cursor> {
@@ -62,6 +62,22 @@ export const pageOf = <A, Cursor>(
   if (rows.length <= size) return { items: rows, next: Option.none() }
   const items = rows.slice(0, size)
   return { items, next: Option.map(Option.fromUndefinedOr(items[size - 1]), cursorOf) }
+}
+
+/**
+ * Makes a page of rows in memory, sorted by an order that tells every two of them apart.
+ *
+ * `after` is what the order looks at in the last row of the page before.
+ */
+export const pageOfSorted = <Place, A extends Place, Cursor>(
+  sorted: ReadonlyArray<A>,
+  order: Order.Order<Place>,
+  after: Place | undefined,
+  size: number,
+  cursorOf: (last: A) => Cursor
+): Page<A, Cursor> => {
+  const from = after === undefined ? 0 : sorted.findIndex((row) => order(row, after) === 1)
+  return pageOf(from === -1 ? [] : sorted.slice(from, from + size + 1), size, cursorOf)
 }
 
 /**

@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 
 /** Counts the writes of a row or document: 1 when made, one more with every update. */
 export const Version = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 2_147_483_647 }))
@@ -18,4 +18,19 @@ export class VersionConflict extends Schema.TaggedError<VersionConflict>("@ai-co
   override get message(): string {
     return `${this.id} is at version ${this.actual}, not ${this.expected}`
   }
+}
+
+/**
+ * Says why an update of `expected` found nothing to change, by the version that is stored: none, or another one.
+ *
+ * Where the version is the expected one after all, something else stood in the way, and it succeeds.
+ */
+export const explainMiss = <E>(
+  id: string,
+  expected: number,
+  stored: number | null | undefined,
+  notFound: () => E
+): Effect.Effect<void, E | VersionConflict> => {
+  if (stored === null || stored === undefined) return Effect.fail(notFound())
+  return stored === expected ? Effect.void : Effect.fail(new VersionConflict({ id, expected, actual: stored }))
 }

@@ -1,22 +1,15 @@
 import { Context, type Effect, type Option, Redacted, Schema, type Stream } from "effect"
 import { cursor, type Page, PageSize } from "../core/KeysetPage.ts"
 import type { StoreError } from "../core/StoreError.ts"
+import { storable, textOf, withoutOuterSpace } from "../core/Text.ts"
+import { TimeOrderedId } from "../core/TimeOrderedId.ts"
 import { Version, VersionConflict } from "../core/Version.ts"
 
 export { VersionConflict }
 
 /** A user's id: a UUIDv7 in lower case, made by the client, so that ids sort by the time of their making. */
-export const UserId = Schema.String.check(
-  Schema.isPattern(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/, {
-    expected: "a UUIDv7 in lower case"
-  })
-).pipe(Schema.brand("UserId"))
+export const UserId = TimeOrderedId.pipe(Schema.brand("UserId"))
 export type UserId = typeof UserId.Type
-
-/** Text that every store can hold as it is: no NUL (PostgreSQL refuses it) and no half of a surrogate pair. */
-const storable = Schema.makeFilter((text: string) => !text.includes("\0") && text.isWellFormed(), {
-  expected: "text without NUL and without broken Unicode"
-})
 
 /** One `@`, no spaces or control characters, a dot in the domain; at most 64 characters before the `@` and 254 in all. */
 const emailPattern = /^[^\s@\p{Cc}]{1,64}@[^\s@.\p{Cc}]+(?:\.[^\s@.\p{Cc}]+)+$/u
@@ -27,13 +20,9 @@ export const Email = Schema.String.check(
   storable
 )
 
-export const Username = Schema.String.check(
-  Schema.isBetweenCodePoints(1, 100, { expected: "1 to 100 characters long" }),
-  Schema.makeFilter((text: string) => text.trim() === text, { expected: "text without space at its ends" }),
-  storable
-)
+export const Username = textOf(1, 100).check(withoutOuterSpace)
 
-const hashText = Schema.String.check(Schema.isBetweenCodePoints(1, 255), storable)
+const hashText = textOf(1, 255)
 
 export const PasswordHash = Schema.Redacted(Schema.String).check(
   Schema.makeFilter((hash: Redacted.Redacted<string>) => Schema.is(hashText)(Redacted.value(hash)), {

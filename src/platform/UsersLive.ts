@@ -1,10 +1,13 @@
 import { DateTime, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { decodeStored } from "../core/Decode.ts"
 import { defaultPageSize, pageOf } from "../core/KeysetPage.ts"
-import { Conflict, ConstraintViolated, StoreError } from "../core/StoreError.ts"
-import { makeIds } from "../core/TimeOrderedId.ts"
+import { Conflict, StoreError } from "../core/StoreError.ts"
+import { makeIdsOf } from "../core/TimeOrderedId.ts"
+import { explainMiss } from "../core/Version.ts"
+import { keyset } from "../postgres/Keyset.ts"
+import { onConstraint } from "../postgres/onConstraint.ts"
 import { PostgresClient } from "../postgres/PostgresClient.ts"
-import { cursorAfter, EmailTaken, User, UserId, UsernameTaken, UserNotFound, Users, VersionConflict } from "./Users.ts"
+import { cursorAfter, EmailTaken, User, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
 import { streamBy, UsersInput } from "./UsersInput.ts"
 
 /** Not `infinity`, which the driver makes an invalid Date. */
@@ -28,7 +31,6 @@ const userOf = (row: typeof UserRow.Type): User => ({
 })
 
 const decodeRows = decodeStored(Schema.Array(UserRow))
-const decodeId = decodeStored(UserId)
 
 /** Times the row that stood in a write's way may be gone when we look at it, before we give up. */
 const attempts = 3
@@ -42,19 +44,11 @@ const contended = (operation: string): StoreError =>
   })
 
 /** Which rule of the table refused a write that passed our own look at it, because another one came between. */
-const takenBy = (
-  error: StoreError,
-  wanted: { readonly email?: string | undefined; readonly username?: string | undefined }
-): StoreError | EmailTaken | UsernameTaken => {
-  if (!(error.reason instanceof ConstraintViolated)) return error
-  if (error.reason.constraint === "users_email_key" && wanted.email !== undefined) {
-    return new EmailTaken({ email: wanted.email })
-  }
-  if (error.reason.constraint === "users_username_key" && wanted.username !== undefined) {
-    return new UsernameTaken({ username: wanted.username })
-  }
-  return error
-}
+const takenBy = (wanted: { readonly email?: string | undefined; readonly username?: string | undefined }) =>
+  onConstraint({
+    users_email_key: () => new EmailTaken({ email: wanted.email ?? "" }),
+    users_username_key: () => new UsernameTaken({ username: wanted.username ?? "" })
+  })
 
 const decode = (operation: string, rows: ReadonlyArray<object>) =>
   rows.length === 0
@@ -72,7 +66,7 @@ interface Found {
 
 const make = Effect.gen(function* () {
   const { keyed, query, sql } = yield* PostgresClient
-  const nextId = makeIds()
+  const nextId = makeIdsOf(UserId)
 
   const columns = sql`id, email, username, password_hash as "passwordHash", version,
     created_at as "createdAt", updated_at as "updatedAt"`
@@ -95,7 +89,7 @@ const make = Effect.gen(function* () {
   const create: Users["Service"]["create"] = Effect.fnUntraced(function* (given) {
     const operation = "Users.create"
     const { email, passwordHash, username } = yield* UsersInput.create(given)
-    const id = yield* decodeId({ store: "postgresql", operation, subject: "id" }, yield* nextId)
+    const id = yield* nextId
     const now = DateTime.toDateUtc(yield* DateTime.now)
     for (let attempt = 0; attempt < attempts; attempt++) {
       // Without a violation the transaction around this stays usable, whoever has the e-mail.
@@ -154,14 +148,11 @@ const make = Effect.gen(function* () {
             lower(o.email collate "C") = lower(${email ?? null}::text collate "C")
             or lower(o.username collate "C") = lower(${username ?? null}::text collate "C")))
         returning ${columns}`
-      ).pipe(Effect.mapError((error) => takenBy(error, changes)))
+      ).pipe(Effect.mapError(takenBy(changes)))
       const updated = yield* first(operation, rows)
       if (Option.isSome(updated)) return updated.value
       const found = yield* look(operation, id, email, username)
-      if (found.version === null) return yield* new UserNotFound({ id })
-      if (found.version !== expectedVersion) {
-        return yield* new VersionConflict({ id, expected: expectedVersion, actual: found.version })
-      }
+      yield* explainMiss(id, expectedVersion, found.version, () => new UserNotFound({ id }))
       if (found.emailTaken && email !== undefined) return yield* new EmailTaken({ email })
       if (found.usernameTaken && username !== undefined) return yield* new UsernameTaken({ username })
     }
@@ -180,16 +171,16 @@ const make = Effect.gen(function* () {
   const list: Users["Service"]["list"] = Effect.fnUntraced(function* (given) {
     const operation = "Users.list"
     const { after, limit = defaultPageSize, order = "oldest-first" } = yield* UsersInput.list(given)
-    const from =
-      after === undefined
-        ? sql``
-        : order === "oldest-first"
-          ? sql`where (created_at, id) > (${DateTime.toDateUtc(after.createdAt)}, ${after.id}::uuid)`
-          : sql`where (created_at, id) < (${DateTime.toDateUtc(after.createdAt)}, ${after.id}::uuid)`
-    const sorted = order === "oldest-first" ? sql`created_at, id` : sql`created_at desc, id desc`
+    const page = keyset(
+      sql,
+      ["created_at", "id"],
+      order === "oldest-first" ? "ascending" : "descending",
+      after && [sql`${DateTime.toDateUtc(after.createdAt)}`, sql`${after.id}::uuid`]
+    )
     const rows = yield* query(
       { operation, kind: "read" },
-      sql<object>`select ${columns} from ai_core.users ${from} order by ${sorted} limit ${limit + 1}`
+      sql<object>`select ${columns} from ai_core.users
+        where ${page.behind} order by ${page.order} limit ${limit + 1}`
     )
     return pageOf(yield* decode(operation, rows), limit, (last) => cursorAfter(order, last))
   })

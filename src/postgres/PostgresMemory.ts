@@ -1,29 +1,20 @@
 import { Clock, Context, Effect, Exit, Layer, type Result, Semaphore } from "effect"
 import { Deadline } from "../core/Deadline.ts"
 import { InvalidStatement, PoolExhausted, StoreError, Timeout } from "../core/StoreError.ts"
-
-/** One piece of the memory that stands in for PostgreSQL, most often a table. */
-export interface MemoryCell<A> {
-  /** What the caller may see: inside a transaction its own writes, outside only what is committed. */
-  readonly read: (operation: string) => Effect.Effect<A, StoreError>
-  /**
-   * Replaces the value, or leaves it where `change` fails.
-   *
-   * Outside a transaction it waits for the one that is open, as long as a caller would wait for a connection.
-   */
-  readonly modify: <B, E>(
-    operation: string,
-    change: (current: A) => Result.Result<readonly [result: B, next: A], E>
-  ) => Effect.Effect<B, E | StoreError>
-}
+import {
+  emptyDatabase,
+  type MemoryDatabase,
+  type MemoryReader,
+  type MemoryWriter,
+  readerOf,
+  writeTo
+} from "./MemoryDatabase.ts"
 
 /** An open transaction. */
 interface MemoryTransaction {
   open: boolean
-  /** Takes back the writes, last first. */
-  readonly undo: Array<() => void>
-  /** Makes the writes of each cell seen by all. */
-  readonly commits: Set<() => void>
+  /** What the transaction sees; seen by all once it is committed. */
+  database: MemoryDatabase
 }
 
 /** Where in a transaction a fiber is. */
@@ -56,8 +47,17 @@ let serial = 0
 export class PostgresMemory extends Context.Service<
   PostgresMemory,
   {
-    /** Makes a cell; it begins with this value. */
-    readonly cell: <A>(initial: A) => MemoryCell<A>
+    /** Reads what the caller may see: inside a transaction its own writes, outside only what is committed. */
+    readonly read: <A>(operation: string, look: (reader: MemoryReader) => A) => Effect.Effect<A, StoreError>
+    /**
+     * Does a piece of work on the tables: all of it, or nothing where it fails.
+     *
+     * Outside a transaction it waits for the one that is open, as long as a caller would wait for a connection.
+     */
+    readonly write: <A, E>(
+      operation: string,
+      work: (writer: MemoryWriter) => Result.Result<A, E>
+    ) => Effect.Effect<A, E | StoreError>
     /** Runs the effect in a transaction, or inside one in a savepoint; see `Transaction`. */
     readonly transaction: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | StoreError, R>
   }
@@ -103,6 +103,7 @@ const make = Effect.sync(() => {
     `@ai-core/database/postgres/PostgresMemory/Transaction/${++serial}`,
     { defaultValue: () => undefined }
   )
+  let committed = emptyDatabase
   let taken = false
   const queue = new Set<Waiter>()
 
@@ -152,72 +153,49 @@ const make = Effect.sync(() => {
       Effect.flatMap(take(operation, restore), () => Effect.onExit(restore(use), () => Effect.sync(release)))
     )
 
-  const cell = <A>(initial: A): MemoryCell<A> => {
-    let committed = initial
-    const working = new WeakMap<MemoryTransaction, { value: A }>()
-
-    const commitOf = (transaction: MemoryTransaction, own: { value: A }) => {
-      transaction.commits.add(() => {
-        committed = own.value
+  const read: PostgresMemory["Service"]["read"] = (operation, look) =>
+    inTime(
+      operation,
+      Effect.flatMap(Current, (level) => {
+        if (level === undefined) return Effect.sync(() => look(readerOf(() => committed)))
+        const { transaction } = level
+        return transaction.open
+          ? Effect.sync(() => look(readerOf(() => transaction.database)))
+          : Effect.fail(ended(operation))
       })
-      working.set(transaction, own)
-      return own
-    }
+    )
 
-    return {
-      read: (operation) =>
-        inTime(
-          operation,
-          Effect.flatMap(Current, (level) => {
-            if (level === undefined) return Effect.succeed(committed)
-            const { transaction } = level
-            if (!transaction.open) return Effect.fail(ended(operation))
-            const own = working.get(transaction)
-            return Effect.succeed(own === undefined ? committed : own.value)
-          })
-        ),
-      modify: (operation, change) =>
-        inTime(
-          operation,
-          Effect.flatMap(Current, (level) => {
-            if (level === undefined) {
-              const write = Effect.suspend(() =>
-                Effect.map(Effect.fromResult(change(committed)), ([result, next]) => {
-                  committed = next
-                  return result
-                })
-              )
-              return Effect.suspend(() => (taken ? asWriter(operation, write) : write))
-            }
-            const { transaction } = level
-            if (!transaction.open) return Effect.fail(ended(operation))
-            const own = working.get(transaction) ?? commitOf(transaction, { value: committed })
-            return Effect.map(Effect.fromResult(change(own.value)), ([result, next]) => {
-              const before = own.value
-              own.value = next
-              transaction.undo.push(() => {
-                own.value = before
-              })
+  const write: PostgresMemory["Service"]["write"] = (operation, work) =>
+    inTime(
+      operation,
+      Effect.flatMap(Current, (level) => {
+        if (level === undefined) {
+          const alone = Effect.suspend(() =>
+            Effect.map(Effect.fromResult(writeTo(committed, operation, work)), ([result, next]) => {
+              committed = next
               return result
             })
-          })
-        )
-    }
-  }
+          )
+          return Effect.suspend(() => (taken ? asWriter(operation, alone) : alone))
+        }
+        const { transaction } = level
+        if (!transaction.open) return Effect.fail(ended(operation))
+        return Effect.map(Effect.fromResult(writeTo(transaction.database, operation, work)), ([result, next]) => {
+          transaction.database = next
+          return result
+        })
+      })
+    )
 
   const outermost = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreError, R> =>
     asWriter(
       "Transaction.begin",
       Effect.suspend(() => {
-        const transaction: MemoryTransaction = {
-          open: true,
-          undo: [],
-          commits: new Set()
-        }
+        const transaction: MemoryTransaction = { open: true, database: committed }
         return Effect.onExit(Effect.provideService(effect, Current, levelOf(transaction)), (exit) =>
           Effect.sync(() => {
             transaction.open = false
-            if (Exit.isSuccess(exit)) for (const commit of transaction.commits) commit()
+            if (Exit.isSuccess(exit)) committed = transaction.database
           })
         )
       })
@@ -229,18 +207,18 @@ const make = Effect.sync(() => {
   ): Effect.Effect<A, E, R> =>
     savepoints.withPermit(
       Effect.suspend(() => {
-        const kept = transaction.undo.length
+        const before = transaction.database
         return Effect.onExit(Effect.provideService(effect, Current, levelOf(transaction)), (exit) =>
           Effect.sync(() => {
-            if (Exit.isSuccess(exit)) return
-            for (const undo of transaction.undo.splice(kept).toReversed()) undo()
+            if (Exit.isFailure(exit)) transaction.database = before
           })
         )
       })
     )
 
   return PostgresMemory.of({
-    cell,
+    read,
+    write,
     transaction: (effect) =>
       Effect.flatMap(Current, (outer) =>
         outer === undefined

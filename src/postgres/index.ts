@@ -1,9 +1,16 @@
-/** PostgreSQL: its client, embedded engine and memory, and transactions. Loads `@effect/sql-pg` and no other driver. */
-export * as MemoryTable from "./MemoryTable.ts"
+/** PostgreSQL: its client, embedded engine and memory, transactions, and the parts that repositories are made of. Loads `@effect/sql-pg` and no other driver. */
+export { type Claims, type ClaimsSpec, makeClaims } from "./Claims.ts"
+export { makeContained } from "./Contained.ts"
+export { type Direction, type Keyset, keyset } from "./Keyset.ts"
+export type { MemoryReader, MemoryWriter } from "./MemoryDatabase.ts"
+export { type MemoryReference, type MemoryTable, memoryTable, type OnRemoval } from "./MemoryTable.ts"
+export { onConstraint } from "./onConstraint.ts"
 export * as PostgresClient from "./PostgresClient.ts"
 export * as PostgresEmbedded from "./PostgresEmbedded.ts"
 export * as PostgresMemory from "./PostgresMemory.ts"
 export * as PostgresMigrations from "./PostgresMigrations.ts"
+export { type RowReader, rowReader, SafeInteger, Timestamp } from "./Row.ts"
 export { Transaction } from "./Transaction.ts"
 export * as TransactionLive from "./TransactionLive.ts"
 export * as TransactionMemory from "./TransactionMemory.ts"
+export * as WorkItem from "./WorkItem.ts"

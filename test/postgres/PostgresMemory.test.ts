@@ -1,20 +1,35 @@
 import { describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Result, Scheduler } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Option, Scheduler } from "effect"
 import { TestClock } from "effect/testing"
 import * as assert from "node:assert/strict"
 import { within } from "../../src/core/Deadline.ts"
 import { isStoreError } from "../../src/core/StoreError.ts"
+import type { MemoryReader } from "../../src/postgres/MemoryDatabase.ts"
+import { memoryTable } from "../../src/postgres/MemoryTable.ts"
 import * as PostgresMemory from "../../src/postgres/PostgresMemory.ts"
 
 const fresh = Layer.fresh(PostgresMemory.layer)
 
-const add = (cell: PostgresMemory.MemoryCell<number>, n: number) =>
-  cell.modify("add", (current) => Result.succeed([current, current + n] as const))
+interface Counter {
+  readonly name: string
+  readonly count: number
+}
+const counters = memoryTable<Counter>({ name: "counters", key: ({ name }) => name })
 
-const counter = Effect.map(PostgresMemory.PostgresMemory, ({ cell, transaction }) => ({
-  a: cell(0),
-  b: cell(0),
-  transaction
+const counterOf = ({ read, write }: PostgresMemory.PostgresMemory["Service"], name: string) => {
+  const countIn = (db: MemoryReader) =>
+    Option.match(db.get(counters, name), { onNone: () => 0, onSome: ({ count }) => count })
+  return {
+    read: (operation: string) => read(operation, countIn),
+    set: (count: number) => write("set", (db) => db.replace(counters, { name, count })),
+    add: (n: number) => write("add", (db) => db.replace(counters, { name, count: countIn(db) + n }))
+  }
+}
+
+const counter = Effect.map(PostgresMemory.PostgresMemory, (memory) => ({
+  a: counterOf(memory, "a"),
+  b: counterOf(memory, "b"),
+  transaction: memory.transaction
 }))
 
 /** Lets every other fiber go as far as it can. */
@@ -23,11 +38,11 @@ const settle = Effect.forEach(Array.from({ length: 20 }), () => Effect.yieldNow,
 const stop = { _tag: "Stop" } as const
 
 describe("PostgresMemory", () => {
-  it.effect("a failed transaction rolls back every cell", () =>
+  it.effect("a failed transaction rolls back every write", () =>
     Effect.gen(function* () {
       const { a, b, transaction } = yield* counter
-      yield* add(a, 1)
-      yield* Effect.flip(transaction(Effect.all([add(a, 10), add(b, 10), Effect.fail(stop)])))
+      yield* a.add(1)
+      yield* Effect.flip(transaction(Effect.all([a.add(10), b.add(10), Effect.fail(stop)])))
       assert.deepEqual([yield* a.read("a"), yield* b.read("b")], [1, 0])
     }).pipe(Effect.provide(fresh))
   )
@@ -40,7 +55,7 @@ describe("PostgresMemory", () => {
       const fiber = yield* Effect.forkChild(
         transaction(
           Effect.gen(function* () {
-            yield* add(a, 1)
+            yield* a.add(1)
             yield* Deferred.succeed(written, undefined)
             yield* Deferred.await(go)
             return yield* a.read("inside")
@@ -61,12 +76,12 @@ describe("PostgresMemory", () => {
       const readThenWrite = Effect.gen(function* () {
         const seen = yield* a.read("read")
         yield* settle
-        yield* a.modify("write", () => Result.succeed([undefined, seen + 1] as const))
+        yield* a.set(seen + 1)
       })
       yield* Effect.all(
         [
           ...Array.from({ length: 10 }, () => transaction(readThenWrite)),
-          ...Array.from({ length: 10 }, () => add(a, 1))
+          ...Array.from({ length: 10 }, () => a.add(1))
         ],
         { concurrency: 20 }
       )
@@ -74,24 +89,24 @@ describe("PostgresMemory", () => {
     }).pipe(Effect.provide(fresh))
   )
 
-  it.effect("a failed savepoint takes back its own writes, in several cells, and no others", () =>
+  it.effect("a failed savepoint takes back its own writes, of several rows, and no others", () =>
     Effect.gen(function* () {
       const { a, b, transaction } = yield* counter
       yield* transaction(
         Effect.gen(function* () {
-          yield* add(a, 1)
+          yield* a.add(1)
           yield* Effect.flip(
             transaction(
               Effect.gen(function* () {
-                yield* add(a, 10)
-                yield* transaction(add(b, 100))
-                yield* add(a, 1000)
+                yield* a.add(10)
+                yield* transaction(b.add(100))
+                yield* a.add(1000)
                 return yield* Effect.fail(stop)
               })
             )
           )
           assert.deepEqual([yield* a.read("a"), yield* b.read("b")], [1, 0])
-          yield* transaction(add(b, 5))
+          yield* transaction(b.add(5))
         })
       )
       assert.deepEqual([yield* a.read("a"), yield* b.read("b")], [1, 5])
@@ -108,7 +123,7 @@ describe("PostgresMemory", () => {
             Effect.exit(
               transaction(
                 Effect.gen(function* () {
-                  yield* add(a, n)
+                  yield* a.add(n)
                   yield* settle
                   if (n % 2 === 0) yield* Effect.fail(stop)
                 })
@@ -126,8 +141,8 @@ describe("PostgresMemory", () => {
       const { a, transaction } = yield* counter
       const holder = yield* Effect.forkChild(transaction(Effect.never))
       yield* settle
-      const patient = yield* Effect.forkChild(Effect.flip(add(a, 1)))
-      const hasty = yield* Effect.forkChild(Effect.flip(within("2 seconds")(transaction(add(a, 1)))))
+      const patient = yield* Effect.forkChild(Effect.flip(a.add(1)))
+      const hasty = yield* Effect.forkChild(Effect.flip(within("2 seconds")(transaction(a.add(1)))))
       yield* settle
       yield* TestClock.adjust("2 seconds")
       const soon = yield* Fiber.join(hasty)
@@ -138,7 +153,7 @@ describe("PostgresMemory", () => {
       assert.ok(isStoreError(late) && late.reason._tag === "PoolExhausted")
       assert.equal(late.reason.waitedMillis, 10_000)
       yield* Fiber.interrupt(holder)
-      yield* add(a, 1)
+      yield* a.add(1)
       assert.equal(yield* a.read("a"), 1)
     }).pipe(Effect.provide(fresh))
   )
@@ -150,7 +165,7 @@ describe("PostgresMemory", () => {
         const go = yield* Deferred.make<void>()
         const holder = yield* Effect.forkChild(transaction(Deferred.await(go)))
         yield* settle
-        const waiters = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(transaction(add(a, 1))))
+        const waiters = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(transaction(a.add(1))))
         for (let i = 0; i < 10; i++) yield* settle
         yield* Deferred.succeed(go, undefined)
         for (let i = 0; i < round; i++) yield* Effect.yieldNow
@@ -159,7 +174,7 @@ describe("PostgresMemory", () => {
         yield* Fiber.join(waiters[1]!)
         yield* Fiber.join(waiters[2]!)
         const before = yield* a.read("before")
-        yield* add(a, 1)
+        yield* a.add(1)
         assert.equal(yield* a.read("after"), before + 1)
       }
     }).pipe(
@@ -174,7 +189,7 @@ describe("PostgresMemory", () => {
       const { a, transaction } = yield* counter
       const go = yield* Deferred.make<void>()
       const fiber = yield* transaction(
-        Effect.forkDetach(Effect.andThen(Deferred.await(go), Effect.exit(Effect.all([add(a, 1), a.read("a")]))))
+        Effect.forkDetach(Effect.andThen(Deferred.await(go), Effect.exit(Effect.all([a.add(1), a.read("a")]))))
       )
       yield* Deferred.succeed(go, undefined)
       assert.ok(Exit.isFailure(yield* Fiber.join(fiber)))

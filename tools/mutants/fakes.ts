@@ -15,7 +15,8 @@ const cacheStore = "src/redis/CacheStore.ts"
 const cacheKey = "src/redis/CacheKey.ts"
 const singleFlight = "src/redis/SingleFlight.ts"
 const limiterStore = "src/redis/LimiterStore.ts"
-const memoryTable = "src/postgres/MemoryTable.ts"
+const memoryDatabase = "src/postgres/MemoryDatabase.ts"
+const keysetPage = "src/core/KeysetPage.ts"
 const analyticsInput = "src/platform/AnalyticsInput.ts"
 const analyticsMemory = "src/platform/AnalyticsMemory.ts"
 const memoryIndex = "src/mongodb/memory/MemoryIndex.ts"
@@ -381,23 +382,23 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "Users: the first row of the next page is skipped",
-    file: usersMemory,
-    find: "const rows = from === -1 ? [] : sorted.slice(from, from + limit + 1)",
-    replace: "const rows = from === -1 ? [] : sorted.slice(after === undefined ? from : from + 1, from + limit + 2)",
+    file: keysetPage,
+    find: "from === -1 ? [] : sorted.slice(from, from + size + 1)",
+    replace: "from === -1 ? [] : sorted.slice(after === undefined ? from : from + 1, from + size + 2)",
     red: users
   },
   {
     name: "Users: newest first is oldest first",
     file: usersMemory,
-    find: 'const sorted = order === "oldest-first" ? oldestFirst(users) : newestFirst(users)',
-    replace: "const sorted = oldestFirst(users)",
+    find: 'const sorting = order === "oldest-first" ? byAge : newestFirst',
+    replace: "const sorting = byAge",
     red: users
   },
   {
     name: "Users: deleting nobody succeeds",
     file: usersMemory,
-    find: "Option.isNone(getRow(users, id))\n        ? Result.fail(new UserNotFound({ id }))",
-    replace: "id === undefined\n        ? Result.fail(new UserNotFound({ id }))",
+    find: "Option.isNone(db.get(usersTable, id)) ? Result.fail(new UserNotFound({ id }))",
+    replace: "id === undefined ? Result.fail(new UserNotFound({ id }))",
     red: users
   },
   {
@@ -417,8 +418,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: a taken name is told as a taken e-mail",
     file: usersMemory,
-    find: 'index === "users_email_key" ? new EmailTaken',
-    replace: 'index !== "" ? new EmailTaken',
+    find: "users_username_key: () => new UsernameTaken({ username })",
+    replace: "users_username_key: () => new EmailTaken({ email })",
     red: users
   },
   {
@@ -452,21 +453,21 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: a deleted user stays",
     file: usersMemory,
-    find: "[undefined, removeRow(users, id)]",
-    replace: "[undefined, users]",
+    find: ": db.remove(usersTable, id)",
+    replace: ": Result.void",
     red: users
   },
   {
     name: "Users: what a deleted user held is not free",
-    file: memoryTable,
-    find: "indexes: new Map(withoutEntries(table, row))",
-    replace: "indexes: table.indexes",
+    file: memoryDatabase,
+    find: "indexes: indexed(held, before, Option.none(), key)",
+    replace: "indexes: held.indexes",
     red: users
   },
   {
     name: "Users: what an update gives up is not free",
-    file: memoryTable,
-    find: "const free = Option.isSome(before) ? HashMap.remove(keys, valueOf(before.value)) : keys",
+    file: memoryDatabase,
+    find: "const free = Option.isSome(old) ? HashMap.remove(keys, old.value) : keys",
     replace: "const free = keys",
     red: users
   },
@@ -486,9 +487,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "Users: a page has no next",
-    file: usersMemory,
-    find: "from + limit + 1)",
-    replace: "from + limit)",
+    file: keysetPage,
+    find: "from + size + 1)",
+    replace: "from + size)",
     red: users
   },
   {
@@ -501,36 +502,36 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Transaction: a failed one is committed",
     file: postgresMemory,
-    find: "if (Exit.isSuccess(exit)) for (const commit of transaction.commits) commit()",
-    replace: "for (const commit of transaction.commits) commit()",
+    find: "if (Exit.isSuccess(exit)) committed = transaction.database",
+    replace: "committed = transaction.database",
     red: users
   },
   {
     name: "Transaction: a failed savepoint keeps its work",
     file: postgresMemory,
-    find: "            if (Exit.isSuccess(exit)) return\n",
-    replace: "            return\n",
+    find: "if (Exit.isFailure(exit)) transaction.database = before",
+    replace: "",
     red: users
   },
   {
     name: "Transaction: others see what is not committed",
     file: postgresMemory,
-    find: "            own.value = next\n",
-    replace: "            own.value = next\n            committed = next\n",
+    find: "          transaction.database = next\n",
+    replace: "          transaction.database = next\n          committed = next\n",
     red: users
   },
   {
     name: "Transaction: a successful one is not committed",
     file: postgresMemory,
-    find: "if (Exit.isSuccess(exit)) for (const commit of transaction.commits) commit()",
+    find: "if (Exit.isSuccess(exit)) committed = transaction.database",
     replace: "",
     red: users
   },
   {
     name: "Transaction: it does not see its own writes",
     file: postgresMemory,
-    find: "return Effect.succeed(own === undefined ? committed : own.value)",
-    replace: "return Effect.succeed(committed)",
+    find: "look(readerOf(() => transaction.database))",
+    replace: "look(readerOf(() => committed))",
     red: users
   },
   {

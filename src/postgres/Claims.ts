@@ -1,0 +1,85 @@
+import { Duration } from "effect"
+import type * as SqlClient from "effect/sql/SqlClient"
+import type * as Statement from "effect/sql/Statement"
+import { leaseEnded, type WorkStates } from "./WorkItem.ts"
+
+/** The table whose rows are work, and how. */
+export interface ClaimsSpec<State extends string> {
+  /** With its schema: `ai_core.workflow_steps`. It has the columns of `WorkItem`, `id uuid` and `state`. */
+  readonly table: string
+  readonly states: WorkStates<State>
+}
+
+/** The statements and conditions by which several workers share the rows of a table. */
+export interface Claims {
+  /**
+   * Takes up to `limit` rows that are ready, oldest first, and leases them for this long; gives `returning`, written of `w`.
+   *
+   * Rows that another worker is taking at the same moment are skipped, so that nobody waits and nobody gets the same row. The
+   * server's clock decides. `where` narrows the choice, written of `w` too.
+   */
+  readonly take: (options: {
+    readonly limit: number
+    readonly lease: Duration.Input
+    /** Says who has them. */
+    readonly token: string
+    readonly where?: Statement.Fragment | undefined
+    readonly returning: Statement.Fragment
+  }) => Statement.Statement<object>
+  /** Ends the rows whose last lease ended without a word; gives `returning`, written of `w`. Run it beside `take`. */
+  readonly bury: (returning: Statement.Fragment) => Statement.Statement<object>
+  /** Condition of an update by the holder: the row is its own still. */
+  readonly heldBy: (id: string, token: string) => Statement.Fragment
+  /** What follows `set` to keep the row longer. */
+  readonly renewed: (lease: Duration.Input) => Statement.Fragment
+  /** What follows `set` beside a final state. */
+  readonly released: Statement.Fragment
+  /** What follows `set` after a failed try: it waits for the next one, or is dead where it was the last. */
+  readonly failed: (error: string, pause: Duration.Input) => Statement.Fragment
+}
+
+/**
+ * Lets workers take rows of a table as work, each row by one of them at a time, with a lease, attempts and an end.
+ *
+ * At least once: a worker that outlives its lease may have done the work that another one takes, but only the holder of the
+ * lease can finish the row. The table wants an index on `(available_at, id) where state in (waiting, running)`. In memory the
+ * functions of `WorkItem` do the same.
+ */
+export const makeClaims = <State extends string>(
+  sql: SqlClient.SqlClient,
+  { states: { dead, running, waiting }, table }: ClaimsSpec<State>
+): Claims => {
+  const name = sql(table)
+  const later = (duration: Duration.Input) =>
+    sql`clock_timestamp() + ${Duration.toMillis(duration)}::float8 * interval '1 millisecond'`
+  const released = sql`lease_token = null, lease_until = null`
+  return {
+    take: ({ lease, limit, returning, token, where }) => sql`update ${name} as w set
+        state = ${running}, attempts = w.attempts + 1, lease_token = ${token}::uuid, lease_until = ${later(lease)}
+      from (
+        select w.id from ${name} as w
+        where (w.state = ${waiting} and w.available_at <= clock_timestamp()
+            or w.state = ${running} and w.lease_until <= clock_timestamp() and w.attempts < w.max_attempts)
+          and ${where ?? sql`true`}
+        order by w.available_at, w.id limit ${limit}::int for update skip locked
+      ) as picked
+      where w.id = picked.id
+      returning ${returning}`,
+    bury: (returning) => sql`update ${name} as w set
+        state = ${dead}, ${released}, last_error = ${leaseEnded}
+      from (
+        select w.id from ${name} as w
+        where w.state = ${running} and w.lease_until <= clock_timestamp() and w.attempts >= w.max_attempts
+        for update skip locked
+      ) as spent
+      where w.id = spent.id
+      returning ${returning}`,
+    heldBy: (id, token) => sql`(id = ${id}::uuid and state = ${running} and lease_token = ${token}::uuid
+      and lease_until > clock_timestamp())`,
+    renewed: (lease) => sql`lease_until = ${later(lease)}`,
+    released,
+    failed: (error, pause) => sql`${released}, last_error = ${error},
+      state = case when attempts < max_attempts then ${waiting} else ${dead} end,
+      available_at = case when attempts < max_attempts then ${later(pause)} else available_at end`
+  }
+}

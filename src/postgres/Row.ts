@@ -1,0 +1,49 @@
+import { Effect, Option, Schema, SchemaTransformation } from "effect"
+import { decodeStored, invalidData } from "../core/Decode.ts"
+import type { StoreError } from "../core/StoreError.ts"
+
+/** A `timestamptz` as the driver gives it; `infinity`, which it makes an invalid Date, is refused. */
+export const Timestamp = Schema.DateTimeUtcFromDate
+
+/** A `bigint` as the driver gives it, as a number where that holds it exactly; larger ones are refused. */
+export const SafeInteger = Schema.BigInt.check(
+  Schema.isBetweenBigInt({ minimum: BigInt(Number.MIN_SAFE_INTEGER), maximum: BigInt(Number.MAX_SAFE_INTEGER) })
+).pipe(Schema.decodeTo(Schema.Int, SchemaTransformation.transform({ decode: Number, encode: BigInt })))
+
+/** Reads the rows that a kind of statement gives. Fails with `StoreError` (`InvalidData`), which names row and column. */
+export interface RowReader<A> {
+  readonly all: (operation: string, rows: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<A>, StoreError>
+  /** The first row, if there is one. */
+  readonly option: (operation: string, rows: ReadonlyArray<unknown>) => Effect.Effect<Option.Option<A>, StoreError>
+  /** The row that the statement always gives. */
+  readonly one: (operation: string, rows: ReadonlyArray<unknown>) => Effect.Effect<A, StoreError>
+}
+
+/**
+ * Makes a reader of rows; `schema` decodes one row as the driver gives it.
+ *
+ * @example
+ * ```ts
+ * const notes = rowReader(Note.mapFields((fields) => ({ ...fields, createdAt: Timestamp })))
+ * ```
+ */
+export const rowReader = <A>(schema: Schema.ConstraintDecoder<A>): RowReader<A> => {
+  const decode = decodeStored(schema)
+  const decodeAll = decodeStored(Schema.Array(schema))
+  const none = Effect.succeedNone
+  const at = (operation: string) => ({ store: "postgresql", operation, subject: "row" }) as const
+  const option: RowReader<A>["option"] = (operation, [row]) =>
+    row === undefined ? none : Effect.map(decode(at(operation), row), Option.some)
+  return {
+    all: (operation, rows) => (rows.length === 0 ? Effect.succeed([]) : decodeAll(at(operation), rows)),
+    option,
+    one: (operation, rows) =>
+      Effect.flatMap(
+        option(operation, rows),
+        Option.match({
+          onNone: () => Effect.fail(invalidData(at(operation), [{ field: "", problem: "is missing" }])),
+          onSome: Effect.succeed
+        })
+      )
+  }
+}

@@ -1,0 +1,103 @@
+import { DateTime, Duration, Schema } from "effect"
+
+/**
+ * What a row keeps of the work that it stands for: who works on it until when, how often it was tried, when it may be next.
+ *
+ * Columns: `attempts`, `max_attempts`, `available_at`, `lease_token`, `lease_until`, `last_error`.
+ */
+export const workItemFields = {
+  /** Times it was taken. */
+  attempts: Schema.Int,
+  maxAttempts: Schema.Int,
+  /** Not taken before. */
+  availableAt: Schema.DateTimeUtc,
+  /** Says who may finish it; a new one each time it is taken. */
+  leaseToken: Schema.NullOr(Schema.String),
+  /** Until when; afterwards anybody may take it. */
+  leaseUntil: Schema.NullOr(Schema.DateTimeUtc),
+  lastError: Schema.NullOr(Schema.String)
+}
+const WorkItemFields = Schema.Struct(workItemFields)
+
+/** The states of a work item that taking it knows of; a domain has its own names for them, and more states. */
+export interface WorkStates<State extends string> {
+  /** May be taken. */
+  readonly waiting: State
+  /** Taken by somebody. */
+  readonly running: State
+  /** Tried as often as it may be. */
+  readonly dead: State
+}
+
+/** A row that is worked on. */
+export type WorkItem<State extends string = string> = typeof WorkItemFields.Type & { readonly state: State }
+
+/** Said of work whose last lease ended without a word. */
+export const leaseEnded = "the lease ended before the work was finished"
+
+const ended = (item: WorkItem, now: DateTime.Utc): boolean =>
+  item.leaseUntil !== null && DateTime.isLessThanOrEqualTo(item.leaseUntil, now)
+
+/** It may be taken: it waits and its time has come, or who had it let the lease end. */
+export const isReady =
+  <State extends string>({ running, waiting }: WorkStates<State>, now: DateTime.Utc) =>
+  (item: WorkItem<State>): boolean =>
+    item.state === waiting
+      ? DateTime.isLessThanOrEqualTo(item.availableAt, now)
+      : item.state === running && item.attempts < item.maxAttempts && ended(item, now)
+
+/** Its last lease has ended, and it may not be tried again. */
+export const isSpent =
+  <State extends string>({ running }: WorkStates<State>, now: DateTime.Utc) =>
+  (item: WorkItem<State>): boolean =>
+    item.state === running && item.attempts >= item.maxAttempts && ended(item, now)
+
+/** The holder of this token may finish it. */
+export const isHeldBy =
+  <State extends string>({ running }: WorkStates<State>, token: string, now: DateTime.Utc) =>
+  (item: WorkItem<State>): boolean =>
+    item.state === running && item.leaseToken === token && !ended(item, now)
+
+/** Nobody has it. */
+export const unleased = { leaseToken: null, leaseUntil: null } as const
+
+export const taken = <State extends string, Item extends WorkItem<State>>(
+  { running }: WorkStates<State>,
+  item: Item,
+  token: string,
+  lease: Duration.Input,
+  now: DateTime.Utc
+): Item => ({
+  ...item,
+  state: running,
+  attempts: item.attempts + 1,
+  leaseToken: token,
+  leaseUntil: DateTime.addDuration(now, lease)
+})
+
+/** After a failed try: it waits for the next one, or is dead where it was the last. */
+export const failed = <State extends string, Item extends WorkItem<State>>(
+  { dead, waiting }: WorkStates<State>,
+  item: Item,
+  error: string,
+  pause: Duration.Input,
+  now: DateTime.Utc
+): Item => ({
+  ...item,
+  ...unleased,
+  lastError: error,
+  ...(item.attempts < item.maxAttempts
+    ? { state: waiting, availableAt: DateTime.addDuration(now, pause) }
+    : { state: dead })
+})
+
+/** How long to wait before each further try. */
+export interface Pauses {
+  /** After the first failure; doubled after each further one. */
+  readonly first: Duration.Input
+  readonly longest: Duration.Input
+}
+
+/** The pause after this many tries. */
+export const pauseAfter = ({ first, longest }: Pauses, attempts: number): Duration.Duration =>
+  Duration.millis(Math.min(Duration.toMillis(first) * 2 ** Math.max(0, attempts - 1), Duration.toMillis(longest)))
