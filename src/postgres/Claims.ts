@@ -18,16 +18,16 @@ export interface Claims {
    * Rows that another worker is taking at the same moment are skipped, so that nobody waits and nobody gets the same row. The
    * server's clock decides. `where` narrows the choice, written of `w` too.
    */
-  readonly take: (options: {
+  readonly take: <Row extends object>(options: {
     readonly limit: number
     readonly lease: Duration.Input
     /** Says who has them. */
     readonly token: string
     readonly where?: Statement.Fragment | undefined
     readonly returning: Statement.Fragment
-  }) => Statement.Statement<object>
+  }) => Statement.Statement<Row>
   /** Ends the rows whose last lease ended without a word; gives `returning`, written of `w`. Run it beside `take`. */
-  readonly bury: (returning: Statement.Fragment) => Statement.Statement<object>
+  readonly bury: <Row extends object>(returning: Statement.Fragment) => Statement.Statement<Row>
   /** Condition of an update by the holder: the row is its own still. */
   readonly heldBy: (id: string, token: string) => Statement.Fragment
   /** What follows `set` to keep the row longer. */
