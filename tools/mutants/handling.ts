@@ -153,8 +153,8 @@ const ofCore: ReadonlyArray<Mutant> = [
   {
     name: "Calls: closing does not wait for what is under way",
     file: "src/core/Calls.ts",
-    find: "        if (pending.size === 0) return\n        const empty",
-    replace: "        if (pending.size >= 0) return\n        const empty",
+    find: "        if (pending.length === 0) return\n        const empty",
+    replace: "        if (pending.length >= 0) return\n        const empty",
     red: [
       core.calls("drain waits for what is under way"),
       redis.faults("closing waits for the calls under way"),
