@@ -217,7 +217,7 @@ const postgresError = "src/postgres/PostgresError.ts"
 const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: a silent server at start is not given up",
-    file: pool,
+    file: "src/postgres/PostgresSession.ts",
     find: "Effect.timeoutOrElse({ duration: config.connectTimeout, orElse: () => Effect.fail(silent) })",
     replace: "Effect.uninterruptible",
     red: [postgres.network("accepts and never answers")]
@@ -256,9 +256,9 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: a dead connection is lent",
-    file: pool,
-    find: "const usable = (slot: Slot) => !slot.retired && slot.socket.writable",
-    replace: "const usable = (_: Slot) => true",
+    file: "src/postgres/PoolSlots.ts",
+    find: "const usable = (slot: Slot): boolean => !slot.retired && slot.socket.writable",
+    replace: "const usable = (_: Slot): boolean => true",
     red: [postgres.network("resets the connection in a call")]
   },
   {
@@ -271,28 +271,27 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: waiting for a connection has no limit",
     file: pool,
-    find: "Math.min(since + acquireMillis, contextDeadline)",
+    find: "Math.min(at + acquireMillis, contextDeadline)",
     replace: "Number.POSITIVE_INFINITY",
     red: [postgres.client("limit, waiting and waited")]
   },
   {
     name: "PostgreSQL: an interrupted statement keeps its connection",
     file: pool,
-    find: 'lend("exclusive", (slot) => Effect.scoped(Effect.flatMap(slot.connection.pin, use)), release)',
-    replace:
-      'lend("exclusive", (slot) => Effect.scoped(Effect.flatMap(slot.connection.pin, use)), (lease, exit) => { if (Exit.isSuccess(exit)) release(lease) })',
+    find: "            onReturn(lease, at, exit)\n",
+    replace: "            if (Exit.isSuccess(exit)) onReturn(lease, at, exit)\n",
     red: [postgres.client("interrupted fiber")]
   },
   {
     name: "PostgreSQL: a statement of its own is not cancelled on the server",
     file: pool,
-    find: "Effect.scoped(Effect.flatMap(slot.connection.pin, use))",
-    replace: "use(slot.connection)",
+    find: "Effect.scoped(Effect.flatMap(slot.connection.pin, (connection) => use(connection, noteOf(lease))))",
+    replace: "use(slot.connection, noteOf(lease))",
     red: [postgres.client("interrupted fiber")]
   },
   {
     name: "PostgreSQL: sessions have no statement timeout",
-    file: pool,
+    file: "src/postgres/PostgresSession.ts",
     find: "{ statement_timeout: String(Math.ceil(statementMillis)) }",
     replace: "{}",
     red: [postgres.client("statement timeout")]
@@ -300,20 +299,20 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: closing does not wait for what is under way",
     file: pool,
-    find: "if (lentOut() > 0) {",
-    replace: "if (lentOut() < 0) {",
+    find: "if (lentOut(slots) > 0) {\n          const returned",
+    replace: "if (lentOut(slots) < 0) {\n          const returned",
     red: [postgres.client("under way")]
   },
   {
     name: "PostgreSQL: an abandoned statement's place is given away at once",
     file: pool,
-    find: "if (slot === undefined || !lease.abandoned) return release(lease)",
-    replace: "if (slot !== null) return release(lease)",
+    find: "if (slot === undefined || !lease.abandoned) return release(lease, at)",
+    replace: "if (slot !== null) return release(lease, at)",
     red: [postgres.client("abandoned")]
   },
   {
     name: "PostgreSQL: short statements starve a caller that needs a connection of its own",
-    file: pool,
+    file: "src/postgres/PoolLine.ts",
     find: "if (slot === undefined) break",
     replace: "if (slot === undefined) continue",
     red: [postgres.client("short statements keep coming")]
