@@ -61,12 +61,11 @@ export const makePostgresListener = (options: {
       acquire: Effect.gen(function* () {
         const session = yield* Effect.acquireRelease(openSession, ({ scope }) => Scope.close(scope, Exit.void))
         const connection = yield* session.connection.pin
-        const ask = Effect.timeout(connection.query("SELECT 1", [], false), patience)
-        yield* Effect.forkScoped(
-          Effect.catch(Effect.forever(Effect.andThen(Effect.sleep(heartbeat), ask)), () =>
-            Effect.sync(() => session.socket.destroy())
-          )
-        )
+        const end = Effect.sync(() => session.socket.destroy())
+        // An interrupted question would wait for its answer; one whose connection ends does not.
+        const impatience = Effect.sleep(patience).pipe(Effect.andThen(end), Effect.andThen(Effect.never))
+        const ask = Effect.raceFirst(connection.query("SELECT 1", [], false), impatience)
+        yield* Effect.forkScoped(Effect.catch(Effect.forever(Effect.andThen(Effect.sleep(heartbeat), ask)), () => end))
         const made: Shared = { connection, gone: false }
         return made
       })

@@ -97,6 +97,8 @@ export const makePostgresPool = (options: {
     const lifetimeMillis = Duration.toMillis(config.maxLifetime)
     const leakMillis = Duration.toMillis(config.leakDetectionThreshold) || Number.POSITIVE_INFINITY
     const statementMillis = Duration.toMillis(config.statementTimeout)
+    // A session behind a pooler has no statement_timeout: then the client asks the server to stop.
+    const serverKeepsTimeout = config.pooler === "none"
     // What runs in this process cannot go silent behind our back.
     const trusts = target.stream !== undefined
 
@@ -135,12 +137,16 @@ export const makePostgresPool = (options: {
       hooks.opened?.(at - startedAt)
     })
 
-    /** Takes a slot out of the pool; those who hold it are told by their connection. */
-    const discard = (slot: Slot) => {
+    const remove = (slot: Slot) => {
       if (!slots.delete(slot)) return
       slot.retired = true
       fork(Scope.close(slot.scope, Exit.void))
       hooks.closed?.()
+    }
+
+    /** Takes a slot out of the pool; those who hold it are told by their connection. */
+    const discard = (slot: Slot) => {
+      remove(slot)
       serve()
     }
 
@@ -154,9 +160,9 @@ export const makePostgresPool = (options: {
       // Where one has died unseen, those that were idle for as long have too.
       dead: (slot) => {
         slot.socket.destroy()
-        discard(slot)
         const at = now()
-        for (const other of slots) if (isIdle(other) && !isFresh(other, at)) discard(other)
+        for (const other of slots) if (other === slot || (isIdle(other) && !isFresh(other, at))) remove(other)
+        serve()
       }
     })
 
@@ -245,13 +251,22 @@ export const makePostgresPool = (options: {
      */
     const watch = (lease: Lease, slot: Slot, startedAt: number, contextDeadline: number) => {
       const limit = startedAt + statementMillis + graceMillis
-      lease.call = calls.begin("statement", Math.min(limit, contextDeadline), () => {
+      const giveUp = () => {
         lease.call = undefined
         // Its close takes it out of the pool, once those who wait on it have been told why.
         slot.retired = true
         // The server would run it on to its own timeout, whoever has gone.
-        if (contextDeadline < limit || config.pooler === "transaction") fork(slot.connection.interrupt)
+        if (contextDeadline < limit) fork(slot.connection.interrupt)
         slot.socket.destroy(new StatementExpired(now() - startedAt))
+      }
+      const untilGivenUp = () => {
+        lease.call = calls.begin("statement", Math.min(limit, contextDeadline), giveUp)
+      }
+      const timeout = startedAt + statementMillis
+      if (serverKeepsTimeout || contextDeadline <= timeout) return untilGivenUp()
+      lease.call = calls.begin("statement", timeout, () => {
+        untilGivenUp()
+        fork(slot.connection.interrupt)
       })
     }
 
