@@ -2,6 +2,7 @@
 export * as MemoryTable from "./MemoryTable.ts"
 export * as PostgresClient from "./PostgresClient.ts"
 export * as PostgresEmbedded from "./PostgresEmbedded.ts"
+export * as PostgresInsight from "./PostgresInsight.ts"
 export * as PostgresMemory from "./PostgresMemory.ts"
 export * as PostgresMigrations from "./PostgresMigrations.ts"
 export type { ListenEvent } from "./PostgresListener.ts"

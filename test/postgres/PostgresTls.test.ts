@@ -59,8 +59,14 @@ const scene: Effect.Effect<Scene, unknown, Scope.Scope> = Effect.gen(function* (
   const authority = certificate(folder, "authority", ["-subj", "/CN=authority"])
   const stranger = certificate(folder, "stranger", ["-subj", "/CN=stranger"])
   certificate(folder, "server", [
-    ...["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
-    ...["-CA", authority, "-CAkey", join(folder, "authority.key")]
+    "-subj",
+    "/CN=localhost",
+    "-addext",
+    "subjectAltName=DNS:localhost",
+    "-CA",
+    authority,
+    "-CAkey",
+    join(folder, "authority.key")
   ])
   yield* query(server.url, ({ sql }) =>
     Effect.gen(function* () {

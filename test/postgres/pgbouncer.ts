@@ -13,7 +13,7 @@ const binary = onPath("pgbouncer") ?? onPath("../sbin/pgbouncer")
 /** Whether this run must not go without: `pgbouncer` in TEST_REQUIRE. */
 const isRequired = (process.env["TEST_REQUIRE"] ?? "").split(",").some((word) => word.trim() === "pgbouncer")
 
-/* oxlint-disable vitest/valid-title, vitest/valid-describe-callback, vitest/no-conditional-tests -- a wrapper of describe */
+/* oxlint-disable vitest/valid-title, vitest/valid-describe-callback, vitest/no-conditional-tests, vitest/expect-expect -- a wrapper of describe */
 /** `describeLive` for PostgreSQL where PgBouncer can be started too; else one skipped test that says so. */
 export const describePooled = (title: string, body: (url: string) => void): void => {
   if (binary !== undefined) return describeLive("postgresql", title, (url) => body(url!))
