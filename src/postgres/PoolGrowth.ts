@@ -5,13 +5,13 @@ import type { StoreError } from "../core/StoreError.ts"
 export interface PoolGrowth {
   /** Opens as many as are wanted and there is room for. */
   readonly grow: () => void
-  readonly opening: () => number
-  /** Why the last one could not be opened; nothing once one could. */
-  readonly lastFailure: () => StoreError | undefined
+  /** Why none could be opened since this moment, where that is known; nothing once one could, or while one is on its way. */
+  readonly failureSince: (since: number) => StoreError | undefined
 }
 
 export const makePoolGrowth = (options: {
   readonly open: Effect.Effect<void, StoreError>
+  readonly now: () => number
   readonly fork: (effect: Effect.Effect<void>) => void
   /** How many more would be used now, those on their way included. */
   readonly wanted: () => number
@@ -23,6 +23,7 @@ export const makePoolGrowth = (options: {
 }): PoolGrowth => {
   let opening = 0
   let lastFailure: StoreError | undefined
+  let failedAt = 0
   let backoffMillis = 0
   /** Nothing is opened for a while, because opening failed; one pause for all who wait. */
   let pausing = false
@@ -39,6 +40,7 @@ export const makePoolGrowth = (options: {
       Effect.suspend(() => {
         opening--
         lastFailure = failure
+        failedAt = options.now()
         if (!failure.isRetryable()) {
           options.refused(failure)
           return Effect.void
@@ -66,5 +68,5 @@ export const makePoolGrowth = (options: {
     }
   }
 
-  return { grow, opening: () => opening, lastFailure: () => lastFailure }
+  return { grow, failureSince: (since) => (pausing || failedAt >= since ? lastFailure : undefined) }
 }

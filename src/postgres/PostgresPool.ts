@@ -174,6 +174,7 @@ export const makePostgresPool = (options: {
 
     const growth = makePoolGrowth({
       open,
+      now,
       fork: forkHere,
       wanted: () => (closing ? 0 : Math.max(line.wanted() - checking(), config.minConnections - slots.size)),
       room: () => max - slots.size,
@@ -199,12 +200,11 @@ export const makePostgresPool = (options: {
     const gaveUp = (waitedMillis: number): StoreError => {
       acquireTimes.gaveUp()
       hooks.timedOut?.(waitedMillis)
-      const lastFailure = growth.lastFailure()
+      const at = now()
+      const lastFailure = growth.failureSince(at - waitedMillis)
       if (lentOut(slots) > 0) {
         const waiting = line.size() + 1
-        return failure(
-          exhausted({ slots, at: now(), limit: max, waiting, waitedMillis, leakMillis, slowMillis, lastFailure })
-        )
+        return failure(exhausted({ slots, at, limit: max, waiting, waitedMillis, leakMillis, slowMillis, lastFailure }))
       }
       return lastFailure !== undefined && lastFailure.reason._tag !== "Timeout"
         ? lastFailure
@@ -420,7 +420,7 @@ export const makePostgresPool = (options: {
         discard,
         // A refusal that time does not mend is found out again by the next caller only.
         grow: () => {
-          if (growth.lastFailure()?.isRetryable() !== false) growth.grow()
+          if (growth.failureSince(0)?.isRetryable() !== false) growth.grow()
         }
       })
     )
