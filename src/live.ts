@@ -3,6 +3,7 @@ import { Effect, Layer } from "effect"
 import type { Capabilities, DatabaseFailure } from "./Capabilities.ts"
 import * as ClickHouseClient from "./clickhouse/ClickHouseClient.ts"
 import * as DatabaseConfig from "./core/DatabaseConfig.ts"
+import { SlowQueryThreshold } from "./core/Instrumentation.ts"
 import { displayName, type Store } from "./core/Store.ts"
 import * as MongoDbClient from "./mongodb/MongoDbClient.ts"
 import * as AnalyticsLive from "./platform/AnalyticsLive.ts"
@@ -24,6 +25,7 @@ const fromConfig = (config: DatabaseConfig.DatabaseConfig): Layer.Layer<Capabili
   const postgres = PostgresRepositoriesLive.layer.pipe(
     Layer.provide(migrate ? PlatformMigrations.layerPostgres : Layer.empty),
     Layer.provide(PostgresClient.layer(config.postgresql)),
+    Layer.provide(Layer.succeed(SlowQueryThreshold, config.monitoring.slowQueryThreshold)),
     Layer.provide(closing("postgresql"))
   )
   const mongodb = CampaignsLive.layer.pipe(
