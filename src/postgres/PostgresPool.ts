@@ -26,10 +26,13 @@ export interface PostgresTarget {
 
 /** A connection that one holder has to itself. */
 export interface LeasedConnection {
+  /** Not pinned: what is sent in one tick goes out together, and is not cancelled by interruption. */
   readonly connection: PgConnection
   /** Bounds a statement by its timeout and the Context's deadline; not sent where that has passed. */
   readonly watched: <A, E, R>(statement: Effect.Effect<A, E, R>) => Effect.Effect<A, E | StoreError, R>
   readonly alive: () => boolean
+  /** Succeeds when the connection has ended, however that came. */
+  readonly ended: Effect.Effect<void>
   /** Says that nobody may have it again: what was begun on it may still be open. */
   readonly retire: () => void
 }
@@ -482,10 +485,16 @@ export const makePostgresPool = (options: {
         const held = newLease("exclusive")
         yield* Effect.addFinalizer(() => Effect.sync(() => release(held)))
         const slot = yield* restore(acquire(held, yield* Deadline))
-        const connection = yield* slot.connection.pin
         return {
-          connection,
+          connection: slot.connection,
           alive: () => usable(slot),
+          ended: Effect.callback<void>((resume) => {
+            const { socket } = slot
+            if (socket.closed) return resume(Effect.void)
+            const onClose = () => resume(Effect.void)
+            socket.once("close", onClose)
+            return Effect.sync(() => socket.off("close", onClose))
+          }),
           retire: () => {
             slot.retired = true
           },
