@@ -5,10 +5,12 @@
  * @module
  */
 export * as Contract from "./testing/Contract.ts"
+export { AdvisoryLocksContract } from "./testing/contracts/AdvisoryLocksContract.ts"
 export { AnalyticsContract } from "./testing/contracts/AnalyticsContract.ts"
 export { CampaignsContract } from "./testing/contracts/CampaignsContract.ts"
 export { RateLimiterContract } from "./testing/contracts/RateLimiterContract.ts"
 export { SharedCacheContract } from "./testing/contracts/SharedCacheContract.ts"
+export { TransactionContract } from "./testing/contracts/TransactionContract.ts"
 export { UsersContract } from "./testing/contracts/UsersContract.ts"
 export * as PostgresTestDatabase from "./testing/PostgresTestDatabase.ts"
 export * as TcpProxy from "./testing/TcpProxy.ts"

@@ -140,10 +140,11 @@ export const makeFor = (
         const startedAt = clock.currentTimeMillisUnsafe()
         return Effect.mapError(statement, (error) => storeError(call, error, startedAt, statement))
       })
-      const repeated = retry(once, { idempotent: call.kind === "read" || call.idempotent === true })
       // A transaction in which a statement has failed can only be run again as a whole.
       return Effect.withFiber((fiber) =>
-        Context.getOrUndefined(fiber.context, transactions.service) === undefined ? repeated : once
+        Context.getOrUndefined(fiber.context, transactions.service) === undefined
+          ? retry(once, { idempotent: call.kind === "read" || call.idempotent === true })
+          : once
       )
     }
 

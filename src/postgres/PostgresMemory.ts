@@ -72,6 +72,8 @@ export class PostgresMemory extends Context.Service<
       effect: Effect.Effect<A, E, R>,
       options?: { readonly readOnly?: boolean | undefined }
     ) => Effect.Effect<A, E | StoreError, R>
+    /** Runs the effect as if there were no transaction around it. */
+    readonly outside: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }
 >()("@ai-core/database/postgres/PostgresMemory") {}
 
@@ -295,6 +297,7 @@ const make = Effect.sync(() => {
 
   return PostgresMemory.of({
     cell,
+    outside: Effect.provideService(Current, undefined),
     transaction: (effect, options) =>
       Effect.flatMap(Current, (outer) =>
         outer === undefined ? outermost(effect, options?.readOnly === true) : savepoint(outer, effect)

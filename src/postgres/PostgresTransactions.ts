@@ -49,8 +49,8 @@ const wrongTenant = (operation: string, problem: string): StoreError =>
 interface Session {
   readonly leased: LeasedConnection
   readonly pinned: PgConnection
-  /** Closed to give the connection back to those that pipeline on it. */
-  readonly pin: Scope.Closeable
+  /** Ends the pinning, so that what is sent next is not awaited one by one. */
+  readonly unpin: Effect.Effect<void>
   readonly tenant: string | undefined
   readonly readOnly: boolean
   /** The level of statements that no transaction of ours stands around. */
@@ -137,14 +137,16 @@ export const makeTransactions = (options: {
       (error) => asSqlError(stillBusy(error))
     )
 
-  /** Takes the turn, and refuses where there is nothing left to take it in. */
-  const take = (level: TransactionLevel, turn: Turn): Effect.Effect<void, SqlError> =>
-    Effect.suspend(() => {
-      if (level.over) return Effect.fail(asSqlError(ended("Transaction.turn")))
-      if (level.take(turn)) return Effect.void
-      return Effect.flatMap(wait(level, turn), () =>
-        level.over ? Effect.fail(asSqlError(ended("Transaction.turn"))) : Effect.void
-      )
+  /** Takes the turn and goes on, or refuses where there is nothing left to take it in. */
+  const take = <A, E, R>(
+    level: TransactionLevel,
+    turn: Turn,
+    use: () => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | SqlError, R> =>
+    Effect.suspend((): Effect.Effect<A, E | SqlError, R> => {
+      const unlessOver = (): Effect.Effect<A, E | SqlError, R> =>
+        level.over ? Effect.fail(asSqlError(ended("Transaction.turn"))) : use()
+      return level.over || level.take(turn) ? unlessOver() : Effect.flatMap(wait(level, turn), unlessOver)
     })
 
   /** The turn is taken inside the frame that gives it back, so that no interruption falls between the two. */
@@ -154,7 +156,7 @@ export const makeTransactions = (options: {
   ): Effect.Effect<A, E | SqlError, R> =>
     Effect.suspend(() => {
       const turn = newTurn()
-      return Effect.onExitPrimitive(Effect.flatMap(take(level, turn), use), () => {
+      return Effect.onExitPrimitive(take(level, turn, use), () => {
         level.release(turn)
         return undefined
       })
@@ -166,60 +168,54 @@ export const makeTransactions = (options: {
         const turn = newTurn()
         return Effect.andThen(
           Effect.addFinalizer(() => Effect.sync(() => level.release(turn))),
-          restore(take(level, turn))
+          restore(take(level, turn, () => Effect.void))
         )
       })
     )
 
   // ---- one session
 
+  const wrongTenantFor = (tenant: string | undefined): SqlError =>
+    asSqlError(
+      wrongTenant(
+        "Transaction.statement",
+        tenant === undefined
+          ? "needs a transaction that was begun inside Tenant.within"
+          : "is another than that of the transaction around"
+      )
+    )
+
   const open = (
     leased: LeasedConnection,
-    begun: { readonly tenant: string | undefined; readonly readOnly: boolean }
-  ): Effect.Effect<Connection, never, Scope.Scope> =>
-    Effect.gen(function* () {
-      const pin = yield* Scope.fork(yield* Effect.scope)
-      const pinned = yield* Scope.provide(leased.connection.pin, pin)
-      const root = new TransactionLevel(undefined)
-
-      const levelFor = (fiber: Fiber.Fiber<unknown, unknown>): TransactionLevel | SqlError => {
-        const entry = around(fiber)
-        const tenant = fiber.getRef(CurrentTenant)
-        if (tenant !== begun.tenant) {
-          return asSqlError(
-            wrongTenant(
-              "Transaction.statement",
-              begun.tenant === undefined
-                ? "needs a transaction that was begun inside Tenant.within"
-                : "is another than that of the transaction around"
-            )
+    pinned: PgConnection,
+    begun: Pick<Session, "tenant" | "readOnly" | "unpin">
+  ): Connection => {
+    const root = new TransactionLevel(undefined)
+    const levelFor = (fiber: Fiber.Fiber<unknown, unknown>): TransactionLevel => {
+      const entry = around(fiber)
+      return entry === undefined || entry[0] !== connection ? root : levelOf(entry)
+    }
+    const run = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
+      Effect.withFiber((fiber) =>
+        fiber.getRef(CurrentTenant) === begun.tenant
+          ? inTurn(levelFor(fiber), () => Effect.mapError(leased.watched(statement), poolFailure))
+          : Effect.fail(wrongTenantFor(begun.tenant))
+      )
+    const inside = sqlConnection(pinned, run)
+    const connection: Connection = {
+      ...inside,
+      executeStream: (sql, params, transform) =>
+        Stream.unwrap(
+          Effect.withFiber((fiber) =>
+            fiber.getRef(CurrentTenant) === begun.tenant
+              ? Effect.as(scopedTurn(levelFor(fiber)), inside.executeStream(sql, params, transform))
+              : Effect.fail(wrongTenantFor(begun.tenant))
           )
-        }
-        return entry === undefined || entry[0] !== connection ? root : levelOf(entry)
-      }
-      const run = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
-        Effect.withFiber((fiber) => {
-          const level = levelFor(fiber)
-          return level instanceof TransactionLevel
-            ? inTurn(level, () => Effect.mapError(leased.watched(statement), poolFailure))
-            : Effect.fail(level)
-        })
-      const inside = sqlConnection(pinned, run)
-      const connection: Connection = {
-        ...inside,
-        executeStream: (sql, params, transform) =>
-          Stream.unwrap(
-            Effect.withFiber((fiber) => {
-              const level = levelFor(fiber)
-              return level instanceof TransactionLevel
-                ? Effect.as(scopedTurn(level), inside.executeStream(sql, params, transform))
-                : Effect.fail(level)
-            })
-          )
-      }
-      sessions.set(connection, { leased, pin, pinned, root, ...begun })
-      return connection
-    })
+        )
+    }
+    sessions.set(connection, { leased, pinned, root, ...begun })
+    return connection
+  }
 
   // ---- begin, savepoint, commit, rollback
 
@@ -276,12 +272,14 @@ export const makeTransactions = (options: {
         )
       }
       const statement = fiber.getRef(SqlClient.BeginTransaction) ?? "BEGIN"
+      const readOnly = statement !== "BEGIN" && /\bREAD ONLY\b/i.test(statement)
       return Effect.flatMap(Effect.mapError(restore(options.lease), asSqlError), (leased) => {
         const begin = leased.connection.query(statement)
         const sent: Effect.Effect<unknown, SqlError> = tenant === undefined ? begin : setTenant(leased, begin, tenant)
-        return Effect.andThen(
-          began(leased.watched(sent)),
-          open(leased, { tenant, readOnly: /\bREAD ONLY\b/i.test(statement) })
+        const pin = Scope.makeUnsafe()
+        return Effect.map(
+          Effect.flatMap(began(leased.watched(sent)), () => Scope.provide(leased.connection.pin, pin)),
+          (pinned) => open(leased, pinned, { tenant, readOnly, unpin: Scope.close(pin, Exit.void) })
         )
       })
     })
@@ -293,30 +291,36 @@ export const makeTransactions = (options: {
    */
   const commit = (connection: Connection): Effect.Effect<void, SqlError> =>
     Effect.suspend(() => {
-      const { leased, pin, readOnly } = sessionOf(connection)
-      const startedAt = clock.currentTimeMillisUnsafe()
+      const session = sessionOf(connection)
+      const { leased, readOnly } = session
       let id: string | undefined
-      const question = Effect.ignore(
-        Effect.map(leased.connection.queryValues("select pg_current_xact_id_if_assigned()::text"), ([row]) => {
-          const [text] = row ?? []
-          if (typeof text === "string") id = text
-        })
-      )
-      const told = failed("Transaction.commit", "write", startedAt)
       const sent = Effect.suspend(() => {
         if (!leased.alive()) return Effect.fail(lostBefore())
+        const told = failed("Transaction.commit", "write", clock.currentTimeMillisUnsafe())
         const committing = leased.connection.query("COMMIT")
         const asked = readOnly
           ? committing
-          : Effect.andThen(Effect.forkChild(question, { startImmediately: true }), committing)
+          : Effect.flatMap(
+              Effect.forkChild(
+                Effect.exit(leased.connection.queryValues("select pg_current_xact_id_if_assigned()::text")).pipe(
+                  Effect.map((exit) => {
+                    const text = Exit.isSuccess(exit) ? exit.value[0]?.[0] : undefined
+                    if (typeof text === "string") id = text
+                  })
+                ),
+                { startImmediately: true }
+              ),
+              () => committing
+            )
         return Effect.mapError(leased.watched(asked), (error) => {
           // Only a server that answered has ended the transaction.
           if (isStoreError(error) || !isServerError(error.reason.cause)) leased.retire()
           return asSqlError(isStoreError(error) ? error.during("Transaction.commit") : commitFailure(told(error), id))
         })
       })
-      return Effect.flatMap(Effect.andThen(Scope.close(pin, Exit.void), sent), ({ command }) =>
-        command === "ROLLBACK" ? Effect.fail(rolledBack()) : Effect.void
+      return Effect.flatMap(
+        Effect.flatMap(session.unpin, () => sent),
+        ({ command }) => (command === "ROLLBACK" ? Effect.fail(rolledBack()) : Effect.void)
       )
     })
 
@@ -329,7 +333,10 @@ export const makeTransactions = (options: {
     savepoint: (connection, id) => began(Effect.asVoid(control(sessionOf(connection), `SAVEPOINT effect_sql_${id}`))),
     releaseSavepoint: (connection, id) => undo(sessionOf(connection), `RELEASE SAVEPOINT effect_sql_${id}`),
     commit,
-    rollback: (connection) => undo(sessionOf(connection), "ROLLBACK"),
+    rollback: (connection) => {
+      const session = sessionOf(connection)
+      return Effect.andThen(undo(session, "ROLLBACK"), session.unpin)
+    },
     rollbackSavepoint: (connection, id) => undo(sessionOf(connection), `ROLLBACK TO SAVEPOINT effect_sql_${id}`)
   })
 
@@ -349,11 +356,13 @@ export const makeTransactions = (options: {
           level.release(turn)
           return undefined
         }
-        return Effect.onExit(take(level, turn), () =>
-          Effect.sync(() => {
-            level.end()
-            level.release(turn)
-          })
+        return Effect.onExit(
+          take(level, turn, () => Effect.void),
+          () =>
+            Effect.sync(() => {
+              level.end()
+              level.release(turn)
+            })
         )
       })
     })
@@ -372,7 +381,10 @@ export const makeTransactions = (options: {
     })
 
   const session: PostgresTransactions["session"] = Effect.flatMap(options.lease, (leased) =>
-    Effect.map(open(leased, { tenant: undefined, readOnly: false }), (connection) => ({ connection, leased }))
+    Effect.map(leased.connection.pin, (pinned) => ({
+      connection: open(leased, pinned, { tenant: undefined, readOnly: false, unpin: Effect.void }),
+      leased
+    }))
   )
 
   const reserve: PostgresTransactions["reserve"] = Effect.flatMap(CurrentTenant, (tenant) =>

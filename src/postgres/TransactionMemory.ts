@@ -40,7 +40,8 @@ export const layer: Layer.Layer<Transaction, never, PostgresMemory> = Layer.effe
             const action = Effect.asVoid(Effect.provideService(effect, Deadline, Number.POSITIVE_INFINITY))
             if (level === undefined) return action
             if (!level.open) return Effect.die(new Error("the transaction around this action has already ended"))
-            level.actions.push(Effect.provideService(Effect.provideContext(action, context), current, undefined))
+            const outside = memory.outside(Effect.provideService(action, current, undefined))
+            level.actions.push(Effect.provideContext(outside, context))
             return Effect.void
           })
         ),

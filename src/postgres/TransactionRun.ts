@@ -88,15 +88,15 @@ export const makeRun = (store: TransactionStore): Transaction["Service"]["run"] 
     attempt: Effect.Effect<A, E | StoreError, R>,
     schedule: Schedule.Schedule<unknown>
   ): Effect.Effect<A, E | StoreError, R> => {
-    const affordable = Schedule.while(schedule, ({ duration, input }) =>
-      Effect.gen(function* () {
-        if (!store.isConflict(input)) return false
-        const left = (yield* Deadline) - (yield* Clock.currentTimeMillis)
-        return Duration.toMillis(duration) < left && budget.withdraw()
-      })
-    )
     const again = (first: E | StoreError) =>
       Effect.suspend(() => {
+        const affordable = Schedule.while(schedule, ({ duration, input }) =>
+          Effect.gen(function* () {
+            if (!store.isConflict(input)) return false
+            const left = (yield* Deadline) - (yield* Clock.currentTimeMillis)
+            return Duration.toMillis(duration) < left && budget.withdraw()
+          })
+        )
         let attempts = 1
         // The first failure is told to the schedule as it was; every further one is an attempt's own.
         let told = false
