@@ -108,6 +108,26 @@ describeLive("postgresql", "AdvisoryLocks on a server", () => {
     }).pipe(Effect.provide(fresh(2)))
   )
 
+  it.live("a lease that was given back is held by no session, whose connection is lent again", () =>
+    Effect.gen(function* () {
+      const locks = yield* AdvisoryLocks
+      const { sql, stats } = yield* PostgresClient.PostgresClient
+      const held = Effect.map(
+        sql`SELECT objid FROM pg_locks WHERE locktype = 'advisory'
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+        (rows) => rows.length
+      )
+      yield* Effect.scoped(
+        Effect.andThen(
+          locks.lease("given back"),
+          Effect.map(held, (n) => assert.equal(n, 1))
+        )
+      )
+      assert.equal(yield* held, 0)
+      assert.equal((yield* stats).size, 2)
+    }).pipe(Effect.provide(fresh(2)))
+  )
+
   it.live("interrupted while it asks, no lock is left behind", () =>
     Effect.gen(function* () {
       const locks = yield* AdvisoryLocks

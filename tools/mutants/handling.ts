@@ -39,7 +39,6 @@ const clickhouse = {
 const contract = {
   users: at("test/contracts/Users.test.ts", "live"),
   transaction: at("test/contracts/Transaction.test.ts", "live"),
-  locks: at("test/contracts/AdvisoryLocks.test.ts", "live"),
   campaigns: at("test/contracts/Campaigns.test.ts", "live"),
   analytics: at("test/contracts/Analytics.test.ts", "live"),
   cache: at("test/contracts/SharedCache.test.ts", "live"),
@@ -446,7 +445,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
     file: locksLive,
     find: "yield* Scope.addFinalizer(own, unlock)",
     replace: "",
-    red: [contract.locks("until its scope closes")]
+    red: [postgres.locks("a lease that was given back")]
   },
   {
     name: "AdvisoryLocks: a silent connection is not noticed",

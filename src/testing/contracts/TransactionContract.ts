@@ -254,14 +254,21 @@ const sharing: Record<string, Run> = {
       yield* Effect.all([fresh, fresh, fresh]),
       yield* Effect.all([fresh, fresh, fresh])
     ]
-    const slowly = (all: ReadonlyArray<NewUser>) =>
-      Effect.forEach(all, (user) => Effect.andThen(users.create(user), Effect.yieldNow), { discard: true })
+    const open = yield* Deferred.make<void>()
+    const createAll = (all: ReadonlyArray<NewUser>) => Effect.forEach(all, users.create, { discard: true })
+    const doomed = Effect.gen(function* () {
+      yield* createAll(undone)
+      yield* Deferred.succeed(open, undefined)
+      // Meanwhile the others ask for their turn.
+      yield* passTime("50 millis")
+      return yield* Effect.fail(stop)
+    })
     yield* transaction.run(
       Effect.all(
         [
-          transaction.run(slowly(kept)),
-          Effect.exit(transaction.run(Effect.andThen(slowly(undone), Effect.fail(stop)))),
-          slowly(beside)
+          Effect.exit(transaction.run(doomed)),
+          Effect.andThen(Deferred.await(open), transaction.run(createAll(kept))),
+          Effect.andThen(Deferred.await(open), createAll(beside))
         ],
         { concurrency: "unbounded" }
       )
