@@ -2,3 +2,4 @@
 export * as AnalyticsMemory from "./AnalyticsMemory.ts"
 export * as CampaignsMemory from "./CampaignsMemory.ts"
 export * as UsersMemory from "./UsersMemory.ts"
+export * as WorkflowsMemory from "./workflows/WorkflowsMemory.ts"
