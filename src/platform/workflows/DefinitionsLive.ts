@@ -1,14 +1,15 @@
-import { DateTime, Effect, Option, Schema } from "effect"
+import { DateTime, Effect, Schema } from "effect"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { explainMiss } from "../../core/Version.ts"
-import type { makeContained } from "../../postgres/Contained.ts"
+import { makeContained } from "../../postgres/Contained.ts"
 import { keyset } from "../../postgres/Keyset.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, Timestamp } from "../../postgres/Row.ts"
+import type { Transaction } from "../../postgres/Transaction.ts"
 import { UserNotFound, type UserId } from "../Users.ts"
-import { untilSettled } from "./attempts.ts"
+import { writeOrExplain } from "./attempts.ts"
 import { StepDefinition } from "./WorkflowContent.ts"
 import {
   versionCursorAfter,
@@ -50,9 +51,11 @@ type Service = Workflows["Service"]
 
 /** Definitions and their published versions on PostgreSQL. */
 export const makeDefinitions = (
-  { keyed, query, sql }: PostgresClient["Service"],
-  contained: ReturnType<typeof makeContained>
+  client: PostgresClient["Service"],
+  transaction: Transaction["Service"]
 ) => {
+  const { keyed, query, sql } = client
+  const contained = makeContained(client, transaction)
   const nextId = makeIdsOf(WorkflowId)
 
   const columns = sql`w.id, w.slug, w.name, w.description, w.owner_id as "ownerId", w.state, w.steps,
@@ -60,12 +63,12 @@ export const makeDefinitions = (
   const versionColumns = sql`v.workflow_id as "workflowId", v.number, v.steps, v.draft_version as "draftVersion",
     v.created_at as "createdAt"`
 
-  /** What stood in a write's way. */
+  /** What stands in a write's way, held until the transaction ends. */
   const look = (operation: string, id: WorkflowId) =>
     Effect.map(
       query(
-        { operation, kind: "read" },
-        keyed<Found>`select version, state, steps = '[]' as empty from ai_core.workflows where id = ${id}`
+        { operation, kind: "write" },
+        keyed<Found>`select version, state, steps = '[]' as empty from ai_core.workflows where id = ${id} for update`
       ),
       ([found]) => found
     )
@@ -135,13 +138,11 @@ export const makeDefinitions = (
         returning ${columns}`
       )
     ).pipe(Effect.mapError(refused(slug, ownerId)))
-    return yield* untilSettled(
+    return yield* writeOrExplain(
       operation,
-      Effect.gen(function* () {
-        const updated = yield* workflowRows.option(operation, yield* write)
-        if (Option.isNone(updated)) yield* explain(operation, id, expectedVersion)
-        return updated
-      })
+      transaction,
+      Effect.flatMap(write, (rows) => workflowRows.option(operation, rows)),
+      explain(operation, id, expectedVersion)
     )
   })
 
@@ -161,14 +162,13 @@ export const makeDefinitions = (
         select w.id, w.latest_version, w.steps, w.version, ${now}::timestamptz from w
         returning ${versionColumns}`
     )
-    return yield* untilSettled(
+    return yield* writeOrExplain(
       operation,
+      transaction,
+      Effect.flatMap(write, (rows) => versionRows.option(operation, rows)),
       Effect.gen(function* () {
-        const published = yield* versionRows.option(operation, yield* write)
-        if (Option.isSome(published)) return published
         const found = yield* explain(operation, id, expectedVersion)
         if (found?.empty === true) return yield* new WorkflowWithoutSteps({ id })
-        return published
       })
     )
   })
@@ -184,15 +184,14 @@ export const makeDefinitions = (
         where w.id = ${id}::uuid and w.state = any(${workflowStates.before(to)}::text[])
         returning ${columns}`
     )
-    return yield* untilSettled(
+    return yield* writeOrExplain(
       operation,
+      transaction,
+      Effect.flatMap(write, (rows) => workflowRows.option(operation, rows)),
       Effect.gen(function* () {
-        const changed = yield* workflowRows.option(operation, yield* write)
-        if (Option.isSome(changed)) return changed
         const found = yield* look(operation, id)
         if (found === undefined) return yield* new WorkflowNotFound({ id })
         yield* Effect.fromResult(workflowStates.go(id, found.state, to))
-        return changed
       })
     )
   })

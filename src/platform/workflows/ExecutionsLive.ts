@@ -6,7 +6,7 @@ import { keyset } from "../../postgres/Keyset.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, SafeInteger, Timestamp } from "../../postgres/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
-import { untilSettled } from "./attempts.ts"
+import { untilSettled, writeOrExplain } from "./attempts.ts"
 import { StepDefinition } from "./WorkflowContent.ts"
 import {
   WorkflowArchived,
@@ -89,7 +89,7 @@ type Service = Workflows["Service"]
 /** Executions on PostgreSQL. */
 export const makeExecutions = (
   { keyed, query, sql }: PostgresClient["Service"],
-  { run }: Transaction["Service"]
+  transaction: Transaction["Service"]
 ) => {
   const nextId = makeIdsOf(ExecutionId)
   const nextStepId = makeIdsOf(StepId)
@@ -170,17 +170,14 @@ export const makeExecutions = (
     )
   })
 
-  const find = Effect.fnUntraced(function* (operation: string, id: ExecutionId) {
+  const findExecution: Service["findExecution"] = Effect.fnUntraced(function* (given) {
+    const operation = "Workflows.findExecution"
+    const { id } = yield* WorkflowsInput.execution("findExecution", given)
     const rows = yield* query(
       { operation, kind: "read" },
       keyed<object>`select ${executionColumns} from ai_core.workflow_executions as e where e.id = ${id}`
     )
     return yield* executionRows.option(operation, rows)
-  })
-
-  const findExecution: Service["findExecution"] = Effect.fnUntraced(function* (given) {
-    const { id } = yield* WorkflowsInput.execution("findExecution", given)
-    return yield* find("Workflows.findExecution", id)
   })
 
   /** Moves an execution by a write that accepts the states which lead there, and says why where it finds none. */
@@ -190,15 +187,18 @@ export const makeExecutions = (
     to: ExecutionState,
     write: Effect.Effect<ReadonlyArray<object>, StoreError>
   ) =>
-    untilSettled(
+    writeOrExplain(
       operation,
+      transaction,
+      Effect.flatMap(write, (rows) => executionRows.option(operation, rows)),
       Effect.gen(function* () {
-        const changed = yield* executionRows.option(operation, yield* write)
-        if (Option.isSome(changed)) return changed
-        const found = yield* find(operation, id)
-        if (Option.isNone(found)) return yield* new ExecutionNotFound({ id })
-        yield* Effect.fromResult(executionStates.go(id, found.value.state, to))
-        return changed
+        const [found] = yield* query(
+          { operation, kind: "write" },
+          keyed<{ readonly state: ExecutionState }>`select state from ai_core.workflow_executions
+            where id = ${id} for update`
+        )
+        if (found === undefined) return yield* new ExecutionNotFound({ id })
+        yield* Effect.fromResult(executionStates.go(id, found.state, to))
       })
     )
 
@@ -237,7 +237,7 @@ export const makeExecutions = (
     const operation = "Workflows.retryExecution"
     const { id } = yield* WorkflowsInput.execution("retryExecution", given)
     // Two statements: the second must see what finished while the first waited for the execution.
-    const write = run(
+    const write = transaction.run(
       Effect.gen(function* () {
         const rows = yield* query(
           { operation, kind: "write" },

@@ -1,5 +1,4 @@
 import { Effect, Layer } from "effect"
-import { makeContained } from "../../postgres/Contained.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { makeDefinitions } from "./DefinitionsLive.ts"
@@ -13,7 +12,7 @@ const make = Effect.gen(function* () {
   const transaction = yield* Transaction
   const executions = makeExecutions(client, transaction)
   return Workflows.of({
-    ...makeDefinitions(client, makeContained(client, transaction)),
+    ...makeDefinitions(client, transaction),
     ...executions.service,
     ...makeSteps(client, transaction),
     ...makeSchedules(client, transaction, executions)
