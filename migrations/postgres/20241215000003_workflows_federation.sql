@@ -171,6 +171,9 @@ create table ai_core.workflow_steps (
 );
 create index workflow_steps_queue_idx
   on ai_core.workflow_steps (available_at, id) where state in ('ready', 'running');
+-- A worker for few kinds does not read past the backlog of the others.
+create index workflow_steps_kind_queue_idx
+  on ai_core.workflow_steps (kind, available_at, id) where state in ('ready', 'running');
 create index workflow_steps_lease_until_idx on ai_core.workflow_steps (lease_until) where state = 'running';
 
 comment on table ai_core.workflows is 'What is to be done: the draft that people edit, and what they may find it by';

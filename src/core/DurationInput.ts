@@ -8,7 +8,10 @@ import { Duration, Effect, Option, Schema, SchemaIssue, SchemaTransformation } f
  * const Lease = durationBetween("1 milli", "7 days")
  * ```
  */
-export const durationBetween = (minimum: Duration.Input, maximum: Duration.Input): Schema.Codec<Duration.Duration, unknown> => {
+export const durationBetween = (
+  minimum: Duration.Input,
+  maximum: Duration.Input
+): Schema.Codec<Duration.Duration, unknown> => {
   const [least, most] = [Duration.fromInputUnsafe(minimum), Duration.fromInputUnsafe(maximum)]
   const expected = `a length of time from ${Duration.format(least)} to ${Duration.format(most)}`
   return Schema.Unknown.pipe(
@@ -18,7 +21,10 @@ export const durationBetween = (minimum: Duration.Input, maximum: Duration.Input
         // fromInput itself says what is none.
         decode: (given, options) =>
           Option.match(
-            Option.filter(Duration.fromInput(given as Duration.Input), Duration.between({ minimum: least, maximum: most })),
+            Option.filter(
+              Duration.fromInput(given as Duration.Input),
+              Duration.between({ minimum: least, maximum: most })
+            ),
             {
               onNone: () => Effect.fail(new SchemaIssue.InvalidValue({ expected }, given, options)),
               onSome: Effect.succeed

@@ -1,5 +1,4 @@
-import { DateTime, Effect, Layer, Option, Redacted, Schema } from "effect"
-import { decodeStored } from "../core/Decode.ts"
+import { DateTime, Effect, Layer, Option, Redacted } from "effect"
 import { defaultPageSize, pageOf } from "../core/KeysetPage.ts"
 import { Conflict, StoreError } from "../core/StoreError.ts"
 import { makeIdsOf } from "../core/TimeOrderedId.ts"
@@ -7,30 +6,9 @@ import { explainMiss } from "../core/Version.ts"
 import { keyset } from "../postgres/Keyset.ts"
 import { onConstraint } from "../postgres/onConstraint.ts"
 import { PostgresClient } from "../postgres/PostgresClient.ts"
-import { cursorAfter, EmailTaken, User, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
+import { cursorAfter, EmailTaken, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
+import { decodeUsers, firstUser, userColumns } from "./UserRow.ts"
 import { streamBy, UsersInput } from "./UsersInput.ts"
-
-/** Not `infinity`, which the driver makes an invalid Date. */
-const validDate = Schema.Date.check(
-  Schema.makeFilter((date: Date) => !Number.isNaN(date.getTime()), { expected: "a finite time" })
-)
-
-/** A row as the statements below select it: plain values, because decoding them costs a quarter of decoding to a `User`. */
-const UserRow = User.mapFields((fields) => ({
-  ...fields,
-  passwordHash: Schema.String,
-  createdAt: validDate,
-  updatedAt: validDate
-}))
-
-const userOf = (row: typeof UserRow.Type): User => ({
-  ...row,
-  passwordHash: Redacted.make(row.passwordHash),
-  createdAt: DateTime.fromDateUnsafe(row.createdAt),
-  updatedAt: DateTime.fromDateUnsafe(row.updatedAt)
-})
-
-const decodeRows = decodeStored(Schema.Array(UserRow))
 
 /** Times the row that stood in a write's way may be gone when we look at it, before we give up. */
 const attempts = 3
@@ -50,14 +28,6 @@ const takenBy = (wanted: { readonly email?: string | undefined; readonly usernam
     users_username_key: () => new UsernameTaken({ username: wanted.username ?? "" })
   })
 
-const decode = (operation: string, rows: ReadonlyArray<object>) =>
-  rows.length === 0
-    ? Effect.succeed([])
-    : Effect.map(decodeRows({ store: "postgresql", operation, subject: "row" }, rows), (plain) => plain.map(userOf))
-
-const first = (operation: string, rows: ReadonlyArray<object>) =>
-  Effect.map(decode(operation, rows), (users) => Option.fromUndefinedOr(users[0]))
-
 interface Found {
   readonly version: number | null
   readonly emailTaken: boolean
@@ -68,8 +38,7 @@ const make = Effect.gen(function* () {
   const { keyed, query, sql } = yield* PostgresClient
   const nextId = makeIdsOf(UserId)
 
-  const columns = sql`id, email, username, password_hash as "passwordHash", version,
-    created_at as "createdAt", updated_at as "updatedAt"`
+  const columns = userColumns(sql)
 
   /** Says why a write found no row to change, by one look at all that may stand in its way. */
   const look = (operation: string, id: string, email: string | undefined, username: string | undefined) =>
@@ -99,7 +68,7 @@ const make = Effect.gen(function* () {
           values (${id}, ${email}, ${username}, ${Redacted.value(passwordHash)}, 1, ${now}, ${now})
           on conflict do nothing returning ${columns}`
       )
-      const created = yield* first(operation, rows)
+      const created = yield* firstUser(operation, rows)
       if (Option.isSome(created)) return created.value
       const found = yield* look(operation, id, email, username)
       if (found.emailTaken) return yield* new EmailTaken({ email })
@@ -115,7 +84,7 @@ const make = Effect.gen(function* () {
       { operation, kind: "read" },
       keyed<object>`select ${columns} from ai_core.users where id = ${id}`
     )
-    return yield* first(operation, rows)
+    return yield* firstUser(operation, rows)
   })
 
   const findByEmail: Users["Service"]["findByEmail"] = Effect.fnUntraced(function* (given) {
@@ -126,7 +95,7 @@ const make = Effect.gen(function* () {
       keyed<object>`select ${columns} from ai_core.users
         where lower(email collate "C") = lower(${email}::text collate "C")`
     )
-    return yield* first(operation, rows)
+    return yield* firstUser(operation, rows)
   })
 
   const update: Users["Service"]["update"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
@@ -139,6 +108,7 @@ const make = Effect.gen(function* () {
         { operation, kind: "write" },
         keyed<object>`update ai_core.users as u set
           email = coalesce(${email ?? null}::text, u.email),
+          email_verified_at = case when u.email = coalesce(${email ?? null}::text, u.email) then u.email_verified_at end,
           username = coalesce(${username ?? null}::text, u.username),
           password_hash = coalesce(${passwordHash === undefined ? null : Redacted.value(passwordHash)}::text, u.password_hash),
           version = u.version + 1,
@@ -149,7 +119,7 @@ const make = Effect.gen(function* () {
             or lower(o.username collate "C") = lower(${username ?? null}::text collate "C")))
         returning ${columns}`
       ).pipe(Effect.mapError(takenBy(changes)))
-      const updated = yield* first(operation, rows)
+      const updated = yield* firstUser(operation, rows)
       if (Option.isSome(updated)) return updated.value
       const found = yield* look(operation, id, email, username)
       yield* explainMiss(id, expectedVersion, found.version, () => new UserNotFound({ id }))
@@ -182,7 +152,7 @@ const make = Effect.gen(function* () {
       sql<object>`select ${columns} from ai_core.users
         where ${page.behind} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* decode(operation, rows), limit, (last) => cursorAfter(order, last))
+    return pageOf(yield* decodeUsers(operation, rows), limit, (last) => cursorAfter(order, last))
   })
 
   return Users.of({ create, findById, findByEmail, update, delete: remove, list, stream: streamBy(list) })

@@ -18,7 +18,7 @@ export interface Claims {
    * Rows that another worker is taking at the same moment are skipped, so that nobody waits and nobody gets the same row. The
    * server's clock decides. `where` narrows the choice, written of `w` too.
    */
-  readonly take: (options: {
+  readonly take: <Row extends object>(options: {
     readonly limit: number
     readonly lease: Duration.Input
     /** An interval, written of `w`, that cuts the lease short. */
@@ -29,14 +29,14 @@ export interface Claims {
     /** What else is set. */
     readonly set?: Statement.Fragment | undefined
     readonly returning: Statement.Fragment
-  }) => Statement.Statement<object>
+  }) => Statement.Statement<Row>
   /**
    * Ends the rows whose last lease ended without a word; gives `returning`, written of `w`, as `where` is. Run it beside `take`.
    */
-  readonly bury: (
+  readonly bury: <Row extends object>(
     returning: Statement.Fragment,
     options?: { readonly where?: Statement.Fragment; readonly set?: Statement.Fragment }
-  ) => Statement.Statement<object>
+  ) => Statement.Statement<Row>
   /** Condition of an update by the holder: the row is its own still. */
   readonly heldBy: (id: string, token: string) => Statement.Fragment
   /** What follows `set` to keep the row longer, at most until a time. */
@@ -56,9 +56,12 @@ export interface Claims {
  */
 export const makeClaims = <State extends string>(
   sql: SqlClient.SqlClient,
-  { states: { dead, running, waiting }, table }: ClaimsSpec<State>
+  { states, table }: ClaimsSpec<State>
 ): Claims => {
   const name = sql(table)
+  // Written out, because a partial index is used only where the statement itself says that its condition holds.
+  const literal = (state: State) => sql.literal(`'${state.replaceAll("'", "''")}'`)
+  const [waiting, running, dead] = [literal(states.waiting), literal(states.running), literal(states.dead)]
   const interval = (duration: Duration.Input) => sql`${Duration.toMillis(duration)}::float8 * interval '1 millisecond'`
   // Columns keep milliseconds: rounded up, what is ready now would not be for half of one.
   const now = sql`date_trunc('milliseconds', clock_timestamp())`

@@ -25,10 +25,7 @@ const client = (url: string, maxConnections: number) =>
   )
 
 /** A database, and a second client of it beside the one that the tests have. */
-class Ground extends Context.Service<
-  Ground,
-  { readonly other: Context.Context<Client> }
->()("test/Ground") {}
+class Ground extends Context.Service<Ground, { readonly other: Context.Context<Client> }>()("test/Ground") {}
 
 const ground = (maxConnections: number) =>
   Layer.unwrap(
@@ -97,7 +94,9 @@ const work = (kind: string, executions: ReadonlyArray<ExecutionId>, limit: numbe
         completed.push(step.id)
       }
       if (claimed.length > 0) continue
-      const states = yield* Effect.forEach(executions, (id) => Effect.map(workflows.findExecution(id), Option.getOrThrow))
+      const states = yield* Effect.forEach(executions, (id) =>
+        Effect.map(workflows.findExecution(id), Option.getOrThrow)
+      )
       if (states.every(({ state }) => state === "succeeded")) return completed
       yield* Effect.sleep("5 millis")
     }
@@ -169,7 +168,8 @@ describeLive("postgresql", "Workflows on a server, many callers at once", () => 
         const execution = Option.getOrThrow(yield* workflows.findExecution(step.executionId))
         assert.equal(execution.costMinor, 1)
         // Completing is idempotent for its holder; failing is not.
-        const expected = execution.state === "succeeded" ? { won: 15, StepLeaseLost: 15 } : { won: 1, StepLeaseLost: 29 }
+        const expected =
+          execution.state === "succeeded" ? { won: 15, StepLeaseLost: 15 } : { won: 1, StepLeaseLost: 29 }
         assert.deepEqual(tally(exits as ReadonlyArray<Exit.Exit<unknown, { readonly _tag: string }>>), expected)
         yield* healthy
       })
@@ -302,7 +302,9 @@ describeLive("postgresql", "Workflows on a server, many callers at once", () => 
       Effect.gen(function* () {
         const workflows = yield* Workflows
         const { id } = yield* workflows.create({ slug: yield* unique("flow"), name: "Flow" })
-        const edits = yield* race(30, (i) => Effect.flatMap(Workflows, (own) => own.update(id, 1, { name: `Edit ${i}` })))
+        const edits = yield* race(30, (i) =>
+          Effect.flatMap(Workflows, (own) => own.update(id, 1, { name: `Edit ${i}` }))
+        )
         assert.deepEqual(tally(edits), { won: 1, VersionConflict: 29 })
         const archived = yield* race(20, () => Effect.flatMap(Workflows, (own) => own.archive(id)))
         assert.deepEqual(tally(archived), { won: 1, IllegalTransition: 19 })
@@ -349,7 +351,9 @@ describeLive("postgresql", "Workflows on a server, many callers at once", () => 
             const own = yield* Workflows
             const runs: Array<string> = []
             while ((yield* Clock.currentTimeMillis) < until) {
-              for (const { execution, schedule, scheduledFor } of yield* own.claimDueSchedules({ limit: 1 + (i % 5) })) {
+              for (const { execution, schedule, scheduledFor } of yield* own.claimDueSchedules({
+                limit: 1 + (i % 5)
+              })) {
                 assert.notEqual(execution, null)
                 runs.push(`${schedule.id} ${DateTime.formatIso(scheduledFor)}`)
               }
@@ -470,7 +474,10 @@ describeLive("postgresql", "Workflows on a server, many callers at once", () => 
         ]) {
           const { reason } = yield* Effect.flip(query({ operation: "attack", kind: "write" }, statement))
           assert.ok(reason._tag === "ConstraintViolated")
-          assert.deepEqual([reason.constraint, reason.table], ["workflow_versions_immutable_check", "workflow_versions"])
+          assert.deepEqual(
+            [reason.constraint, reason.table],
+            ["workflow_versions_immutable_check", "workflow_versions"]
+          )
         }
         assert.deepEqual(yield* workflows.findVersion(id), before)
       })

@@ -50,10 +50,7 @@ interface Found {
 type Service = Workflows["Service"]
 
 /** Definitions and their published versions on PostgreSQL. */
-export const makeDefinitions = (
-  client: PostgresClient["Service"],
-  transaction: Transaction["Service"]
-) => {
+export const makeDefinitions = (client: PostgresClient["Service"], transaction: Transaction["Service"]) => {
   const { keyed, query, sql } = client
   const contained = makeContained(client, transaction)
   const nextId = makeIdsOf(WorkflowId)
@@ -251,7 +248,8 @@ export const makeDefinitions = (
     archive: (id) => moved("archive", id, "archived"),
     restore: (id) => moved("restore", id, "active"),
     list,
-    stream: ({ pageSize, ...filter } = {}) => streamOf<Workflow, WorkflowCursor>("stream", pageSize, (page) => list({ ...filter, ...page })),
+    stream: ({ pageSize, ...filter } = {}) =>
+      streamOf<Workflow, WorkflowCursor>("stream", pageSize, (page) => list({ ...filter, ...page })),
     findVersion,
     listVersions
   } satisfies Partial<Service>

@@ -32,7 +32,9 @@ const refused = ({ ownerId, slug }: Workflow) =>
   })
 
 type Numbered = Pick<WorkflowVersion, "number">
-const newestVersionFirst: Order.Order<Numbered> = Order.flip(Order.mapInput(Order.Number, ({ number }: Numbered) => number))
+const newestVersionFirst: Order.Order<Numbered> = Order.flip(
+  Order.mapInput(Order.Number, ({ number }: Numbered) => number)
+)
 
 /** The workflow, where it may be changed by who read this version. */
 const editable = (db: MemoryReader, id: WorkflowId, expected: number) =>

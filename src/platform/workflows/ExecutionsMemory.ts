@@ -107,27 +107,24 @@ export const makeExecutions = ({ read, transaction, write }: PostgresMemory["Ser
       finishedAt: null
     }
     const steps = yield* Effect.forEach(version.steps, ({ config: _, ...step }, position) =>
-      Effect.map(
-        nextStepId,
-        (id): StoredStep => ({
-          ...step,
-          ...unleased,
-          id,
-          executionId: execution.id,
-          position,
-          state: step.dependsOn.length === 0 ? "ready" : "blocked",
-          attempts: 0,
-          availableAt: now,
-          takenAt: null,
-          worker: null,
-          lastError: null,
-          output: null,
-          costMinor: 0,
-          startedAt: null,
-          finishedAt: null,
-          finishedBy: null
-        })
-      )
+      Effect.map(nextStepId, (id): StoredStep => ({
+        ...step,
+        ...unleased,
+        id,
+        executionId: execution.id,
+        position,
+        state: step.dependsOn.length === 0 ? "ready" : "blocked",
+        attempts: 0,
+        availableAt: now,
+        takenAt: null,
+        worker: null,
+        lastError: null,
+        output: null,
+        costMinor: 0,
+        startedAt: null,
+        finishedAt: null,
+        finishedBy: null
+      }))
     )
     return yield* write(operation, (db) =>
       Result.gen(function* () {
@@ -236,7 +233,9 @@ export const makeExecutions = ({ read, transaction, write }: PostgresMemory["Ser
           executionsTable,
           ({ finishedAt }) => finishedAt !== null && DateTime.isLessThan(finishedAt, finishedBefore)
         )
-        const purged = ended.sort((a, b) => DateTime.Order(a.finishedAt ?? finishedBefore, b.finishedAt ?? finishedBefore))
+        const purged = ended.sort((a, b) =>
+          DateTime.Order(a.finishedAt ?? finishedBefore, b.finishedAt ?? finishedBefore)
+        )
         for (const { id } of purged.slice(0, limit)) yield* db.remove(executionsTable, id)
         return Math.min(purged.length, limit)
       })
@@ -256,13 +255,7 @@ export const makeExecutions = ({ read, transaction, write }: PostgresMemory["Ser
     resumeExecution: (id) => moved("resumeExecution", id, "running"),
     cancelExecution: (id) => moved("cancelExecution", id, "canceled", (now) => ({ finishedAt: now }), canceled),
     retryExecution: (id) =>
-      moved(
-        "retryExecution",
-        id,
-        "pending",
-        () => ({ error: null, failedStep: null, finishedAt: null }),
-        revived
-      ),
+      moved("retryExecution", id, "pending", () => ({ error: null, failedStep: null, finishedAt: null }), revived),
     findSteps,
     purgeExecutions
   } satisfies Partial<Service>

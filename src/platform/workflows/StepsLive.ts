@@ -33,7 +33,7 @@ const claimedRows = rowReader(
   })
 )
 
-const finishedRows = rowReader(Schema.Struct({ ...StepRow.fields, left: Schema.Int }))
+const finishedRows = rowReader(Schema.Struct({ ...StepRow.fields, isLast: Schema.Boolean }))
 
 const leaseRows = rowReader(Schema.Struct({ leaseUntil: Timestamp }))
 
@@ -149,8 +149,9 @@ export const makeSteps = ({ keyed, query, sql }: PostgresClient["Service"], { ru
     const { kinds, lease, limit, worker } = yield* WorkflowsInput.claimSteps(given)
     yield* bury(operation)
     const token = yield* nextToken
-    const going = sql`exists (select from ai_core.workflow_executions as e
-      where e.id = w.execution_id and e.state in ('pending', 'running'))`
+    // A value, not a join: the queue is read in its order, and only as far as steps are wanted.
+    const going = sql`(select e.state from ai_core.workflow_executions as e where e.id = w.execution_id)
+      in ('pending', 'running')`
     const taken = claims.take({
       limit,
       lease,
@@ -270,8 +271,8 @@ export const makeSteps = ({ keyed, query, sql }: PostgresClient["Service"], { ru
                 and not exists (select from ai_core.workflow_steps as p where p.execution_id = d.execution_id
                   and p.key = any(d.depends_on) and p.key <> done.key and p.state <> 'succeeded')
             )
-            select done.*, (select count(*)::int from ai_core.workflow_steps as p
-              where p.execution_id = done."executionId" and p.id <> done.id and p.state <> 'succeeded') as left
+            select done.*, not exists (select from ai_core.workflow_steps as p where p.execution_id = done."executionId"
+              and p.id <> done.id and p.state <> 'succeeded') as "isLast"
             from done`
         )
         const done = yield* finishedRows.option(operation, rows)
@@ -281,8 +282,8 @@ export const makeSteps = ({ keyed, query, sql }: PostgresClient["Service"], { ru
           // Once more with the token that did it: as it was, and at no cost.
           return yield* asItIs(operation, id, execution.id)
         }
-        const { left, ...step } = done.value
-        const state = left === 0 ? "succeeded" : begun(execution.state)
+        const { isLast, ...step } = done.value
+        const state = isLast ? "succeeded" : begun(execution.state)
         return { step, execution: yield* settle(operation, execution.id, step.startedAt, { state, costMinor }) }
       })
     )

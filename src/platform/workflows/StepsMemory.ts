@@ -82,7 +82,12 @@ const bury = (db: MemoryWriter, now: DateTime.Utc) =>
     }
   })
 
-const claimedOf = (db: MemoryReader, step: StoredStep, execution: WorkflowExecution, token: LeaseToken): ClaimedStep => {
+const claimedOf = (
+  db: MemoryReader,
+  step: StoredStep,
+  execution: WorkflowExecution,
+  token: LeaseToken
+): ClaimedStep => {
   const version = db.get(versionsTable, versionKey(execution.workflowId, execution.versionNumber))
   const config = Option.flatMapNullishOr(version, ({ steps }) => steps[step.position]?.config)
   return {

@@ -3,9 +3,7 @@ import { Slug } from "../../core/Text.ts"
 import { StorableJsonObject } from "../StorableJson.ts"
 
 const whole = (minimum: number, maximum: number) =>
-  Schema.Int.check(
-    Schema.isBetween({ minimum, maximum }, { expected: `a whole number from ${minimum} to ${maximum}` })
-  )
+  Schema.Int.check(Schema.isBetween({ minimum, maximum }, { expected: `a whole number from ${minimum} to ${maximum}` }))
 
 const orElse = <A>(value: A) => Effect.succeed(value)
 
@@ -36,7 +34,7 @@ export const mostSteps = 500
 /** The steps that stand in a circle, or between two: neither behind all that can run, nor before nothing else. */
 const circling = (steps: ReadonlyArray<StepDefinition>): ReadonlySet<string> => {
   const left = new Map(steps.map(({ dependsOn, key }) => [key, dependsOn]))
-  for (let before = -1; before !== left.size; ) {
+  for (let before = -1; before !== left.size;) {
     before = left.size
     for (const [key, dependsOn] of left) if (!dependsOn.some((on) => left.has(on))) left.delete(key)
     const wanted = new Set([...left.values()].flat())

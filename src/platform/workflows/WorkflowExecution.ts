@@ -28,7 +28,8 @@ export const ExecutionState = Schema.Literals(["pending", "running", "paused", "
 export type ExecutionState = typeof ExecutionState.Type
 
 /** It has not ended. */
-export const isGoing = (state: ExecutionState): boolean => state === "pending" || state === "running" || state === "paused"
+export const isGoing = (state: ExecutionState): boolean =>
+  state === "pending" || state === "running" || state === "paused"
 
 /** What a state is once a step was taken: nothing is `pending` any more. */
 export const begun = (state: ExecutionState): ExecutionState => (state === "pending" ? "running" : state)
@@ -100,7 +101,9 @@ export const executionCursorAfter = ({ createdAt, id }: WorkflowExecution): Exec
 const filter = {
   workflowId: Schema.optional(WorkflowId),
   /** Those in one of these states. */
-  states: Schema.optional(Schema.Array(ExecutionState).check(Schema.isMinLength(1, { expected: "at least one state" }))),
+  states: Schema.optional(
+    Schema.Array(ExecutionState).check(Schema.isMinLength(1, { expected: "at least one state" }))
+  ),
   /** Made at this time or later. */
   from: Schema.optional(Schema.DateTimeUtc),
   /** Made before this time. */

@@ -41,10 +41,7 @@ export const lastDue = (timing: Timing, due: DateTime.Utc, now: DateTime.Utc): D
   )
 
 const short = (maximum: number) =>
-  Schema.String.check(
-    Schema.isBetweenCodePoints(1, maximum, { expected: `1 to ${maximum} characters long` }),
-    storable
-  )
+  Schema.String.check(Schema.isBetweenCodePoints(1, maximum, { expected: `1 to ${maximum} characters long` }), storable)
 
 /** Five fields (minute, hour, day of month, month, day of week), or six with the second before them. */
 export const CronText = short(200).check(
@@ -156,7 +153,16 @@ export const dueSchedule = (schedule: WorkflowSchedule, grace: Duration.Duration
 
 /** A new schedule, with its first run. */
 export const newSchedule = (id: ScheduleId, given: NewSchedule, now: DateTime.Utc): WorkflowSchedule => {
-  const { cron, enabled = true, input = {}, missedRuns = "skip", name, timeZone = "UTC", versionNumber, workflowId } = given
+  const {
+    cron,
+    enabled = true,
+    input = {},
+    missedRuns = "skip",
+    name,
+    timeZone = "UTC",
+    versionNumber,
+    workflowId
+  } = given
   return {
     id,
     workflowId,

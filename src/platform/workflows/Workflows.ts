@@ -132,10 +132,7 @@ export class Workflows extends Context.Service<
     readonly list: (options?: WorkflowListOptions) => Effect.Effect<Page<Workflow, WorkflowCursor>, StoreError>
     readonly stream: (options?: WorkflowFilter & StreamPages) => Stream.Stream<Workflow, StoreError>
     /** Finds a published version: the newest one where no number is given. */
-    readonly findVersion: (
-      id: WorkflowId,
-      number?: number
-    ) => Effect.Effect<Option.Option<WorkflowVersion>, StoreError>
+    readonly findVersion: (id: WorkflowId, number?: number) => Effect.Effect<Option.Option<WorkflowVersion>, StoreError>
     /** Lists the versions of a workflow, the newest first; none of a workflow that is not there. */
     readonly listVersions: (
       id: WorkflowId,
@@ -152,17 +149,12 @@ export class Workflows extends Context.Service<
      */
     readonly start: (
       execution: NewExecution
-    ) => Effect.Effect<
-      WorkflowExecution,
-      WorkflowNotFound | WorkflowArchived | WorkflowVersionNotFound | StoreError
-    >
+    ) => Effect.Effect<WorkflowExecution, WorkflowNotFound | WorkflowArchived | WorkflowVersionNotFound | StoreError>
     readonly findExecution: (id: ExecutionId) => Effect.Effect<Option.Option<WorkflowExecution>, StoreError>
     readonly listExecutions: (
       options?: ExecutionListOptions
     ) => Effect.Effect<Page<WorkflowExecution, ExecutionCursor>, StoreError>
-    readonly streamExecutions: (
-      options?: ExecutionFilter & StreamPages
-    ) => Stream.Stream<WorkflowExecution, StoreError>
+    readonly streamExecutions: (options?: ExecutionFilter & StreamPages) => Stream.Stream<WorkflowExecution, StoreError>
     /** Counts executions by state; every state is told. */
     readonly countExecutions: (filter?: ExecutionFilter) => Effect.Effect<ExecutionCounts, StoreError>
     /** No further step is taken until it is resumed; a claim of the same moment may still take one. */
@@ -182,9 +174,7 @@ export class Workflows extends Context.Service<
       id: ExecutionId
     ) => Effect.Effect<WorkflowExecution, ExecutionNotFound | IllegalTransition | StoreError>
     /** The steps of an execution, in the order of the workflow. */
-    readonly findSteps: (
-      id: ExecutionId
-    ) => Effect.Effect<ReadonlyArray<WorkflowStep>, ExecutionNotFound | StoreError>
+    readonly findSteps: (id: ExecutionId) => Effect.Effect<ReadonlyArray<WorkflowStep>, ExecutionNotFound | StoreError>
     /**
      * Removes up to `limit` executions (1000 where nothing is said) that ended before a time, with their steps, and tells how
      * many; ask again until it is fewer.
@@ -244,10 +234,7 @@ export class Workflows extends Context.Service<
       id: ScheduleId,
       expectedVersion: number,
       changes: ScheduleChanges
-    ) => Effect.Effect<
-      WorkflowSchedule,
-      ScheduleNotFound | VersionConflict | WorkflowVersionNotFound | StoreError
-    >
+    ) => Effect.Effect<WorkflowSchedule, ScheduleNotFound | VersionConflict | WorkflowVersionNotFound | StoreError>
     /** Removes a schedule; what it started stays. */
     readonly deleteSchedule: (id: ScheduleId) => Effect.Effect<void, ScheduleNotFound | StoreError>
     readonly listSchedules: (

@@ -18,9 +18,7 @@ const scheduleOnly = decodeInput(Schema.Struct({ id: ScheduleId }))
 const slugOnly = decodeInput(Schema.Struct({ slug: Slug }))
 
 const newWorkflow = decodeInput(NewWorkflow)
-const update = decodeInput(
-  Schema.Struct({ id: WorkflowId, expectedVersion: Version, changes: WorkflowChanges })
-)
+const update = decodeInput(Schema.Struct({ id: WorkflowId, expectedVersion: Version, changes: WorkflowChanges }))
 const publish = decodeInput(Schema.Struct({ id: WorkflowId, expectedVersion: Version }))
 const list = decodeInput(WorkflowList)
 const findVersion = decodeInput(Schema.Struct({ id: WorkflowId, number: Schema.optional(Version) }))
@@ -56,7 +54,8 @@ export const WorkflowsInput = {
   publish: (id: unknown, expectedVersion: unknown) => publish(subject("publish"), { id, expectedVersion }),
   list: (options: unknown) => list(subject("list"), options ?? {}),
   findVersion: (id: unknown, number: unknown) => findVersion(subject("findVersion"), { id, number }),
-  listVersions: (id: unknown, options: unknown) => listVersions(subject("listVersions"), { id, options: options ?? {} }),
+  listVersions: (id: unknown, options: unknown) =>
+    listVersions(subject("listVersions"), { id, options: options ?? {} }),
 
   start: (execution: unknown) => start(subject("start"), execution),
   listExecutions: (options: unknown) => listExecutions(subject("listExecutions"), options ?? {}),
@@ -67,8 +66,7 @@ export const WorkflowsInput = {
   heartbeat: (id: unknown, token: unknown, lease: unknown) => heartbeat(subject("heartbeat"), { id, token, lease }),
   completeStep: (id: unknown, token: unknown, success: unknown) =>
     completeStep(subject("completeStep"), { id, token, success: success ?? {} }),
-  failStep: (id: unknown, token: unknown, failure: unknown) =>
-    failStep(subject("failStep"), { id, token, failure }),
+  failStep: (id: unknown, token: unknown, failure: unknown) => failStep(subject("failStep"), { id, token, failure }),
 
   createSchedule: (schedule: unknown) => newSchedule(subject("createSchedule"), schedule),
   updateSchedule: (id: unknown, expectedVersion: unknown, changes: unknown) =>
@@ -86,7 +84,10 @@ const streamPageSize = 500
 export const streamOf = <A, Cursor>(
   method: string,
   pageSize: unknown,
-  list: (page: { readonly limit: number; readonly after: Cursor | undefined }) => Effect.Effect<Page<A, Cursor>, StoreError>
+  list: (page: {
+    readonly limit: number
+    readonly after: Cursor | undefined
+  }) => Effect.Effect<Page<A, Cursor>, StoreError>
 ): Stream.Stream<A, StoreError> =>
   Stream.unwrap(
     Effect.map(pages(subject(method), { pageSize }), ({ pageSize = streamPageSize }) =>

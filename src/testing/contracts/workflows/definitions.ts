@@ -128,7 +128,11 @@ const creating: Cases = {
     for (const [steps, fields] of wrongSteps) {
       yield* refuses(workflows.create(yield* fresh({ steps: untyped(steps) })), "create", fields)
       const changes = { steps: untyped(steps) }
-      yield* refuses(workflows.update(workflow.id, 1, changes), "update", fields.map((field) => `changes.${field}`))
+      yield* refuses(
+        workflows.update(workflow.id, 1, changes),
+        "update",
+        fields.map((field) => `changes.${field}`)
+      )
     }
     assert.deepEqual(yield* workflows.findById(workflow.id), Option.some(workflow))
   }),
@@ -188,10 +192,7 @@ const updating: Cases = {
     const workflow = yield* created({ ownerId: owner.id, description: "before" })
     yield* passTime("5 millis")
     const renamed = yield* workflows.update(workflow.id, 1, { name: "Renamed" })
-    assert.deepEqual(
-      { ...renamed, updatedAt: workflow.updatedAt },
-      { ...workflow, name: "Renamed", version: 2 }
-    )
+    assert.deepEqual({ ...renamed, updatedAt: workflow.updatedAt }, { ...workflow, name: "Renamed", version: 2 })
     assert.ok(DateTime.isGreaterThan(renamed.updatedAt, workflow.updatedAt))
     const steps = stepsOf("other", { a: [], b: ["a"] })
     const changed = yield* workflows.update(workflow.id, 2, { steps, description: "", ownerId: null })

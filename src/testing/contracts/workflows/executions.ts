@@ -289,7 +289,9 @@ const listing: Cases = {
     const workflows = yield* Workflows
     const { workflowId } = yield* published()
     const made = yield* Effect.forEach([1, 2, 3, 4, 5], () => workflows.start({ workflowId }))
-    const pages = yield* pagesOf((after: ExecutionCursor | undefined) => workflows.listExecutions({ workflowId, limit: 2, after }))
+    const pages = yield* pagesOf((after: ExecutionCursor | undefined) =>
+      workflows.listExecutions({ workflowId, limit: 2, after })
+    )
     assert.deepEqual(
       pages.map((page) => page.length),
       [2, 2, 1]

@@ -145,11 +145,9 @@ export const passUntil = (time: DateTime.Utc, beyondMillis = 300) =>
 
 /** Every page of a list, as lists of items. */
 export const pagesOf = <A, Cursor, E, R>(
-  list: (after: Cursor | undefined) => Effect.Effect<
-    { readonly items: ReadonlyArray<A>; readonly next: Option.Option<Cursor> },
-    E,
-    R
-  >
+  list: (
+    after: Cursor | undefined
+  ) => Effect.Effect<{ readonly items: ReadonlyArray<A>; readonly next: Option.Option<Cursor> }, E, R>
 ) =>
   Effect.gen(function* () {
     const pages: Array<ReadonlyArray<A>> = []

@@ -65,7 +65,9 @@ const editing: Cases = {
       version: 1
     })
     const next = schedule.nextRunAt!
-    assert.ok(DateTime.isGreaterThan(next, now) && DateTime.isLessThan(next, DateTime.add(now, { days: 1, minutes: 1 })))
+    assert.ok(
+      DateTime.isGreaterThan(next, now) && DateTime.isLessThan(next, DateTime.add(now, { days: 1, minutes: 1 }))
+    )
     assert.deepEqual(DateTime.toPartsUtc(next).hour, 3)
     assert.deepEqual(yield* workflows.findSchedule(id), Option.some(schedule))
     assert.deepEqual(yield* workflows.findSchedule(noSchedule), Option.none())
@@ -253,8 +255,7 @@ const running: Cases = {
     yield* workflows.publish(workflowId, 1)
     yield* passUntil(nextRunAt, 1100)
     const due = yield* workflows.claimDueSchedules({ limit: 1000 })
-    const versionOf = ({ id }: WorkflowSchedule) =>
-      due.find((run) => run.schedule.id === id)?.execution?.versionNumber
+    const versionOf = ({ id }: WorkflowSchedule) => due.find((run) => run.schedule.id === id)?.execution?.versionNumber
     assert.deepEqual([versionOf(schedule), versionOf(pinned)], [2, 1])
     yield* workflows.deleteSchedule(schedule.id)
     yield* workflows.deleteSchedule(pinned.id)

@@ -116,11 +116,12 @@ const claiming: Cases = {
   }),
   "fields of workers' calls that are none are refused, each named": Effect.gen(function* () {
     const workflows = yield* Workflows
-    yield* refuses(
-      workflows.claimSteps(untyped({ kinds: [], limit: 0, lease: "soon", worker: "" })),
-      "claimSteps",
-      ["kinds", "limit", "lease", "worker"]
-    )
+    yield* refuses(workflows.claimSteps(untyped({ kinds: [], limit: 0, lease: "soon", worker: "" })), "claimSteps", [
+      "kinds",
+      "limit",
+      "lease",
+      "worker"
+    ])
     yield* refuses(workflows.claimSteps({ limit: 1001, lease: 0, worker: "w" }), "claimSteps", ["limit", "lease"])
     yield* refuses(workflows.claimSteps({ kinds: ["A"], limit: 1, lease: 1, worker: "w" }), "claimSteps", ["kinds[0]"])
     yield* refuses(workflows.heartbeat(untyped("1"), untyped("2"), "8 days"), "heartbeat", ["id", "token", "lease"])
@@ -213,11 +214,9 @@ const completing: Cases = {
     const workflows = yield* Workflows
     const { id, kind } = yield* started()
     const { step, token } = yield* claimOne(kind)
-    yield* refuses(
-      workflows.completeStep(step.id, token, { costMinor: Number.MAX_SAFE_INTEGER }),
-      "completeStep",
-      ["success.costMinor"]
-    )
+    yield* refuses(workflows.completeStep(step.id, token, { costMinor: Number.MAX_SAFE_INTEGER }), "completeStep", [
+      "success.costMinor"
+    ])
     yield* workflows.completeStep(step.id, token, { costMinor: 1e12 })
     assert.equal(Option.getOrThrow(yield* workflows.findExecution(id)).costMinor, 1e12)
   })
