@@ -73,7 +73,7 @@ const published = (shape: Shape, rest: { readonly maxAttempts?: number; readonly
   Effect.gen(function* () {
     const workflows = yield* Workflows
     const kind = yield* unique("kind")
-    const steps = Object.entries(shape).map(([key, dependsOn]) => ({ key, kind, dependsOn, ...rest }))
+    const steps = Object.entries(shape).map(([key, dependsOn]) => Object.assign({ key, kind, dependsOn }, rest))
     const { id } = yield* workflows.create({ slug: yield* unique("flow"), name: "Flow", steps })
     yield* workflows.publish(id, 1)
     return { id, kind }
@@ -292,7 +292,7 @@ describeLive("postgresql", "Workflows on a server, many callers at once", () => 
           expected
         )
         const { items } = yield* workflows.listVersions(id)
-        assert.deepEqual(items.map(({ number }) => number).reverse(), expected)
+        assert.deepEqual(items.map(({ number }) => number).toReversed(), expected)
         assert.equal(Option.getOrThrow(yield* workflows.findById(id)).latestVersion, 30)
         yield* healthy
       })
@@ -382,9 +382,7 @@ describeLive("postgresql", "Workflows on a server, many callers at once", () => 
             { a: [], b: [], c: ["a", "b"], d: ["a"], e: ["c", "d"] },
             { maxAttempts: 2, backoffMillis: 0 }
           )
-          const executions = yield* Effect.forEach(times(6), () =>
-            Effect.map(workflows.start({ workflowId }), ({ id }) => id)
-          )
+          const executions: Array<ExecutionId> = [(yield* workflows.start({ workflowId })).id]
           const until = (yield* Clock.currentTimeMillis) + 4000
           const expected = new Set(["StepLeaseLost", "IllegalTransition"])
           const exits = yield* race(24, (i) =>
@@ -393,11 +391,13 @@ describeLive("postgresql", "Workflows on a server, many callers at once", () => 
               const allowed = <A, E extends { readonly _tag: string }, R>(call: Effect.Effect<A, E, R>) =>
                 Effect.catch(call, (error) => (expected.has(error._tag) ? Effect.void : Effect.fail(error)))
               for (let n = i; (yield* Clock.currentTimeMillis) < until; n += 7) {
-                const id = executions[n % executions.length]!
+                // One of the newest, which others are at, too.
+                const id = executions[Math.max(0, executions.length - 1 - (n % 5))]!
                 if (i % 6 === 0) yield* allowed(own.pauseExecution(id))
                 if (i % 6 === 0) yield* allowed(own.resumeExecution(id))
                 if (i % 6 === 1) yield* allowed(own.retryExecution(id))
-                if (i === 2 && n % 50 === 0) yield* allowed(own.cancelExecution(id))
+                if (i % 6 === 2) executions.push((yield* own.start({ workflowId })).id)
+                if (i % 6 === 2 && n % 3 === 0) yield* allowed(own.cancelExecution(id))
                 if (i % 6 < 3) {
                   yield* Effect.sleep(1 + (n % 5))
                   continue
@@ -413,6 +413,8 @@ describeLive("postgresql", "Workflows on a server, many callers at once", () => 
             })
           )
           for (const exit of exits) assert.ok(Exit.isSuccess(exit), Exit.isFailure(exit) ? String(exit.cause) : "")
+          const { canceled, failed, succeeded } = yield* workflows.countExecutions({ workflowId })
+          assert.ok(canceled > 0 && failed > 0 && succeeded > 0, `${canceled}, ${failed}, ${succeeded}`)
           const wrong = yield* sql`
             select e.id, e.state, w.key, w.state as step from ai_core.workflow_executions as e
             join ai_core.workflow_steps as w on w.execution_id = e.id

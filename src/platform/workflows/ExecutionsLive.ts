@@ -1,4 +1,4 @@
-import { DateTime, Effect, Option, Schema } from "effect"
+import { DateTime, Effect, Option, Schema, Struct } from "effect"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
@@ -127,8 +127,8 @@ export const makeExecutions = (
     if (version.state === "archived") return yield* new WorkflowArchived({ id: workflowId })
     const id = yield* nextId
     const now = DateTime.toDateUtc(yield* DateTime.now)
-    const steps = yield* Effect.forEach(version.steps, ({ config: _, ...step }, position) =>
-      Effect.map(nextStepId, (id) => ({ ...step, id, position }))
+    const steps = yield* Effect.forEach(version.steps, (step, position) =>
+      Effect.map(nextStepId, (id) => ({ ...Struct.omit(step, ["config"]), id, position }))
     )
     const scheduledFor = schedule && DateTime.toDateUtc(schedule.scheduledFor)
     const rows = yield* query(

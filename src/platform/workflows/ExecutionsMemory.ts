@@ -1,4 +1,4 @@
-import { DateTime, Effect, Option, Result } from "effect"
+import { DateTime, Effect, Option, Result, Struct } from "effect"
 import { defaultPageSize, pageOfSorted } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import type { MemoryReader } from "../../postgres/MemoryDatabase.ts"
@@ -35,7 +35,7 @@ import {
 } from "./WorkflowTables.ts"
 
 /** What callers see of a step. */
-export const stepOf = ({ finishedBy: _, leaseToken: __, takenAt: ___, ...step }: StoredStep): WorkflowStep => step
+export const stepOf = (step: StoredStep): WorkflowStep => Struct.omit(step, ["finishedBy", "leaseToken", "takenAt"])
 
 /** The steps of an execution, in the order of the workflow. */
 export const stepsOf = (db: MemoryReader, id: ExecutionId): Array<StoredStep> =>
@@ -106,9 +106,9 @@ export const makeExecutions = ({ read, transaction, write }: PostgresMemory["Ser
       startedAt: null,
       finishedAt: null
     }
-    const steps = yield* Effect.forEach(version.steps, ({ config: _, ...step }, position) =>
+    const steps = yield* Effect.forEach(version.steps, (step, position) =>
       Effect.map(nextStepId, (id): StoredStep => ({
-        ...step,
+        ...Struct.omit(step, ["config"]),
         ...unleased,
         id,
         executionId: execution.id,

@@ -6,7 +6,7 @@ import { Slug, textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { type Pauses, type WorkStates, workItemFields } from "../../postgres/WorkItem.ts"
 import { StorableJson } from "../StorableJson.ts"
-import { WorkflowId } from "./WorkflowDefinition.ts"
+import type { WorkflowId } from "./WorkflowDefinition.ts"
 import { ExecutionId, type WorkflowExecution } from "./WorkflowExecution.ts"
 
 /** A step's id: a UUIDv7 in lower case. */

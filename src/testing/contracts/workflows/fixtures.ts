@@ -77,7 +77,7 @@ type Shape = Readonly<Record<string, ReadonlyArray<string>>>
 
 /** Steps by their keys and what they wait for; all of one kind. */
 export const stepsOf = (kind: string, shape: Shape, rest: Partial<NewStepDefinition> = {}): Array<NewStepDefinition> =>
-  Object.entries(shape).map(([key, dependsOn]) => ({ key, kind, dependsOn, ...rest }))
+  Object.entries(shape).map(([key, dependsOn]) => Object.assign({ key, kind, dependsOn }, rest))
 
 /** A published workflow of this shape, and the kind of its steps. */
 export const published = (shape: Shape = { only: [] }, rest: Partial<NewStepDefinition> = {}) =>
