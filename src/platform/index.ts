@@ -74,3 +74,60 @@ export {
   type UserStreamOptions,
   VersionConflict
 } from "./Users.ts"
+export { type NewStepDefinition, StepDefinition, StepDefinitions } from "./workflows/WorkflowContent.ts"
+export {
+  NewWorkflow,
+  VersionCursor,
+  type VersionListOptions,
+  Workflow,
+  WorkflowArchived,
+  WorkflowChanges,
+  WorkflowCursor,
+  type WorkflowFilter,
+  WorkflowId,
+  type WorkflowListOptions,
+  WorkflowNotFound,
+  WorkflowSlugTaken,
+  WorkflowState,
+  WorkflowVersion,
+  WorkflowVersionNotFound,
+  WorkflowWithoutSteps
+} from "./workflows/WorkflowDefinition.ts"
+export {
+  type ExecutionCounts,
+  ExecutionCursor,
+  type ExecutionFilter,
+  ExecutionId,
+  type ExecutionListOptions,
+  ExecutionNotFound,
+  ExecutionState,
+  ExecutionTrigger,
+  NewExecution,
+  WorkflowExecution
+} from "./workflows/WorkflowExecution.ts"
+export { type StreamPages, Workflows } from "./workflows/Workflows.ts"
+export {
+  type ClaimDueSchedulesOptions,
+  type FiredSchedule,
+  MissedRuns,
+  NewSchedule,
+  ScheduleChanges,
+  ScheduleCursor,
+  ScheduleId,
+  type ScheduleListOptions,
+  ScheduleNotFound,
+  WorkflowSchedule
+} from "./workflows/WorkflowSchedule.ts"
+export {
+  type ClaimedStep,
+  type ClaimStepsOptions,
+  type FinishedStep,
+  LeaseToken,
+  type StepFailure,
+  StepId,
+  StepLeaseLost,
+  StepNotFound,
+  StepState,
+  type StepSuccess,
+  WorkflowStep
+} from "./workflows/WorkflowStep.ts"
