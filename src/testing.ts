@@ -6,6 +6,7 @@
  */
 export * as Contract from "./testing/Contract.ts"
 export { AnalyticsContract } from "./testing/contracts/AnalyticsContract.ts"
+export { BillingContract } from "./testing/contracts/BillingContract.ts"
 export { CampaignsContract } from "./testing/contracts/CampaignsContract.ts"
 export { RateLimiterContract } from "./testing/contracts/RateLimiterContract.ts"
 export { SharedCacheContract } from "./testing/contracts/SharedCacheContract.ts"

@@ -4,11 +4,14 @@ import { defaultPageSize, pageOf } from "../core/KeysetPage.ts"
 import { Conflict, StoreError } from "../core/StoreError.ts"
 import { makeIdsOf } from "../core/TimeOrderedId.ts"
 import { explainMiss } from "../core/Version.ts"
+import { makeContained } from "../postgres/Contained.ts"
 import { keyset } from "../postgres/Keyset.ts"
 import { onConstraint } from "../postgres/onConstraint.ts"
 import { PostgresClient } from "../postgres/PostgresClient.ts"
+import { Transaction } from "../postgres/Transaction.ts"
+import * as TransactionLive from "../postgres/TransactionLive.ts"
 import { cursorAfter, EmailTaken, User, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
-import { streamBy, UsersInput } from "./UsersInput.ts"
+import { inUse, streamBy, UsersInput } from "./UsersInput.ts"
 
 /** Not `infinity`, which the driver makes an invalid Date. */
 const validDate = Schema.Date.check(
@@ -65,7 +68,9 @@ interface Found {
 }
 
 const make = Effect.gen(function* () {
-  const { keyed, query, sql } = yield* PostgresClient
+  const client = yield* PostgresClient
+  const { keyed, query, sql } = client
+  const contained = makeContained(client, yield* Transaction)
   const nextId = makeIdsOf(UserId)
 
   const columns = sql`id, email, username, password_hash as "passwordHash", version,
@@ -161,10 +166,12 @@ const make = Effect.gen(function* () {
 
   const remove: Users["Service"]["delete"] = Effect.fnUntraced(function* (given) {
     const { id } = yield* UsersInput.delete(given)
-    const rows = yield* query(
-      { operation: "Users.delete", kind: "write" },
-      keyed<object>`delete from ai_core.users where id = ${id} returning id`
-    )
+    const rows = yield* contained(
+      query(
+        { operation: "Users.delete", kind: "write" },
+        keyed<object>`delete from ai_core.users where id = ${id} returning id`
+      )
+    ).pipe(Effect.mapError(inUse(id)))
     if (rows.length === 0) return yield* new UserNotFound({ id })
   })
 
@@ -189,4 +196,6 @@ const make = Effect.gen(function* () {
 })
 
 /** `Users` on PostgreSQL: a server, or the embedded engine. Its table comes from the platform's migrations. */
-export const layer: Layer.Layer<Users, never, PostgresClient> = Layer.effect(Users, make)
+export const layer: Layer.Layer<Users, never, PostgresClient> = Layer.effect(Users, make).pipe(
+  Layer.provide(TransactionLive.layer)
+)

@@ -397,8 +397,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: deleting nobody succeeds",
     file: usersMemory,
-    find: "Option.isNone(db.get(usersTable, id)) ? Result.fail(new UserNotFound({ id }))",
-    replace: "id === undefined ? Result.fail(new UserNotFound({ id }))",
+    find: "Option.isNone(db.get(usersTable, id))\n        ? Result.fail(new UserNotFound({ id }))",
+    replace: "id === undefined\n        ? Result.fail(new UserNotFound({ id }))",
     red: users
   },
   {
