@@ -1,7 +1,7 @@
 import { it } from "@effect/vitest"
 import { DateTime, Effect, Exit, Layer, Option, Redacted } from "effect"
 import * as assert from "node:assert/strict"
-import { IdempotencyKey } from "../../src/core/Idempotency.ts"
+import type { IdempotencyKey } from "../../src/core/Idempotency.ts"
 import { Billing } from "../../src/platform/billing/Billing.ts"
 import * as BillingLive from "../../src/platform/billing/BillingLive.ts"
 import type { NewPayment } from "../../src/platform/billing/Payments.ts"

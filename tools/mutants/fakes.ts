@@ -453,7 +453,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: a deleted user stays",
     file: usersMemory,
-    find: ": db.remove(usersTable, id)",
+    find: ": Result.mapError(db.remove(usersTable, id), inUse(id))",
     replace: ": Result.void",
     red: users
   },

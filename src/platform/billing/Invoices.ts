@@ -240,7 +240,7 @@ export interface Invoices {
   /** To `void`: nothing is owed. Credit that was applied is given back. */
   readonly void: (
     id: InvoiceId
-  ) => Effect.Effect<Invoice, InvoiceNotFound | IllegalTransition | InvoiceHasPayments | StoreError>
+  ) => Effect.Effect<Invoice, InvoiceNotFound | IllegalTransition | InvoiceHasPayments | MoneyOverflow | StoreError>
   /** To `uncollectible`: nobody expects the money, but what comes is taken. */
   readonly markUncollectible: (
     id: InvoiceId

@@ -4,7 +4,7 @@ import { IdempotencyKey, requestHash } from "../../core/Idempotency.ts"
 import { cursor, defaultPageSize, pageOf, PageSize } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { textOf } from "../../core/Text.ts"
-import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
+import { makeIds, TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { explainMiss, Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
 import * as Money from "../Money.ts"
@@ -66,6 +66,7 @@ export const makeInvoices = (tables: Tables): Invoices => {
   const { insertNew, many, one, replace, run } = tables
   const accountOf = makeLedger(tables)
   const drafts = makeDrafts(tables)
+  const nextKey = makeIds()
 
   const create: Invoices["create"] = Effect.fnUntraced(function* (given) {
     const invoice = yield* newInvoice(at("create"), given)
@@ -158,10 +159,6 @@ export const makeInvoices = (tables: Tables): Invoices => {
   const voided: Invoices["void"] = Effect.fnUntraced(function* (given) {
     const { operation } = at("void")
     const { id } = yield* idOnly(at("void"), { id: given })
-    const request = {
-      idempotencyKey: IdempotencyKey.make(`invoice-void:${id}`),
-      requestHash: yield* hashOfVoid({ void: id })
-    }
     return yield* changing(operation, id, (invoice, now) =>
       Effect.gen(function* () {
         const { amountPaid, amountPending, creditApplied, currency, number, userId } = invoice
@@ -175,15 +172,17 @@ export const makeInvoices = (tables: Tables): Invoices => {
         }
         if (creditApplied > 0) {
           const account = yield* accountOf(operation, userId, currency)
-          // It was taken from there, and the key is this invoice's own.
+          // Made here, so that no caller can have used it before.
+          const idempotencyKey = IdempotencyKey.make(`invoice-void:${yield* nextKey}`)
           yield* Effect.catchTag(
             account.move({
-              ...request,
               amount: creditApplied,
               description: `Invoice ${number ?? id} is void`,
-              invoiceId: id
+              invoiceId: id,
+              idempotencyKey,
+              requestHash: yield* hashOfVoid({ void: id })
             }),
-            ["InsufficientCredit", "MoneyOverflow", "IdempotencyConflict"],
+            ["InsufficientCredit", "IdempotencyConflict"],
             Effect.die
           )
         }
