@@ -141,6 +141,26 @@ export const text = (variable: string, fallback: string, options: Told): Setting
   parse: notBlank
 })
 
+/** One of a few words. */
+export const choice = <const A extends string>(
+  variable: string,
+  fallback: A,
+  words: ReadonlyArray<A>,
+  options: Told
+): Setting<A> => {
+  const check = (word: string) => words.find((one) => one === word)
+  return {
+    variable,
+    fallback,
+    unit: undefined,
+    expected: words.map((word) => `\`${word}\``).join(" or "),
+    does: options.does,
+    secret: false,
+    check,
+    parse: (text) => check(text.trim().toLowerCase())
+  }
+}
+
 /** A password; empty means none. */
 export const password = (variable: string, options: Told): Setting<Credential> => ({
   variable,
@@ -171,6 +191,24 @@ export const url = (
     parse: (s) => (starts(s) ? Redacted.make(s) : undefined),
     check: (credential) =>
       Redacted.isRedacted(credential) && !starts(String(Redacted.value(credential))) ? undefined : credential
+  }
+}
+
+/** A URL that may be left out: empty means none. */
+export const optionalUrl = (
+  variable: string,
+  schemes: ReadonlyArray<string>,
+  example: string,
+  options: Told
+): Setting<Credential> => {
+  const required = url(variable, schemes, example, options)
+  const isNone = (credential: Credential) =>
+    Redacted.isRedacted(credential) && String(Redacted.value(credential)) === ""
+  return {
+    ...required,
+    fallback: Redacted.make(""),
+    expected: `${required.expected}, or nothing`,
+    check: (credential) => (isNone(credential) ? credential : required.check(credential))
   }
 }
 

@@ -8,7 +8,7 @@ import { ClickHouseClient } from "../../src/clickhouse/ClickHouseClient.ts"
 import * as ClickHouseEmbedded from "../../src/clickhouse/ClickHouseEmbedded.ts"
 import * as ClickHouseMigrations from "../../src/clickhouse/ClickHouseMigrations.ts"
 import { mayRunTwice, statementsOf } from "../../src/clickhouse/SqlScript.ts"
-import { migrate } from "../../src/migrations/Migrator.ts"
+import * as Migrations from "../../src/migrations/Migrations.ts"
 import * as AnalyticsMigrations from "../../src/platform/AnalyticsMigrations.ts"
 import { connect, embeddedServer } from "./fixtures.ts"
 
@@ -93,9 +93,13 @@ describe.skipIf(!canEmbed)("ClickHouseMigrations", () => {
         })
         const driver = yield* ClickHouseMigrations.make({ journal: "at_once_journal" })
         const other = yield* ClickHouseMigrations.make({ journal: "at_once_journal" })
-        const reports = yield* Effect.forEach([driver, other, driver, other], (driver) => migrate(driver, folder), {
-          concurrency: "unbounded"
-        })
+        const reports = yield* Effect.forEach(
+          [driver, other, driver, other],
+          (driver) => Migrations.make(driver, { folder }).run,
+          {
+            concurrency: "unbounded"
+          }
+        )
         assert.deepEqual(reports.map(({ applied }) => applied.length).sort(), [0, 0, 0, 1])
         assert.equal((yield* tables).includes("at_once_journal_lock"), false)
       })
@@ -110,7 +114,7 @@ describe.skipIf(!canEmbed)("ClickHouseMigrations", () => {
           "CREATE TABLE IF NOT EXISTS part_two (x UInt8) ENGINE = MergeTree ORDER BY missing_for_now();"
         )
         const folder = yield* folderOf({ "1_a.sql": text })
-        const error = yield* Effect.flip(migrate(driver, folder))
+        const error = yield* Effect.flip(Migrations.make(driver, { folder }).run)
         assert.ok(error._tag === "MigrationError" && error.reason._tag === "StatementFailed")
         assert.equal(error.reason.failure.reason._tag, "InvalidStatement")
         const found = yield* tables
@@ -118,7 +122,7 @@ describe.skipIf(!canEmbed)("ClickHouseMigrations", () => {
         const client = yield* ClickHouseClient
         yield* client.command("test", { query: "DROP TABLE part_one" })
         yield* client.command("test", { query: "CREATE FUNCTION missing_for_now AS () -> tuple()" })
-        const report = yield* migrate(driver, folder)
+        const report = yield* Migrations.make(driver, { folder }).run
         assert.equal(report.applied.length, 1)
         // The first statement is in the journal, so it did not run again.
         assert.deepEqual(
@@ -135,7 +139,7 @@ describe.skipIf(!canEmbed)("ClickHouseMigrations", () => {
           "1_a.sql":
             "-- migrate:up\nCREATE TABLE IF NOT EXISTS strict_a (x UInt8) ENGINE = Memory;\nCREATE TABLE strict_b (x UInt8) ENGINE = Memory;"
         })
-        const error = yield* Effect.flip(migrate(driver, folder))
+        const error = yield* Effect.flip(Migrations.make(driver, { folder }).run)
         assert.ok(error._tag === "MigrationError" && error.reason._tag === "StatementFailed")
         assert.match(error.reason.failure.statement?.text ?? "", /^CREATE TABLE strict_b/)
         assert.equal((yield* tables).includes("strict_a"), false)
@@ -149,13 +153,13 @@ describe.skipIf(!canEmbed)("ClickHouseMigrations", () => {
           "1_a.sql": "-- migrate:up\nCREATE TABLE IF NOT EXISTS locked_a (x UInt8) ENGINE = Memory"
         })
         yield* client.command("test", { query: "CREATE TABLE held_lock (x UInt8) ENGINE = Memory COMMENT 'somebody'" })
-        const patient = yield* ClickHouseMigrations.make({ journal: "held", lockWait: "300 millis" })
-        const error = yield* Effect.flip(migrate(patient, folder))
+        const patient = yield* ClickHouseMigrations.make({ journal: "held", lockTimeout: "300 millis" })
+        const error = yield* Effect.flip(Migrations.make(patient, { folder }).run)
         assert.ok(error._tag === "StoreError" && error.reason._tag === "Conflict")
         assert.ok((yield* tables).includes("held_lock"))
         yield* Effect.sleep("1100 millis")
         const bold = yield* ClickHouseMigrations.make({ journal: "held", lockLifetime: "500 millis" })
-        assert.equal((yield* migrate(bold, folder)).applied.length, 1)
+        assert.equal((yield* Migrations.make(bold, { folder }).run).applied.length, 1)
         assert.equal((yield* tables).includes("held_lock"), false)
       })
     )

@@ -5,13 +5,11 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { isStoreError } from "../../src/core/StoreError.ts"
-import { readFolder } from "../../src/migrations/MigrationFile.ts"
-import { migrate } from "../../src/migrations/Migrator.ts"
+import * as Migrations from "../../src/migrations/Migrations.ts"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
 import * as PostgresMigrations from "../../src/postgres/PostgresMigrations.ts"
-import { splitScript } from "../../src/postgres/SqlScript.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
 
 type Client = PostgresClient.PostgresClient
@@ -48,8 +46,8 @@ const ground = Effect.gen(function* () {
     file,
     count,
     exists,
-    run: migrate(driver, folder),
-    runPatiently: migrate(patient, folder)
+    run: Migrations.make(driver, { folder }).run,
+    runPatiently: Migrations.make(patient, { folder }).run
   }
 })
 
@@ -70,7 +68,7 @@ const tests: Record<string, Effect.Effect<void, unknown, Client | Scope.Scope>> 
       [20240101000001n, 20240101000002n]
     )
     const second = yield* run
-    assert.deepEqual(second, { applied: [], alreadyApplied: 2 })
+    assert.deepEqual([second.applied, second.alreadyApplied], [[], 2])
     assert.equal(yield* count("a"), 2)
     yield* file("20991231235959_more.sql", "insert into app.a values (3);")
     const third = yield* run
@@ -136,24 +134,21 @@ const tests: Record<string, Effect.Effect<void, unknown, Client | Scope.Scope>> 
     assert.equal((yield* reasonOf(run))._tag, "FileMissing")
     assert.equal(yield* exists("next"), false)
   }),
-  "the platform's schema goes up, down and up again": Effect.gen(function* () {
+  "the platform's schema goes up, down and up again, and is as it was": Effect.gen(function* () {
     const { client } = yield* ground
-    const shape = client.sql`select table_name, column_name, data_type, is_nullable, column_default
-      from information_schema.columns where table_schema = 'ai_core' order by 1, 2`
-    const indexes = client.sql`select indexname, indexdef from pg_indexes where schemaname = 'ai_core' order by 1`
-    const report = yield* PlatformMigrations.postgres
+    const migrations = yield* PlatformMigrations.migrations()
+    const report = yield* migrations.run
     assert.ok(report.applied.length > 0)
-    const first = [yield* shape, yield* indexes]
-    const migrations = yield* readFolder(PlatformMigrations.postgresFolder)
-    for (const { down, version } of migrations.toReversed()) {
-      for (const { text } of splitScript(down ?? "")) yield* client.sql.unsafe(text)
-      yield* client.sql`delete from ai_core.schema_migrations where version = ${version}::bigint`
-    }
+    const first = (yield* migrations.verify).drift
+    assert.deepEqual(first, { missing: [], unexpected: [] })
+    const undone = yield* migrations.down({ to: 0n })
+    assert.equal(undone.length, report.applied.length)
     const left = yield* client.sql`select table_name from information_schema.tables
       where table_schema = 'ai_core' and table_name <> 'schema_migrations'`
     assert.deepEqual(left, [])
-    yield* PlatformMigrations.postgres
-    assert.deepEqual([yield* shape, yield* indexes], first)
+    assert.equal((yield* migrations.run).applied.length, report.applied.length)
+    yield* migrations.redo({ steps: report.applied.length })
+    assert.equal((yield* migrations.verify).ok, true)
   })
 }
 
@@ -195,7 +190,12 @@ describeLive("postgresql", "migrations on a server", () => {
       Effect.gen(function* () {
         const { driver, file, run } = yield* ground
         yield* file("1_make.sql", "create table app.a (n int);")
-        const holder = yield* Effect.forkChild(driver.locked(() => Effect.sleep("1 second")))
+        const holder = yield* Effect.forkChild(
+          driver.locked(
+            () => Effect.void,
+            () => Effect.sleep("1 second")
+          )
+        )
         yield* Effect.sleep("200 millis")
         const error = yield* Effect.flip(run)
         assert.ok(isStoreError(error))
