@@ -1,4 +1,4 @@
-import { Clock, Duration, Effect, Random, Schema } from "effect"
+import { Clock, Context, Duration, Effect, Random, Schema } from "effect"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { createHash } from "node:crypto"
 import { decodeStored } from "../core/Decode.ts"
@@ -682,9 +682,12 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
           : Effect.flatMap(holdsTables, (found) =>
               found ? backup([...new Set([...covers, schema])]) : Effect.succeed(undefined)
             ),
-      locked: (tell, use) =>
+      locked: (tellProgress, use) =>
         Effect.scoped(
           Effect.gen(function* () {
+            // What is told is not part of the migration: who writes it down does so outside of its transaction.
+            const tell: TellProgress = (progress) =>
+              Effect.updateContext(tellProgress(progress), Context.omit(sql.transactionService))
             const connection = yield* Effect.mapError(sql.reserve, (error) => clientFailure(error, "Migrations.lock"))
             return yield* Effect.uninterruptibleMask((restore) =>
               Effect.gen(function* () {
