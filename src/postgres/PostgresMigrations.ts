@@ -583,10 +583,15 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
       })
     }
 
+    /** Whatever becomes of a migration, what had been done of it before does not matter any more. */
     const forgetJournal = (operation: string, versions: ReadonlyArray<bigint>) =>
-      query(
-        { operation, kind: "write" },
-        sql<object>`delete from ${journal} where version = any (${versions.map(String)}::text[]::bigint[])`
+      Effect.flatMap(tablesThere, ({ journal: there }) =>
+        there && versions.length > 0
+          ? query(
+              { operation, kind: "write" },
+              sql<object>`delete from ${journal} where version = any (${versions.map(String)}::text[]::bigint[])`
+            )
+          : Effect.void
       )
 
     /** Runs one direction of a migration, and `record` with it in the transaction or, without one, after it. */
@@ -604,17 +609,13 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
         const elapsed = Effect.map(Clock.currentTimeMillis, (now) => Math.round(now - startedAt))
         const recorded = Effect.gen(function* () {
           const kept = yield* record(operation, yield* elapsed)
+          yield* forgetJournal(operation, [which.version])
           yield* keepSchema
           return kept
         })
         const result = step.transaction
           ? yield* atomically(busy, Effect.andThen(runWhole(operation, which, step, tell), recorded))
-          : yield* Effect.andThen(
-              runInParts(operation, which, step, tell),
-              inTransaction(
-                step._tag === "Program" ? recorded : Effect.andThen(forgetJournal(operation, [which.version]), recorded)
-              )
-            )
+          : yield* Effect.andThen(runInParts(operation, which, step, tell), inTransaction(recorded))
         yield* tell({ _tag: "Finished", ...which, elapsedMillis: yield* elapsed })
         return result
       })
@@ -624,16 +625,16 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
         Effect.gen(function* () {
           const operation = "Migrations.change"
           const { schema: expected } = yield* state
-          for (const migration of changes.baseline ?? []) yield* enter(operation, migration, 0, "baseline")
+          const { abandon = [], baseline = [], forget = [] } = changes
+          for (const migration of baseline) yield* enter(operation, migration, 0, "baseline")
           for (const { checksum, name, version } of changes.realign ?? []) {
             yield* query(
               { operation, kind: "write" },
               sql<object>`update ${history} set checksum = ${checksum}, name = ${name} where version = ${version}::bigint`
             )
           }
-          const { abandon = [], forget = [] } = changes
           if (forget.length > 0) yield* leave(operation, forget)
-          if (abandon.length > 0) yield* forgetJournal(operation, abandon)
+          yield* forgetJournal(operation, [...abandon, ...baseline.map(({ version }) => version)])
           yield* changes.acceptSchema === true || expected === undefined ? keepSchema : expectSchema(expected)
         })
       )

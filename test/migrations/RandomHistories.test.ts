@@ -91,7 +91,7 @@ class Model {
       }
       if (file.broken) return "StatementFailed"
       if (transaction) this.do(file, 1, good)
-      if (!transaction) this.unfinished.delete(version)
+      this.unfinished.delete(version)
       this.applied.set(version, contentOf(file))
       this.keepSchema()
       if (stopped()) return i === pending.length - 1 ? "StoppedLast" : "Stopped"
@@ -106,6 +106,7 @@ class Model {
       this.log.splice(0, this.log.length, ...kept)
       this.tables.delete(version)
       this.applied.delete(version)
+      this.unfinished.delete(version)
       this.keepSchema()
     }
     return "Success"
@@ -121,7 +122,9 @@ class Model {
   }
   baseline(upTo: number) {
     for (const file of this.inOrder()) {
-      if (file.version <= upTo && !this.applied.has(file.version)) this.applied.set(file.version, contentOf(file))
+      if (file.version > upTo || this.applied.has(file.version)) continue
+      this.applied.set(file.version, contentOf(file))
+      this.unfinished.delete(file.version)
     }
     this.keepSchema()
   }
