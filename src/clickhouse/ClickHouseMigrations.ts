@@ -1,4 +1,5 @@
 import { Clock, DateTime, Duration, Effect, Schema } from "effect"
+import { holdLease, type LeaseStore } from "../core/Lease.ts"
 import type {
   AppliedMigration,
   HistoryChange,
@@ -20,6 +21,8 @@ export interface MigrationOptions {
   readonly journal?: string | undefined
   /** How long to wait while somebody else migrates; 60 s. */
   readonly lockTimeout?: Duration.Input | undefined
+  /** Leases of another store, which then take the place of the lock in ClickHouse, under this name. */
+  readonly lease?: { readonly store: LeaseStore; readonly name: string } | undefined
   /** A lock this old was left behind by a program that died, and is taken over; 15 minutes. */
   readonly lockLifetime?: Duration.Input | undefined
 }
@@ -51,7 +54,7 @@ const alreadyThere = (error: StoreError): boolean =>
  * ClickHouse has no transactions for this: a migration is run statement by statement, each entered in a journal when it is
  * done, and a run that broke off continues after the last entry. Hence every statement must be harmless when it runs twice
  * (IF NOT EXISTS, IF EXISTS …); one that is not is refused before anything of its migration runs (`InvalidStatement`). The
- * lock is a table that only one can create.
+ * lock is a lease in another store, or else a table that only one can create.
  */
 export const make = (options: MigrationOptions = {}): Effect.Effect<MigrationDriver, never, ClickHouseClient> =>
   Effect.map(ClickHouseClient, (client) => {
@@ -327,12 +330,19 @@ FROM system.tables WHERE database = currentDatabase() AND name = {lock:String}`,
     return {
       store: "clickhouse",
       state,
-      locked: (tell, use) =>
-        Effect.acquireUseRelease(
+      locked: (tell, use) => {
+        const work = Effect.andThen(createJournal, use(sessionOf(tell)))
+        if (options.lease !== undefined) {
+          const { name, store } = options.lease
+          const onWait = tell({ _tag: "WaitingForLock", waitedMillis: 0 })
+          return holdLease(store, { name, wait: lockTimeout, onWait }, () => work)
+        }
+        return Effect.acquireUseRelease(
           acquire(tell),
-          () => Effect.andThen(createJournal, use(sessionOf(tell))),
+          () => work,
           // Left behind where the server is gone; its lifetime ends it.
           () => Effect.ignore(giveBack)
         )
+      }
     }
   })

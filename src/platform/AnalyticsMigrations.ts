@@ -10,12 +10,24 @@ import * as Migrations from "../migrations/Migrations.ts"
 /** The platform's ClickHouse migrations, as this package ships them. */
 export const clickhouseFolder: string = fileURLToPath(new URL("../../migrations/clickhouse/", import.meta.url))
 
+/** How they are run; what is left out is as in the section `migrations` of the configuration. */
+export interface AnalyticsMigrationsOptions extends Partial<
+  Pick<MigrationConfig, "migrationTimeout" | "lockTimeout" | "outOfOrder">
+> {
+  /** Leases in another store, in the place of a lock in ClickHouse. */
+  readonly lease?: ClickHouseMigrations.MigrationOptions["lease"]
+}
+
 /** The platform's ClickHouse migrations, in the database of the client, and what can be done with them. */
 export const migrations = (
-  options: Partial<Pick<MigrationConfig, "migrationTimeout" | "lockTimeout" | "outOfOrder">> = {}
+  options: AnalyticsMigrationsOptions = {}
 ): Effect.Effect<Migrations.Migrations, never, ClickHouseClient> =>
   Effect.map(
-    ClickHouseMigrations.make({ journal: "platform_migrations", lockTimeout: options.lockTimeout }),
+    ClickHouseMigrations.make({
+      journal: "platform_migrations",
+      lockTimeout: options.lockTimeout,
+      lease: options.lease
+    }),
     (driver) =>
       Migrations.make(driver, {
         folder: clickhouseFolder,

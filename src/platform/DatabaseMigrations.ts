@@ -7,6 +7,7 @@ import type { MigrationError } from "../migrations/MigrationError.ts"
 import * as Migrations from "../migrations/Migrations.ts"
 import { migrateStores } from "../migrations/Stores.ts"
 import * as PostgresClient from "../postgres/PostgresClient.ts"
+import * as PostgresLease from "../postgres/PostgresLease.ts"
 import * as AnalyticsMigrations from "./AnalyticsMigrations.ts"
 import * as PlatformMigrations from "./PlatformMigrations.ts"
 
@@ -14,7 +15,7 @@ import * as PlatformMigrations from "./PlatformMigrations.ts"
  * Brings the platform's tables up to date in every store that has migrations, as the configuration says.
  *
  * Each store is given a client of its own for this: its statements may run for as long as a migration, and PostgreSQL may be
- * migrated at another address than it is used at.
+ * migrated at another address than it is used at. ClickHouse is locked by a lease in PostgreSQL.
  */
 export const migrate = (
   config: Pick<DatabaseConfig, "postgresql" | "clickhouse" | "migrations">
@@ -24,6 +25,13 @@ export const migrate = (
   const postgresUrl = isNone ? config.postgresql.url : migrationUrl
   const act = (migrations: Migrations.Migrations): Effect.Effect<unknown, MigrationError | StoreError> =>
     dryRun ? Migrations.dryRun(migrations) : migrations.run
+  const postgres = PostgresClient.layer({
+    ...config.postgresql,
+    url: postgresUrl,
+    maxConnections: 2,
+    minConnections: 0,
+    statementTimeout: migrationTimeout
+  })
   return migrateStores(
     [
       {
@@ -31,24 +39,20 @@ export const migrate = (
         run: PlatformMigrations.migrations({
           ...config.migrations,
           backupUrl: backupBeforeMigration ? postgresUrl : undefined
-        }).pipe(
-          Effect.flatMap(act),
-          Effect.provide(
-            PostgresClient.layer({
-              ...config.postgresql,
-              url: postgresUrl,
-              maxConnections: 2,
-              minConnections: 0,
-              statementTimeout: migrationTimeout
-            })
-          )
-        )
+        }).pipe(Effect.flatMap(act), Effect.provide(postgres))
       },
       {
         store: "clickhouse",
-        run: AnalyticsMigrations.migrations(config.migrations).pipe(
+        run: PostgresLease.make({ schema: PlatformMigrations.platformSchema }).pipe(
+          Effect.flatMap((store) =>
+            AnalyticsMigrations.migrations({
+              ...config.migrations,
+              lease: { store, name: `clickhouse/${config.clickhouse.database}` }
+            })
+          ),
           Effect.flatMap(act),
-          Effect.provide(ClickHouseClient.layer({ ...config.clickhouse, timeout: migrationTimeout }))
+          Effect.provide(ClickHouseClient.layer({ ...config.clickhouse, timeout: migrationTimeout })),
+          Effect.provide(postgres)
         )
       }
     ],

@@ -18,6 +18,7 @@ import { backoff } from "../core/Retry.ts"
 import { Conflict, InvalidStatement, isStoreError, LeaseLost, StoreError, Unclassified } from "../core/StoreError.ts"
 import { PostgresClient } from "./PostgresClient.ts"
 import { fromSqlError } from "./PostgresError.ts"
+import { leaseTable } from "./PostgresLease.ts"
 import * as PostgresLint from "./PostgresLint.ts"
 import { schemaSnapshot } from "./SchemaSnapshot.ts"
 import { type ScriptStatement, splitScript } from "./SqlScript.ts"
@@ -42,6 +43,8 @@ export interface PostgresMigrationsOptions {
 const pollMillis = 100
 const historyTable = "schema_migrations"
 const journalTable = "schema_migrations_journal"
+/** Not part of the schema that migrations make. */
+const ownTables = [historyTable, journalTable, leaseTable]
 
 const HistoryRow = Schema.Struct({
   version: Schema.BigInt,
@@ -335,10 +338,7 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
           sql<{ readonly path: string }>`select current_setting('search_path') as path`
         )
         yield* query(call, sql<object>`select set_config('search_path', '', true)`)
-        const rows = yield* query(
-          call,
-          sql.unsafe<{ readonly line: string }>(schemaSnapshot, [covers, [historyTable, journalTable]])
-        )
+        const rows = yield* query(call, sql.unsafe<{ readonly line: string }>(schemaSnapshot, [covers, ownTables]))
         yield* query(call, sql<object>`select set_config('search_path', ${before?.path ?? ""}, true)`)
         return rows.map(({ line }) => line)
       })
@@ -666,7 +666,7 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
         sql<{ readonly found: boolean }>`select exists (
           select from pg_class c join pg_namespace n on n.oid = c.relnamespace
           where n.nspname = any (${covers}::text[]) and c.relkind in ('r', 'p', 'm')
-            and c.relname <> all (${[historyTable, journalTable]}::text[])) as found`
+            and c.relname <> all (${ownTables}::text[])) as found`
       ),
       ([row]) => row?.found === true
     )

@@ -2,6 +2,7 @@
 export * as MemoryTable from "./MemoryTable.ts"
 export * as PostgresClient from "./PostgresClient.ts"
 export * as PostgresEmbedded from "./PostgresEmbedded.ts"
+export * as PostgresLease from "./PostgresLease.ts"
 export * as PostgresMemory from "./PostgresMemory.ts"
 export * as PostgresBackup from "./PostgresBackup.ts"
 export * as PostgresMigrations from "./PostgresMigrations.ts"

@@ -3,10 +3,11 @@ import fs from "node:fs"
 import os from "node:os"
 import path from "node:path"
 import { describe, it, layer } from "@effect/vitest"
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer, Option, Schema } from "effect"
 import { ClickHouseClient } from "../../src/clickhouse/ClickHouseClient.ts"
 import * as ClickHouseEmbedded from "../../src/clickhouse/ClickHouseEmbedded.ts"
 import * as ClickHouseMigrations from "../../src/clickhouse/ClickHouseMigrations.ts"
+import type { LeaseStore } from "../../src/core/Lease.ts"
 import { mayRunTwice, statementsOf } from "../../src/clickhouse/SqlScript.ts"
 import * as Migrations from "../../src/migrations/Migrations.ts"
 import * as AnalyticsMigrations from "../../src/platform/AnalyticsMigrations.ts"
@@ -143,6 +144,79 @@ describe.skipIf(!canEmbed)("ClickHouseMigrations", () => {
         assert.ok(error._tag === "MigrationError" && error.reason._tag === "StatementFailed")
         assert.match(error.reason.failure.statement?.text ?? "", /^CREATE TABLE strict_b/)
         assert.equal((yield* tables).includes("strict_a"), false)
+      })
+    )
+
+    it.effect("plans without writing, undoes, repairs and takes over; versions are 64 bits wide", () =>
+      Effect.gen(function* () {
+        const client = yield* ClickHouseClient
+        const make = (name: string) => `CREATE TABLE IF NOT EXISTS ${name} (x UInt8) ENGINE = Memory`
+        const text = (name: string) => `-- migrate:up\n${make(name)};\n-- migrate:down\nDROP TABLE IF EXISTS ${name}`
+        const folder = yield* folderOf({ "1_a.sql": text("whole_a"), "20991231235959_b.sql": text("whole_b") })
+        const driver = yield* ClickHouseMigrations.make({ journal: "whole_journal" })
+        const migrations = Migrations.make(driver, { folder })
+        assert.equal((yield* migrations.plan).pending.length, 2)
+        assert.equal((yield* tables).includes("whole_journal"), false)
+
+        yield* client.command("test", { query: make("whole_a") })
+        assert.deepEqual(yield* migrations.baseline(1n), [1n])
+        assert.deepEqual(
+          (yield* migrations.run).applied.map(({ version }) => version),
+          [20991231235959n]
+        )
+        const states = Effect.map(migrations.status, (rows) => rows.map(({ state, version }) => [version, state]))
+        assert.deepEqual(yield* states, [
+          [1n, "baseline"],
+          [20991231235959n, "applied"]
+        ])
+
+        fs.writeFileSync(path.join(folder, "20991231235959_b.sql"), `-- Edited\n${text("whole_b")}`)
+        assert.deepEqual(
+          (yield* migrations.verify).problems.map(({ _tag }) => _tag),
+          ["ChecksumChanged"]
+        )
+        assert.deepEqual((yield* migrations.repair()).realigned, [20991231235959n])
+        assert.equal((yield* migrations.verify).ok, true)
+
+        assert.deepEqual(
+          (yield* migrations.down()).map(({ version }) => version),
+          [20991231235959n]
+        )
+        assert.equal((yield* tables).includes("whole_b"), false)
+        // The same migration again, which the server must not take for the first one's repetition.
+        assert.equal((yield* migrations.run).applied.length, 1)
+        assert.deepEqual((yield* states)[1], [20991231235959n, "applied"])
+        yield* migrations.redo()
+        assert.deepEqual((yield* states)[1], [20991231235959n, "applied"])
+
+        fs.rmSync(path.join(folder, "20991231235959_b.sql"))
+        assert.deepEqual((yield* migrations.repair({ forgetMissing: true })).forgotten, [20991231235959n])
+        assert.deepEqual(yield* states, [[1n, "baseline"]])
+      })
+    )
+
+    it.effect("leases of another store take the place of its own lock", () =>
+      Effect.gen(function* () {
+        const events: Array<string> = []
+        const store: LeaseStore = {
+          store: "postgresql",
+          take: (name, owner) =>
+            Effect.sync(() => {
+              events.push(`take ${name}`)
+              return Option.some({ name, owner, token: 1n })
+            }),
+          renew: () => Effect.succeed(true),
+          release: () => Effect.sync(() => void events.push("release"))
+        }
+        const folder = yield* folderOf({
+          "1_a.sql": "-- migrate:up\nCREATE TABLE IF NOT EXISTS leased_a (x UInt8) ENGINE = Memory"
+        })
+        const driver = yield* ClickHouseMigrations.make({ journal: "leased", lease: { store, name: "clickhouse" } })
+        yield* Migrations.make(driver, {
+          folder,
+          onProgress: ({ _tag }) => Effect.sync(() => void events.push(_tag))
+        }).run
+        assert.deepEqual(events, ["take clickhouse", "Started", "StatementDone", "Finished", "release"])
       })
     )
 
