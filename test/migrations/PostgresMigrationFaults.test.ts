@@ -273,19 +273,25 @@ describeLive("postgresql", "backups before migrating", () => {
         return { ...made, backups: join(backups, "kept") }
       })
     const failing: Record<string, readonly [scripts: Record<string, string>, told: RegExp]> = {
-      "pg_dump is not installed": [
+      "backup fails, nothing is migrated: pg_dump is not installed": [
         {},
         /pg_dump is not installed.*Install PostgreSQL's client programs.*DB_BACKUP_BEFORE/
       ],
-      "pg_dump fails": [{ pg_dump: "echo 'server version mismatch' >&2; exit 1" }, /server version mismatch/],
-      "what pg_dump wrote cannot be read": [
+      "backup fails, nothing is migrated: pg_dump says why": [
+        { pg_dump: "echo 'server version mismatch' >&2; exit 1" },
+        /server version mismatch/
+      ],
+      "backup fails, nothing is migrated: what was written cannot be read": [
         { pg_dump: "exit 0", pg_restore: "echo 'not an archive' >&2; exit 1" },
         /not an archive/
       ],
-      "what pg_dump wrote is empty": [{ pg_dump: "exit 0", pg_restore: "echo '; nothing'" }, /holds nothing/]
+      "backup fails, nothing is migrated: what was written is empty": [
+        { pg_dump: "exit 0", pg_restore: "echo '; nothing'" },
+        /holds nothing/
+      ]
     }
     for (const [name, [scripts, told]] of Object.entries(failing)) {
-      it.effect(`backup fails: nothing is migrated (${name})`, () =>
+      it.effect(name, () =>
         Effect.gen(function* () {
           const { backups, exists, file, migrations } = yield* backedUp(yield* stubs(scripts))
           // There is nothing to back up yet.

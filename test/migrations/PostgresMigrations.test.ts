@@ -1,10 +1,11 @@
 import { describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Redacted, type Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Redacted, type Scope } from "effect"
 import * as assert from "node:assert/strict"
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { isStoreError } from "../../src/core/StoreError.ts"
+import { MigrationError } from "../../src/migrations/MigrationError.ts"
 import * as Migrations from "../../src/migrations/Migrations.ts"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
@@ -236,6 +237,10 @@ describeLive("postgresql", "migrations on a server", () => {
         while ((yield* kill).length === 0) yield* Effect.sleep("20 millis")
         const exit = yield* Fiber.join(fiber)
         assert.ok(Exit.isFailure(exit))
+        const error = Cause.squash(exit.cause)
+        assert.ok(error instanceof MigrationError && error.reason._tag === "StatementFailed")
+        const { outcome, reason } = error.reason.failure
+        assert.deepEqual([reason._tag, outcome], ["ConnectionLost", "not-applied"])
         assert.equal(yield* exists("a"), false)
         yield* file("1_slow.sql", "create table app.a (n int);")
         assert.equal((yield* run).applied.length, 1)
