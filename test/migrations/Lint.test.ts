@@ -1,7 +1,7 @@
 import { it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as assert from "node:assert/strict"
-import { describe } from "vitest"
+import { describe, vi } from "vitest"
 import { parseMigration, readFolder } from "../../src/migrations/MigrationFile.ts"
 import { renderLint } from "../../src/migrations/LintReport.ts"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
@@ -245,6 +245,18 @@ describe("lint of PostgreSQL migrations", () => {
     Effect.gen(function* () {
       assert.deepEqual(yield* findings("create table t (a text);", { down: "drop table t;" }), [])
     })
+  )
+
+  it.effect("where its package is not installed, it says how to get it", () =>
+    Effect.gen(function* () {
+      vi.doMock("libpg-query", () => {
+        throw Object.assign(new Error("Cannot find package"), { code: "ERR_MODULE_NOT_FOUND" })
+      })
+      vi.resetModules()
+      const { lint } = yield* Effect.promise(() => import("../../src/postgres/PostgresLint.ts"))
+      const error = yield* Effect.flip(lint([]))
+      assert.deepEqual([error._tag, /npm install --save-dev libpg-query/.test(error.hint)], ["LinterMissing", true])
+    }).pipe(Effect.ensuring(Effect.sync(() => vi.doUnmock("libpg-query"))))
   )
 
   it.effect("finds nothing in the platform's own migrations", () =>

@@ -106,13 +106,30 @@ describeLive("postgresql", "migrations and their faults", () => {
         const url = yield* freshPostgres
         yield* Effect.gen(function* () {
           const { count, file, folder, migrations, schema } = yield* ground()
-          yield* file("1_make.sql", "create table app.a (n int);\ninsert into app.a select generate_series(1, 1000);")
+          // Holds the lock until everybody else waits for it, so that all of them wait while the index is built.
+          yield* file(
+            "1_make.sql",
+            `create table app.a (n int);
+            insert into app.a select generate_series(1, 1000);
+            do $$ begin
+              for i in 1..2000 loop
+                exit when (select count(*) from pg_stat_activity
+                  where datname = current_database() and application_name = 'worker') >= ${processes};
+                perform pg_stat_clear_snapshot(), pg_sleep(0.05);
+              end loop;
+              perform pg_sleep(0.5);
+            end $$;`
+          )
           yield* file("2_index.sql", "create index concurrently i on app.a (n);", undefined, withoutTransaction)
           yield* file("3_fill.sql", "insert into app.a select 1 from pg_sleep(0.2);")
+          const named = new URL(url)
+          named.searchParams.set("application_name", "worker")
           const worker = fileURLToPath(new URL("./worker.ts", import.meta.url))
           const started = Array.from({ length: processes }, () =>
             Effect.promise(() =>
-              run(process.execPath, ["--conditions=@ai-core/source", worker, url, folder, schema], { timeout: 100_000 })
+              run(process.execPath, ["--conditions=@ai-core/source", worker, named.href, folder, schema], {
+                timeout: 150_000
+              })
             )
           )
           const outputs = yield* Effect.all(started, { concurrency: "unbounded" })
@@ -122,7 +139,7 @@ describeLive("postgresql", "migrations and their faults", () => {
           assert.equal((yield* migrations.verify).ok, true)
         }).pipe(Effect.provide(PostgresClient.layer({ url: Redacted.make(url), minConnections: 0 })))
       }).pipe(Effect.provide(quiet)),
-    120_000
+    180_000
   )
 
   it.layer(Layer.merge(server(), quiet), { excludeTestServices: true, timeout: "1 minute" })("on one server", (it) => {

@@ -7,9 +7,16 @@ import * as PostgresMigrations from "../../src/postgres/PostgresMigrations.ts"
 
 const [url = "", folder = "", schema = ""] = process.argv.slice(2)
 
-PostgresMigrations.make({ schema }).pipe(
+PostgresMigrations.make({ schema, lockTimeout: "2 minutes" }).pipe(
   Effect.flatMap((driver) => Migrations.make(driver, { folder }).run),
   Effect.flatMap(({ applied }) => Console.log(`applied ${applied.length}`)),
-  Effect.provide(PostgresClient.layer({ url: Redacted.make(url), maxConnections: 1, minConnections: 0 })),
+  Effect.provide(
+    PostgresClient.layer({
+      url: Redacted.make(url),
+      maxConnections: 1,
+      minConnections: 0,
+      statementTimeout: "2 minutes"
+    })
+  ),
   NodeRuntime.runMain
 )
