@@ -1,4 +1,4 @@
-import { Clock, type DateTime, type Duration, Effect, Stream } from "effect"
+import { Clock, type Duration, Effect, Stream } from "effect"
 import type { LintFinding } from "../core/LintFinding.ts"
 import type {
   AppliedMigration,
@@ -34,6 +34,7 @@ import {
   planOf
 } from "./Plan.ts"
 import { planText } from "./PlanReport.ts"
+import { type MigrationStatus, statusOf } from "./Status.ts"
 import { driftOf, isDrift, type SchemaDrift } from "./SchemaDrift.ts"
 
 /** Where migrations come from, and how they are run. */
@@ -62,20 +63,6 @@ export interface MigrationReport {
   readonly alreadyApplied: number
   /** File that holds the backup, where one was made. */
   readonly backup: string | undefined
-}
-
-/** What became of one migration. */
-export interface MigrationStatus {
-  readonly version: bigint
-  readonly name: string
-  /**
-   * `pending` and `applied`; `baseline`: was there before; `late`: pending, and older than what was applied; `changed`: edited
-   * after it was applied; `missing`: applied, and its file is not here; `unfinished`: broke off between two statements.
-   */
-  readonly state: "applied" | "baseline" | "pending" | "late" | "changed" | "missing" | "unfinished"
-  readonly appliedAt: DateTime.Utc | undefined
-  /** Whether it says how it is undone. */
-  readonly reversible: boolean
 }
 
 /** Whether files, history and schema agree. */
@@ -466,43 +453,9 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
       )
     })
 
-  const status: Migrations<R>["status"] = Effect.gen(function* () {
-    const migrations = yield* read
-    const { applied, unfinished } = yield* driver.state
-    const problems = new Map(
-      historyProblems(migrations, applied).map((problem) => [problem.version, problem._tag] as const)
-    )
-    const halves = new Set(unfinished.map(({ version }) => version))
-    const files = new Map(migrations.map((migration) => [migration.version, migration]))
-    const rows = new Map(applied.map((row) => [row.version, row]))
-    const stateOf = (version: bigint, row: AppliedMigration | undefined): MigrationStatus["state"] => {
-      if (halves.has(version)) return "unfinished"
-      switch (problems.get(version)) {
-        case "ChecksumChanged":
-          return "changed"
-        case "FileMissing":
-          return "missing"
-        case "OutOfOrder":
-          return "late"
-        case undefined:
-          if (row === undefined) return "pending"
-          return row.kind === "baseline" ? "baseline" : "applied"
-      }
-    }
-    return [...new Set([...files.keys(), ...rows.keys(), ...halves])]
-      .sort((a, b) => (a < b ? -1 : 1))
-      .map((version) => {
-        const row = rows.get(version)
-        const file = files.get(version)
-        return {
-          version,
-          name: file?.name ?? row?.name ?? "",
-          state: stateOf(version, row),
-          appliedAt: row?.appliedAt,
-          reversible: file?.down !== undefined
-        }
-      })
-  })
+  const status: Migrations<R>["status"] = Effect.flatMap(read, (migrations) =>
+    Effect.map(driver.state, (state) => statusOf(migrations, state))
+  )
 
   const verify: Migrations<R>["verify"] = Effect.gen(function* () {
     const migrations = yield* read

@@ -117,7 +117,7 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
             return yield* Effect.uninterruptibleMask((restore) =>
               Effect.gen(function* () {
                 // Interrupted in the moment of success, the session would keep the lock.
-                yield* Effect.onError(restore(lock(tell)), () => Effect.ignore(unlock))
+                yield* Effect.onInterrupt(restore(lock(tell)), () => Effect.ignore(unlock))
                 const exit = yield* Effect.exit(restore(Effect.andThen(prepareHistory, use(sessionOf(tell)))))
                 yield* Effect.ignore(resetSession("Migrations.unlock"))
                 // A connection that is gone has given its lock back by itself.

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { describe } from "vitest"
 import * as ClickHouseClient from "../../src/clickhouse/ClickHouseClient.ts"
-import { Analytics, MigrationError, TimeRange, Users } from "../../src/index.ts"
+import { Analytics, isStoreError, MigrationError, TimeRange, Users } from "../../src/index.ts"
 import * as Live from "../../src/live.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import { describeLive, freshClickHouse, freshMongo, freshPostgres, serverUrl } from "../servers/index.ts"
@@ -124,6 +124,14 @@ describeLive(stores, "DatabaseLive on four servers", () => {
       assert.ok((yield* clickhouseTables).some(({ name }) => name === "workflow_events"))
       const notAsked = yield* started({ DB_ENABLE_MIGRATIONS: "false" })
       assert.ok(Exit.isSuccess(notAsked))
+      // Where it is migrated may be elsewhere than where it is used.
+      const elsewhere = yield* started({
+        DB_MIGRATION_URL: "postgresql://owner@127.0.0.1:1/app",
+        DB_CONNECT_TIMEOUT: "0.5"
+      })
+      assert.ok(Exit.isFailure(elsewhere))
+      const unreachable = Cause.squash(elsewhere.cause)
+      assert.ok(isStoreError(unreachable) && unreachable.reason._tag === "Unavailable" && unreachable.reason.port === 1)
       // The table holds data that a backup would have to keep.
       const unsafe = yield* started({ DB_BACKUP_BEFORE_MIGRATION: "true", DB_BACKUP_FOLDER: "/dev/null/backups" })
       assert.ok(Exit.isFailure(unsafe))

@@ -1,62 +1,27 @@
 import { describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Layer, Redacted, type Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, type Scope } from "effect"
 import * as assert from "node:assert/strict"
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { isStoreError } from "../../src/core/StoreError.ts"
 import { MigrationError } from "../../src/migrations/MigrationError.ts"
 import * as Migrations from "../../src/migrations/Migrations.ts"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
-import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
+import type * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
 import * as PostgresMigrations from "../../src/postgres/PostgresMigrations.ts"
-import { describeLive, freshPostgres } from "../servers/index.ts"
+import { describeLive } from "../servers/index.ts"
+import { ground as newGround, quiet, reasonOf, server } from "./support.ts"
 
 type Client = PostgresClient.PostgresClient
 
-let schemas = 0
-
-/** A folder of migrations with a history of its own. */
+/** A folder of migrations with a history of its own; who waits for its lock soon gives up, or is patient. */
 const ground = Effect.gen(function* () {
-  const folder = yield* Effect.acquireRelease(
-    Effect.promise(() => mkdtemp(join(tmpdir(), "ai-core-migrations-"))),
-    (path) => Effect.promise(() => rm(path, { recursive: true }))
-  )
-  const schema = `app_${++schemas}`
-  const client = yield* PostgresClient.PostgresClient
-  const driver = yield* PostgresMigrations.make({ schema, lockTimeout: "300 millis" })
+  const made = yield* newGround({ lockTimeout: "300 millis" })
+  const { folder, schema } = made
   const patient = yield* PostgresMigrations.make({ schema })
-  const file = (name: string, up: string) =>
-    Effect.promise(() => writeFile(join(folder, name), `-- migrate:up\n${up.replaceAll("app.", `${schema}.`)}\n`))
-  const count = (table: string) =>
-    Effect.map(
-      client.sql<{ readonly n: bigint }>`select count(*) as n from ${client.sql(schema)}.${client.sql(table)}`,
-      (rows) => Number(rows[0]?.n)
-    )
-  const exists = (table: string) =>
-    Effect.map(
-      client.sql<{ readonly name: string | null }>`select to_regclass(${`${schema}.${table}`})::text as name`,
-      (rows) => rows[0]?.name !== null
-    )
-  return {
-    client,
-    schema,
-    folder,
-    driver,
-    file,
-    count,
-    exists,
-    run: Migrations.make(driver, { folder }).run,
-    runPatiently: Migrations.make(patient, { folder }).run
-  }
+  return { ...made, run: made.migrations.run, runPatiently: Migrations.make(patient, { folder }).run }
 })
-
-const reasonOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.map(Effect.flip(effect), (error) => {
-    assert.ok("reason" in error)
-    return error.reason as { readonly _tag: string }
-  })
 
 const tests: Record<string, Effect.Effect<void, unknown, Client | Scope.Scope>> = {
   "pending migrations are applied in order, once": Effect.gen(function* () {
@@ -154,7 +119,7 @@ const tests: Record<string, Effect.Effect<void, unknown, Client | Scope.Scope>> 
 }
 
 const suite = (layer: Layer.Layer<Client, unknown>) => (title: string) =>
-  it.layer(layer, { excludeTestServices: true, timeout: "1 minute" })(title, (it) => {
+  it.layer(Layer.merge(layer, quiet), { excludeTestServices: true, timeout: "1 minute" })(title, (it) => {
     for (const [name, test] of Object.entries(tests)) it.effect(name, () => test)
   })
 
@@ -162,97 +127,93 @@ describe("migrations on the embedded engine", () => {
   suite(PostgresEmbedded.layer())("embedded")
 })
 
-const server = (options: { readonly maxConnections?: number } = {}) =>
-  Layer.unwrap(
-    Effect.map(freshPostgres, (url) =>
-      PostgresClient.layer({ url: Redacted.make(url), maxConnections: 6, minConnections: 0, ...options })
-    )
-  )
-
 describeLive("postgresql", "migrations on a server", () => {
   suite(server())("live")
 
-  it.layer(server(), { excludeTestServices: true, timeout: "1 minute" })("several at once", (it) => {
-    it.effect("of five that migrate at once one applies, and all succeed", () =>
-      Effect.gen(function* () {
-        const { count, file, runPatiently } = yield* ground
-        yield* file("1_make.sql", "create table app.a (n int);")
-        yield* file("2_fill.sql", "insert into app.a select 1 from pg_sleep(0.2);")
-        const reports = yield* Effect.all(
-          Array.from({ length: 5 }, () => runPatiently),
-          { concurrency: 5 }
-        )
-        assert.deepEqual(reports.map(({ applied }) => applied.length).sort(), [0, 0, 0, 0, 2])
-        assert.equal(yield* count("a"), 1)
-      })
-    )
-
-    it.effect("who waits too long is told, and the lock is free again afterwards", () =>
-      Effect.gen(function* () {
-        const { driver, file, run } = yield* ground
-        yield* file("1_make.sql", "create table app.a (n int);")
-        const holder = yield* Effect.forkChild(
-          driver.locked(
-            () => Effect.void,
-            () => Effect.sleep("1 second")
+  it.layer(Layer.merge(server(), quiet), { excludeTestServices: true, timeout: "1 minute" })(
+    "several at once",
+    (it) => {
+      it.effect("of five that migrate at once one applies, and all succeed", () =>
+        Effect.gen(function* () {
+          const { count, file, runPatiently } = yield* ground
+          yield* file("1_make.sql", "create table app.a (n int);")
+          yield* file("2_fill.sql", "insert into app.a select 1 from pg_sleep(0.2);")
+          const reports = yield* Effect.all(
+            Array.from({ length: 5 }, () => runPatiently),
+            { concurrency: 5 }
           )
-        )
-        yield* Effect.sleep("200 millis")
-        const error = yield* Effect.flip(run)
-        assert.ok(isStoreError(error))
-        assert.deepEqual(
-          [error.reason._tag, error.operation, error.outcome],
-          ["Conflict", "Migrations.lock", "not-applied"]
-        )
-        yield* Fiber.join(holder)
-        assert.equal((yield* run).applied.length, 1)
-      })
-    )
+          assert.deepEqual(reports.map(({ applied }) => applied.length).sort(), [0, 0, 0, 0, 2])
+          assert.equal(yield* count("a"), 1)
+        })
+      )
 
-    it.effect("an interrupted migration leaves nothing, and neither lock nor connection", () =>
-      Effect.gen(function* () {
-        const { client, exists, file, run } = yield* ground
-        yield* file("1_slow.sql", "create table app.a (n int); select pg_sleep(20);")
-        const fiber = yield* Effect.forkChild(run)
-        const sleeping = client.sql<{ readonly n: bigint }>`select count(*) as n from pg_stat_activity
+      it.effect("who waits too long is told, and the lock is free again afterwards", () =>
+        Effect.gen(function* () {
+          const { driver, file, run } = yield* ground
+          yield* file("1_make.sql", "create table app.a (n int);")
+          const holder = yield* Effect.forkChild(
+            driver.locked(
+              () => Effect.void,
+              () => Effect.sleep("1 second")
+            )
+          )
+          yield* Effect.sleep("200 millis")
+          const error = yield* Effect.flip(run)
+          assert.ok(isStoreError(error))
+          assert.deepEqual(
+            [error.reason._tag, error.operation, error.outcome],
+            ["Conflict", "Migrations.lock", "not-applied"]
+          )
+          yield* Fiber.join(holder)
+          assert.equal((yield* run).applied.length, 1)
+        })
+      )
+
+      it.effect("an interrupted migration leaves nothing, and neither lock nor connection", () =>
+        Effect.gen(function* () {
+          const { client, exists, file, run } = yield* ground
+          yield* file("1_slow.sql", "create table app.a (n int); select pg_sleep(20);")
+          const fiber = yield* Effect.forkChild(run)
+          const sleeping = client.sql<{ readonly n: bigint }>`select count(*) as n from pg_stat_activity
           where datname = current_database() and query = 'select pg_sleep(20)' and state = 'active'`
-        while ((yield* sleeping)[0]?.n === 0n) yield* Effect.sleep("20 millis")
-        yield* Fiber.interrupt(fiber)
-        assert.equal((yield* sleeping)[0]?.n, 0n)
-        assert.equal(yield* exists("a"), false)
-        const stats = yield* client.stats
-        assert.equal(stats.inUse, 0)
-        yield* file("1_slow.sql", "create table app.a (n int);")
-        assert.equal((yield* run).applied.length, 1)
-      })
-    )
+          while ((yield* sleeping)[0]?.n === 0n) yield* Effect.sleep("20 millis")
+          yield* Fiber.interrupt(fiber)
+          assert.equal((yield* sleeping)[0]?.n, 0n)
+          assert.equal(yield* exists("a"), false)
+          const stats = yield* client.stats
+          assert.equal(stats.inUse, 0)
+          yield* file("1_slow.sql", "create table app.a (n int);")
+          assert.equal((yield* run).applied.length, 1)
+        })
+      )
 
-    it.effect("a connection that is killed mid-migration leaves nothing, and the next run applies it", () =>
-      Effect.gen(function* () {
-        const { client, exists, file, run } = yield* ground
-        yield* file("1_slow.sql", "create table app.a (n int); select pg_sleep(20);")
-        const fiber = yield* Effect.forkChild(Effect.exit(run))
-        const kill = client.sql`select pg_terminate_backend(pid) from pg_stat_activity
+      it.effect("a connection that is killed mid-migration leaves nothing, and the next run applies it", () =>
+        Effect.gen(function* () {
+          const { client, exists, file, run } = yield* ground
+          yield* file("1_slow.sql", "create table app.a (n int); select pg_sleep(20);")
+          const fiber = yield* Effect.forkChild(Effect.exit(run))
+          const kill = client.sql`select pg_terminate_backend(pid) from pg_stat_activity
           where datname = current_database() and query = 'select pg_sleep(20)' and state = 'active'`
-        while ((yield* kill).length === 0) yield* Effect.sleep("20 millis")
-        const exit = yield* Fiber.join(fiber)
-        assert.ok(Exit.isFailure(exit))
-        const error = Cause.squash(exit.cause)
-        assert.ok(error instanceof MigrationError && error.reason._tag === "StatementFailed")
-        const { outcome, reason } = error.reason.failure
-        assert.deepEqual([reason._tag, outcome], ["ConnectionLost", "not-applied"])
-        assert.equal(yield* exists("a"), false)
-        yield* file("1_slow.sql", "create table app.a (n int);")
-        assert.equal((yield* run).applied.length, 1)
-      })
-    )
+          while ((yield* kill).length === 0) yield* Effect.sleep("20 millis")
+          const exit = yield* Fiber.join(fiber)
+          assert.ok(Exit.isFailure(exit))
+          const error = Cause.squash(exit.cause)
+          assert.ok(error instanceof MigrationError && error.reason._tag === "StatementFailed")
+          const { outcome, reason } = error.reason.failure
+          assert.deepEqual([reason._tag, outcome], ["ConnectionLost", "not-applied"])
+          assert.equal(yield* exists("a"), false)
+          yield* file("1_slow.sql", "create table app.a (n int);")
+          assert.equal((yield* run).applied.length, 1)
+        })
+      )
 
-    it.effect("a pool of one connection is enough", () =>
-      Effect.gen(function* () {
-        const { file, run } = yield* ground
-        yield* file("1_make.sql", "create table app.a (n int);")
-        assert.equal((yield* run).applied.length, 1)
-      }).pipe(Effect.provide(server({ maxConnections: 1 })))
-    )
-  })
+      it.effect("a pool of one connection is enough", () =>
+        Effect.gen(function* () {
+          const { file, run } = yield* ground
+          yield* file("1_make.sql", "create table app.a (n int);")
+          assert.equal((yield* run).applied.length, 1)
+        }).pipe(Effect.provide(server({ maxConnections: 1 })))
+      )
+    }
+  )
 })
