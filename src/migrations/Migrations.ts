@@ -49,7 +49,10 @@ export interface MigrationsOptions<R = never> {
   readonly timeout?: Duration.Input | undefined
   /** Whether `run`, `down` and `redo` first back up what the driver says is in danger; true, where the driver can. */
   readonly backup?: boolean | undefined
-  /** Is told how far a run is, beside the log. */
+  /**
+   * Is told how far a run is, beside the log and outside of the migration's transaction; the run goes on when it is done. It
+   * must not ask the embedded engine that is migrated, whose one connection is taken.
+   */
   readonly onProgress?: ((progress: MigrationProgress) => Effect.Effect<void>) | undefined
 }
 
