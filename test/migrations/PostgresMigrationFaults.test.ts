@@ -98,6 +98,36 @@ describeOwned("postgresql", "migrations on a server that is killed", () => {
   )
 })
 
+describeOwned("postgresql", "migrations on a server that falls silent", () => {
+  it.live(
+    "a server that hangs in a migration: the run ends by its timeout, not by the statement's, and goes on afterwards",
+    () =>
+      Effect.gen(function* () {
+        const owned = yield* ownServer("postgresql")
+        yield* Effect.gen(function* () {
+          const { exists, file, make } = yield* ground()
+          yield* file("1_a.sql", "create table app.a (n int);\nselect 1;")
+          const freezing = { onProgress: () => owned.pause, timeout: "1 second" } as const
+          const reason = yield* reasonOf(make(freezing).run)
+          assert.ok(reason._tag === "RunTimedOut" && reason.during === "1_a")
+          yield* owned.resume
+          assert.equal(yield* exists("a"), false)
+          assert.equal((yield* make().run).applied.length, 1)
+        }).pipe(
+          Effect.provide(
+            PostgresClient.layer({
+              url: Redacted.make(owned.url),
+              maxConnections: 2,
+              minConnections: 0,
+              statementTimeout: "10 minutes"
+            })
+          )
+        )
+      }).pipe(Effect.provide(quiet)),
+    60_000
+  )
+})
+
 describeLive("postgresql", "migrations and their faults", () => {
   it.live(
     "many processes migrate at once, CONCURRENTLY included: one applies, none deadlocks",

@@ -697,7 +697,7 @@ const ofMigrations: ReadonlyArray<Mutant> = [
     file: "src/migrations/Migrations.ts",
     find: "            duration: limit,\n",
     replace: "            duration: Number.POSITIVE_INFINITY,\n",
-    red: [migrations.faults("a run that takes too long")]
+    red: [migrations.faults("a run that takes too long"), migrations.faults("a server that hangs in a migration")]
   },
   {
     name: "Migrations: a failed backup is passed over",
