@@ -6,7 +6,6 @@ import { type Outcome, StoreError, Timeout, Unavailable } from "./StoreError.ts"
 /** A call on its way. */
 export interface Call {
   readonly operation: string
-  readonly startedAt: number
   /** Clock milliseconds at which it is given up. */
   readonly deadline: number
   /** Called once if the deadline passes first. */
@@ -37,8 +36,8 @@ export interface Calls {
     readonly timeoutMillis: number
     /** What is known of the call's effect if no answer comes. */
     readonly outcome: Outcome
-    /** Sends the call; returns what to do when nobody waits for the answer any more. */
-    readonly start: (done: (result: Effect.Effect<A, StoreError>) => void) => (() => void) | void
+    /** Sends the call, which has until `deadline`; returns what to do when nobody waits for the answer any more. */
+    readonly start: (done: (result: Effect.Effect<A, StoreError>) => void, deadline: number) => (() => void) | void
   }) => Effect.Effect<A, StoreError>
   /** Refuses new calls, waits for those under way, and gives up what is left at the timeout. */
   readonly drain: (timeout: Duration.Input) => Effect.Effect<void>
@@ -87,7 +86,7 @@ export const makeCalls = (options: {
     )
 
     const begin = (operation: string, deadline: number, expire: () => void): Call => {
-      const call = { operation, startedAt: clock.currentTimeMillisUnsafe(), deadline, expire }
+      const call = { operation, deadline, expire }
       if (pending.size === 0) busy.openUnsafe()
       pending.add(call)
       return call
@@ -135,7 +134,7 @@ export const makeCalls = (options: {
             settled = true
             end(call)
             resume(result)
-          })
+          }, deadline)
           return Effect.sync(() => {
             if (settled) return
             settled = true
