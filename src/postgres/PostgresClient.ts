@@ -17,7 +17,7 @@ import { ConnectionLost, InvalidStatement, isStoreError, type Reason, StoreError
 import { parseStoreUrl } from "../core/StoreUrl.ts"
 import { sqlConnection, type TransactionControl, transactionConnection } from "./PostgresConnection.ts"
 import { commitFailure, fromSqlError } from "./PostgresError.ts"
-import { CurrentOperation } from "./PoolSlots.ts"
+import { announceOperation } from "./PoolSlots.ts"
 import { makePostgresPool, type PostgresPool } from "./PostgresPool.ts"
 import { type ListenEvent, makePostgresListener } from "./PostgresListener.ts"
 import { noSession, type PostgresTarget, sessionOpener } from "./PostgresSession.ts"
@@ -206,11 +206,10 @@ export const makeFor = (
 
     const query: PostgresClient["Service"]["query"] = (call, statement) =>
       retry(
-        Effect.suspend(() => {
+        Effect.withFiber((fiber) => {
           const startedAt = clock.currentTimeMillisUnsafe()
-          return Effect.mapError(Effect.provideService(statement, CurrentOperation, call.operation), (error) =>
-            storeError(call, error, startedAt, statement)
-          )
+          announceOperation(fiber, call.operation)
+          return Effect.mapError(statement, (error) => storeError(call, error, startedAt, statement))
         }),
         { idempotent: call.kind === "read" || call.idempotent === true }
       )
