@@ -24,8 +24,8 @@ export interface Calls {
   readonly store: Store
   /** Calls under way. */
   readonly size: () => number
-  /** Enters a call; every `begin` is followed by exactly one `end`. */
-  readonly begin: (operation: string, deadline: number, expire: () => void) => Call
+  /** Enters a call, which starts now where no other moment is given; every `begin` is followed by exactly one `end`. */
+  readonly begin: (operation: string, deadline: number, expire: () => void, startedAt?: number) => Call
   readonly end: (call: Call) => void
   /**
    * Runs one call of a driver that reports by callback.

@@ -430,8 +430,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: behind a pooler a statement has no timeout on the server",
     file: pool,
-    find: "        untilGivenUp()\n        fork(slot.connection.interrupt)\n",
-    replace: "        untilGivenUp()\n",
+    find: "giveUp)\n              fork(slot.connection.interrupt)\n",
+    replace: "giveUp)\n",
     red: [postgres.pooler("a statement that the server does not end")]
   },
   {
