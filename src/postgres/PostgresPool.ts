@@ -480,42 +480,44 @@ export const makePostgresPool = (options: {
     const exclusive: PostgresPool["exclusive"] = (use) =>
       lend("exclusive", (slot) => Effect.scoped(Effect.flatMap(slot.connection.pin, use)), release)
 
+    const leased = (slot: Slot): LeasedConnection => ({
+      connection: slot.connection,
+      alive: () => usable(slot),
+      ended: Effect.callback<void>((resume) => {
+        const { socket } = slot
+        if (socket.closed) return resume(Effect.void)
+        const onClose = () => resume(Effect.void)
+        socket.once("close", onClose)
+        return Effect.sync(() => socket.off("close", onClose))
+      }),
+      retire: () => {
+        slot.retired = true
+      },
+      watched: <A, E, R>(statement: Effect.Effect<A, E, R>) =>
+        Effect.withFiber<A, E | StoreError, R>((fiber) => {
+          const contextDeadline = fiber.getRef(Deadline)
+          if (contextDeadline !== Number.POSITIVE_INFINITY && contextDeadline <= now()) return Effect.fail(expired())
+          const call = newLease("exclusive")
+          return Effect.onExitPrimitive(
+            Effect.suspend(() => {
+              watch(call, slot, contextDeadline)
+              return statement
+            }),
+            () => {
+              release(call)
+              return undefined
+            }
+          )
+        })
+    })
+
     const lease: PostgresPool["lease"] = Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function* () {
+      Effect.withFiber((fiber) => {
         const held = newLease("exclusive")
-        yield* Effect.addFinalizer(() => Effect.sync(() => release(held)))
-        const slot = yield* restore(acquire(held, yield* Deadline))
-        return {
-          connection: slot.connection,
-          alive: () => usable(slot),
-          ended: Effect.callback<void>((resume) => {
-            const { socket } = slot
-            if (socket.closed) return resume(Effect.void)
-            const onClose = () => resume(Effect.void)
-            socket.once("close", onClose)
-            return Effect.sync(() => socket.off("close", onClose))
-          }),
-          retire: () => {
-            slot.retired = true
-          },
-          watched: <A, E, R>(statement: Effect.Effect<A, E, R>) =>
-            Effect.withFiber<A, E | StoreError, R>((fiber) => {
-              const contextDeadline = fiber.getRef(Deadline)
-              if (contextDeadline !== Number.POSITIVE_INFINITY && contextDeadline <= now())
-                return Effect.fail(expired())
-              const call = newLease("exclusive")
-              return Effect.onExitPrimitive(
-                Effect.suspend(() => {
-                  watch(call, slot, contextDeadline)
-                  return statement
-                }),
-                () => {
-                  release(call)
-                  return undefined
-                }
-              )
-            })
-        }
+        return Effect.flatMap(
+          Effect.addFinalizer(() => Effect.sync(() => release(held))),
+          () => Effect.map(restore(acquire(held, fiber.getRef(Deadline))), leased)
+        )
       })
     )
 
