@@ -1,5 +1,5 @@
 import type { PgConnection } from "@effect/sql-pg/PgConnection"
-import { Cause, Clock, Duration, Effect, Exit, type Fiber, Random, Scope } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, Random, Scope } from "effect"
 import type { Calls } from "../core/Calls.ts"
 import type { PostgresConfig } from "../core/DatabaseConfig.ts"
 import { Deadline } from "../core/Deadline.ts"
@@ -396,24 +396,25 @@ export const makePostgresPool = (options: {
         return Effect.sync(() => socket.off("close", onClose))
       })
 
+    const leased = (held: Lease, slot: Slot): LeasedConnection => ({
+      connection: slot.connection,
+      alive: () => usable(slot),
+      ended: ended(slot),
+      retire: () => {
+        slot.retired = true
+      },
+      watched: watchedOn(held, slot)
+    })
+
     const lease: PostgresPool["lease"] = (operation) =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.withFiber((fiber: Fiber.Fiber<unknown, unknown>) =>
-          Effect.gen(function* () {
-            const held = newLease("exclusive", fiber, operation)
-            yield* Effect.addFinalizer(() => Effect.sync(() => release(held, now())))
-            const slot = yield* restore(acquire(held, yield* Deadline))
-            return {
-              connection: slot.connection,
-              alive: () => usable(slot),
-              ended: ended(slot),
-              retire: () => {
-                slot.retired = true
-              },
-              watched: watchedOn(held, slot)
-            }
-          })
-        )
+        Effect.withFiber((fiber) => {
+          const held = newLease("exclusive", fiber, operation)
+          return Effect.flatMap(
+            Effect.addFinalizer(() => Effect.sync(() => release(held, now()))),
+            () => Effect.map(restore(acquire(held, fiber.getRef(Deadline))), (slot) => leased(held, slot))
+          )
+        })
       )
 
     // ---- upkeep

@@ -294,6 +294,16 @@ export const makeTransactions = (options: {
       const session = sessionOf(connection)
       const { leased, pinned, readOnly, reserved } = session
       let id: string | undefined
+      const question = Effect.matchCauseEager(
+        leased.connection.queryValues("select pg_current_xact_id_if_assigned()::text"),
+        {
+          onFailure: () => undefined,
+          onSuccess: ([row]) => {
+            const text = row?.[0]
+            if (typeof text === "string") id = text
+          }
+        }
+      )
       const sent = Effect.suspend(() => {
         if (!leased.alive()) return Effect.fail(lostBefore())
         const told = failed("Transaction.commit", "write", clock.currentTimeMillisUnsafe())
@@ -301,18 +311,7 @@ export const makeTransactions = (options: {
         const asked =
           readOnly || reserved
             ? committing
-            : Effect.flatMap(
-                Effect.forkChild(
-                  Effect.exit(leased.connection.queryValues("select pg_current_xact_id_if_assigned()::text")).pipe(
-                    Effect.map((exit) => {
-                      const text = Exit.isSuccess(exit) ? exit.value[0]?.[0] : undefined
-                      if (typeof text === "string") id = text
-                    })
-                  ),
-                  { startImmediately: true }
-                ),
-                () => committing
-              )
+            : Effect.flatMap(Effect.forkChild(question, { startImmediately: true }), () => committing)
         return Effect.mapError(leased.watched(asked, "COMMIT"), (error) => {
           // Only a server that answered has ended the transaction.
           if (isStoreError(error) || !isServerError(error.reason.cause)) leased.retire()

@@ -51,26 +51,22 @@ const after = (attempts: number, error: StoreError): StoreError => {
 
 const none: TransactionOptions = {}
 
-/** Interrupts the effect of a transaction at the Context's deadline, so that none stays open beyond it. */
+/** How much later than the deadline the effect is interrupted: a call under way ends by itself first, and says which it was. */
+const graceMillis = 50
+
+/** Interrupts the effect of a transaction that goes on after the Context's deadline, so that none stays open. */
 const untilDeadline = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreError, R> =>
-  Effect.withFiber((fiber) => {
-    const deadline = fiber.getRef(Deadline)
-    if (deadline === Number.POSITIVE_INFINITY) return effect
-    return Effect.flatMap(Clock.currentTimeMillis, (startedAt) => {
-      const millis = Math.max(0, deadline - startedAt)
-      return Effect.timeoutOrElse(effect, {
-        duration: millis,
-        orElse: () =>
-          Effect.fail(
-            new StoreError({
-              store: "postgresql",
-              operation: "Transaction.run",
-              outcome: "not-applied",
-              reason: new Timeout({ afterMillis: millis, detail: "the transaction was rolled back at its deadline" })
-            })
-          )
-      })
+  Effect.gen(function* () {
+    const deadline = yield* Deadline
+    if (deadline === Number.POSITIVE_INFINITY) return yield* effect
+    const millis = Math.max(0, deadline - (yield* Clock.currentTimeMillis))
+    const late = new StoreError({
+      store: "postgresql",
+      operation: "Transaction.run",
+      outcome: "not-applied",
+      reason: new Timeout({ afterMillis: millis, detail: "the transaction was rolled back at its deadline" })
     })
+    return yield* Effect.timeoutOrElse(effect, { duration: millis + graceMillis, orElse: () => Effect.fail(late) })
   })
 
 const problemsOf = (asked: TransactionOptions, given: TransactionSettings): ReadonlyArray<FieldProblem> =>
@@ -139,7 +135,8 @@ export const makeRun = (store: TransactionStore): Transaction["Service"]["run"] 
     const { retry = conflictRetry, timeout } = options
     const run = Effect.withFiber((fiber) => {
       if (store.isInside(fiber)) return nested(effect, options)
-      const attempt = store.outermost(untilDeadline(effect), options)
+      const unbounded = fiber.getRef(Deadline) === Number.POSITIVE_INFINITY
+      const attempt = store.outermost(unbounded ? effect : untilDeadline(effect), options)
       return retry === false ? attempt : repeated(attempt, retry)
     })
     return timeout === undefined ? run : within(timeout)(run)

@@ -509,8 +509,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "Transaction: it has no deadline",
     file: transactionRun,
-    find: "if (deadline === Number.POSITIVE_INFINITY) return effect",
-    replace: "if (deadline > 0) return effect",
+    find: "if (deadline === Number.POSITIVE_INFINITY) return yield* effect",
+    replace: "if (deadline > 0) return yield* effect",
     red: [contract.transaction("takes longer than its timeout"), contract.transaction("the Context's deadline")]
   },
   {

@@ -1,8 +1,7 @@
 import { Deferred, Effect, Exit, Fiber, Option, Redacted, Schedule } from "effect"
 import * as assert from "node:assert/strict"
 import { within } from "../../core/Deadline.ts"
-import { Conflict, isStoreError, type StoreError } from "../../core/StoreError.ts"
-import { StoreError as Failure } from "../../core/StoreError.ts"
+import { Conflict, isStoreError, StoreError } from "../../core/StoreError.ts"
 import { type NewUser, Users } from "../../platform/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
@@ -30,7 +29,7 @@ const fieldsOf = ({ reason }: StoreError): ReadonlyArray<string> =>
   reason._tag === "InvalidData" ? reason.problems.map(({ field }) => field) : [reason._tag]
 
 const conflict = (code: string): StoreError =>
-  new Failure({
+  new StoreError({
     store: "postgresql",
     operation: "Test.conflict",
     outcome: "not-applied",
