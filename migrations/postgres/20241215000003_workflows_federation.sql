@@ -129,6 +129,7 @@ create table ai_core.workflow_executions (
 create index workflow_executions_created_at_id_idx on ai_core.workflow_executions (created_at, id);
 create index workflow_executions_workflow_id_created_at_id_idx
   on ai_core.workflow_executions (workflow_id, created_at, id);
+create index workflow_executions_state_created_at_id_idx on ai_core.workflow_executions (state, created_at, id);
 create index workflow_executions_workflow_id_version_number_idx
   on ai_core.workflow_executions (workflow_id, version_number);
 create index workflow_executions_finished_at_idx
