@@ -296,13 +296,16 @@ export const fromSqlError = (
 }
 
 /** COMMIT was sent and failed: its effect is known only where the server answered. */
-export const commitFailure = (error: StoreError): StoreError =>
+export const commitFailure = (error: StoreError, transactionId?: string): StoreError =>
   error.outcome === "unknown" && (error.reason._tag === "ConnectionLost" || error.reason._tag === "Timeout")
     ? new StoreError({
         store: "postgresql",
         operation: "Transaction.commit",
         outcome: "unknown",
-        reason: new CommitUnknown("code" in error.reason ? present("code", error.reason.code) : {}),
+        reason: new CommitUnknown({
+          ...("code" in error.reason ? present("code", error.reason.code) : {}),
+          ...present("transactionId", transactionId)
+        }),
         ...(error.cause === undefined ? {} : { cause: error.cause })
       })
     : error

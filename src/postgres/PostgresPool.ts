@@ -34,10 +34,13 @@ import { makeStatementLog } from "./StatementLog.ts"
 
 /** A connection that one holder has to itself. */
 export interface LeasedConnection {
+  /** Not pinned: what is sent in one tick goes out together, and is not cancelled by interruption. */
   readonly connection: PgConnection
   /** Bounds a statement by its timeout and the Context's deadline; not sent where that has passed. */
   readonly watched: <A, E, R>(statement: Effect.Effect<A, E, R>, text?: string) => Effect.Effect<A, E | StoreError, R>
   readonly alive: () => boolean
+  /** Succeeds when the connection has ended, however that came. */
+  readonly ended: Effect.Effect<void>
   /** Says that nobody may have it again: what was begun on it may still be open. */
   readonly retire: () => void
 }
@@ -387,6 +390,14 @@ export const makePostgresPool = (options: {
           )
         })
 
+    const ended = ({ socket }: Slot): Effect.Effect<void> =>
+      Effect.callback((resume) => {
+        if (socket.closed) return resume(Effect.void)
+        const onClose = () => resume(Effect.void)
+        socket.once("close", onClose)
+        return Effect.sync(() => socket.off("close", onClose))
+      })
+
     const lease: PostgresPool["lease"] = (operation) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.withFiber((fiber: Fiber.Fiber<unknown, unknown>) =>
@@ -394,10 +405,10 @@ export const makePostgresPool = (options: {
             const held = newLease("exclusive", fiber, operation)
             yield* Effect.addFinalizer(() => Effect.sync(() => release(held, now())))
             const slot = yield* restore(acquire(held, yield* Deadline))
-            const connection = yield* slot.connection.pin
             return {
-              connection,
+              connection: slot.connection,
               alive: () => usable(slot),
+              ended: ended(slot),
               retire: () => {
                 slot.retired = true
               },

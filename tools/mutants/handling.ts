@@ -19,7 +19,10 @@ const postgres = {
   tls: at("test/postgres/PostgresTls.test.ts"),
   pooler: at("test/postgres/PgBouncer.test.ts"),
   listener: at("test/postgres/PostgresListener.test.ts"),
-  log: at("test/postgres/StatementLog.test.ts")
+  log: at("test/postgres/StatementLog.test.ts"),
+  transaction: at("test/postgres/Transaction.test.ts"),
+  tenant: at("test/postgres/Tenant.test.ts"),
+  locks: at("test/postgres/AdvisoryLocks.test.ts")
 }
 const redis = {
   faults: at("test/redis/RedisFaults.test.ts"),
@@ -40,6 +43,7 @@ const clickhouse = {
 }
 const contract = {
   users: at("test/contracts/Users.test.ts", "live"),
+  transaction: at("test/contracts/Transaction.test.ts", "live"),
   campaigns: at("test/contracts/Campaigns.test.ts", "live"),
   analytics: at("test/contracts/Analytics.test.ts", "live"),
   cache: at("test/contracts/SharedCache.test.ts", "live"),
@@ -219,6 +223,10 @@ const ofCore: ReadonlyArray<Mutant> = [
 const pool = "src/postgres/PostgresPool.ts"
 const postgresError = "src/postgres/PostgresError.ts"
 
+const transactions = "src/postgres/PostgresTransactions.ts"
+const transactionRun = "src/postgres/TransactionRun.ts"
+const locksLive = "src/postgres/AdvisoryLocksLive.ts"
+
 const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: a silent server at start is not given up",
@@ -268,8 +276,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: a lost connection inside a transaction becomes a defect",
-    file: "src/postgres/PostgresConnection.ts",
-    find: "          return none\n",
+    file: transactions,
+    find: "          if (!isServerError(error.reason.cause)) session.leased.retire()\n",
     replace: "          throw error\n",
     red: [postgres.faults("inside a transaction")]
   },
@@ -447,6 +455,148 @@ const ofPostgres: ReadonlyArray<Mutant> = [
     find: "const slow = elapsedMillis >= slowMillis",
     replace: "const slow = elapsedMillis < 0",
     red: [postgres.log("above it")]
+  },
+  {
+    name: "Transaction: CommitUnknown does not carry the id",
+    file: transactions,
+    find: `if (typeof text === "string") id = text`,
+    replace: "",
+    red: [
+      postgres.transaction("reply to COMMIT dropped"),
+      postgres.transaction("connection lost while COMMIT works"),
+      postgres.transaction("killed while COMMIT works")
+    ]
+  },
+  {
+    name: "Transaction: it stays open where COMMIT was not sent in time",
+    file: transactions,
+    find: "if (isStoreError(error) || !isServerError(error.reason.cause)) leased.retire()",
+    replace: "",
+    red: [postgres.transaction("a deadline that passes before COMMIT")]
+  },
+  {
+    name: "Transaction: a conflict is not run again",
+    file: transactionRun,
+    find: "store.isConflict(error) ? again(error) : Effect.fail(error)",
+    replace: "Effect.fail(error)",
+    red: [
+      postgres.transaction("storms of 64 on one row"),
+      postgres.transaction("two that deadlock"),
+      postgres.transaction("raw statements are run again"),
+      contract.transaction("after a conflict the whole effect")
+    ]
+  },
+  {
+    name: "Transaction: a raw serialization failure is not known",
+    file: "src/postgres/TransactionLive.ts",
+    find: "isConflict(error) || conflictCode(error)",
+    replace: "isConflict(error)",
+    red: [postgres.transaction("raw statements are run again")]
+  },
+  {
+    name: "Transaction: it has no deadline",
+    file: transactionRun,
+    find: "if (deadline === Number.POSITIVE_INFINITY) return effect",
+    replace: "if (deadline > 0) return effect",
+    red: [contract.transaction("takes longer than its timeout"), contract.transaction("the Context's deadline")]
+  },
+  {
+    name: "Transaction: a nested one's options are ignored",
+    file: transactionRun,
+    find: "if (!asked) return store.savepoint(untilDeadline(effect))",
+    replace: "if (!asked || options.retry !== null) return store.savepoint(untilDeadline(effect))",
+    red: [contract.transaction("asks for what the transaction around is not")]
+  },
+  {
+    name: "Transaction: a statement that failed inside is sent again",
+    file: "src/postgres/PostgresClient.ts",
+    find: "Context.getOrUndefined(fiber.context, transactions.service) === undefined",
+    replace: "fiber !== undefined",
+    red: [contract.transaction("a write in a read-only transaction")]
+  },
+  {
+    name: "Transaction: its fibers do not take turns",
+    file: transactions,
+    find: "return level.over || level.take(turn) ? unlessOver() : Effect.flatMap(wait(level, turn), unlessOver)",
+    replace: "return unlessOver()",
+    red: [contract.transaction("of two nested ones at once")]
+  },
+  {
+    name: "Transaction: what outlives it goes on",
+    file: "src/postgres/TransactionLevel.ts",
+    find: "    this.#ended = true\n",
+    replace: "",
+    red: [contract.transaction("a call that outlives its transaction")]
+  },
+  {
+    name: "Transaction: it commits while a nested one is open in another fiber",
+    file: transactions,
+    find: "if (Exit.isFailure(exit) || level.take(turn)) {",
+    replace: "if (Exit.isFailure(exit) || level.take(turn) || turn !== null) {",
+    red: [postgres.transaction("still open in another fiber at the end")]
+  },
+  {
+    name: "Transaction: its level goes on to those begun within it",
+    file: "src/postgres/TransactionLive.ts",
+    find: "transaction(Effect.provideService(effect, BeginTransaction, before)),",
+    replace: "transaction(effect),",
+    red: [postgres.transaction("the level is the server's own")]
+  },
+  {
+    name: "Tenant: a statement outside a transaction runs without its tenant",
+    file: transactions,
+    find: "      fiber.getRef(CurrentTenant) === undefined\n        ? Effect.mapError(",
+    replace: "      fiber !== undefined\n        ? Effect.mapError(",
+    red: [postgres.tenant("statements see their tenant's rows"), postgres.tenant("many tenants and none at once")]
+  },
+  {
+    name: "Tenant: the setting stays on the connection",
+    file: transactions,
+    find: "set_config('ai_core.tenant', $1, true)",
+    replace: "set_config('ai_core.tenant', $1, false)",
+    red: [postgres.tenant("nothing is left on a connection"), postgres.tenant("many tenants and none at once")]
+  },
+  {
+    name: "Tenant: a statement runs in another tenant's transaction",
+    file: transactions,
+    find: "fiber.getRef(CurrentTenant) === begun.tenant\n          ? inTurn",
+    replace: "fiber !== undefined\n          ? inTurn",
+    red: [postgres.tenant("never may a statement run as somebody else")]
+  },
+  {
+    name: "AdvisoryLocks: a lock that nobody knows of stays on its connection",
+    file: locksLive,
+    find: "(exit) => (Exit.isSuccess(exit) ? Effect.void : holder.retire)",
+    replace: "() => Effect.void",
+    red: [postgres.locks("interrupted while it asks")]
+  },
+  {
+    name: "AdvisoryLocks: a lease is not given back",
+    file: locksLive,
+    find: "yield* Scope.addFinalizer(own, unlock)",
+    replace: "",
+    red: [postgres.locks("a lease that was given back")]
+  },
+  {
+    name: "AdvisoryLocks: a silent connection is not noticed",
+    file: locksLive,
+    find: "Effect.raceFirst(holder.ended, silent)",
+    replace: "holder.ended",
+    red: [postgres.locks("falls silent")]
+  },
+  {
+    name: "AdvisoryLocks: the holder does not learn of its loss",
+    file: "src/postgres/LockWait.ts",
+    find: "Effect.raceFirst(effect, lost)",
+    replace: "effect",
+    red: [postgres.locks("the holder's connection ends")]
+  },
+  {
+    name: "AdvisoryLocks: a lease takes the only connection",
+    file: locksLive,
+    find: "if ((yield* stats).max < 2) return yield* noneToSpare(operation)",
+    replace: "",
+    red: [postgres.locks("a client of one connection is refused")]
   }
 ]
 
