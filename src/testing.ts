@@ -9,6 +9,7 @@ export { AdvisoryLocksContract } from "./testing/contracts/AdvisoryLocksContract
 export { AnalyticsContract } from "./testing/contracts/AnalyticsContract.ts"
 export { ApiKeysContract } from "./testing/contracts/ApiKeysContract.ts"
 export { AuditLogContract } from "./testing/contracts/AuditLogContract.ts"
+export { BillingContract } from "./testing/contracts/BillingContract.ts"
 export { CampaignsContract } from "./testing/contracts/CampaignsContract.ts"
 export { RateLimiterContract } from "./testing/contracts/RateLimiterContract.ts"
 export { RolesContract } from "./testing/contracts/RolesContract.ts"

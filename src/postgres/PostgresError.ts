@@ -53,6 +53,8 @@ const errnoOf = (cause: unknown): string | undefined =>
   cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : undefined
 
 const constraintKinds: Record<string, typeof ConstraintViolated.Type.kind> = {
+  // Since PostgreSQL 18, of a key that says RESTRICT: https://www.postgresql.org/docs/18/release-18.html
+  "23001": "foreign-key",
   "23502": "not-null",
   "23503": "foreign-key",
   "23505": "unique",

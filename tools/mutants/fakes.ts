@@ -1,3 +1,4 @@
+import { billing } from "./fakes/billing.ts"
 import type { Mutant } from "./Mutant.ts"
 
 const users = [{ suite: "memory", file: "test/contracts/Users.test.ts" }]
@@ -401,8 +402,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: deleting nobody succeeds",
     file: usersMemory,
-    find: "Option.isNone(db.get(usersTable, id)) ? Result.fail(new UserNotFound({ id }))",
-    replace: "id === undefined ? Result.fail(new UserNotFound({ id }))",
+    find: "Option.isNone(db.get(usersTable, id))\n        ? Result.fail(new UserNotFound({ id }))",
+    replace: "id === undefined\n        ? Result.fail(new UserNotFound({ id }))",
     red: users
   },
   {
@@ -457,7 +458,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: a deleted user stays",
     file: usersMemory,
-    find: ": db.remove(usersTable, id)",
+    find: ": Result.mapError(db.remove(usersTable, id), inUse(id))",
     replace: ": Result.void",
     red: users
   },
@@ -928,5 +929,6 @@ export const mutants: ReadonlyArray<Mutant> = [
     find: "error.reason.constraint === uniqueId.name",
     replace: "error.reason.constraint === `${uniqueId.name}x`",
     red: campaigns
-  }
+  },
+  ...billing
 ]
