@@ -209,7 +209,7 @@ describeLive("postgresql", "Workflows on a server, many callers at once", () => 
         const { other } = yield* Ground
         const { id: workflowId, kind } = yield* published({ a: [], b: ["a"] })
         const { id } = yield* workflows.start({ workflowId })
-        const [first] = yield* Effect.provide(claim(kind, 1, "500 millis"), other)
+        const [first] = yield* Effect.provide(claim(kind, 1, "2 seconds"), other)
         // It dies with its work written and not committed.
         const dying = yield* Effect.forkChild(
           Effect.provide(
@@ -227,7 +227,7 @@ describeLive("postgresql", "Workflows on a server, many callers at once", () => 
         assert.equal(killed.length, 1)
         yield* Fiber.interrupt(dying)
         assert.deepEqual(yield* claim(kind, 1), [])
-        yield* Effect.sleep("600 millis")
+        yield* Effect.sleep("2 seconds")
         const [second] = yield* claim(kind, 1)
         assert.deepEqual([second!.step.id, second!.step.attempts], [first!.step.id, 2])
         const lost = yield* Effect.flip(workflows.completeStep(first!.step.id, first!.token))
