@@ -130,6 +130,7 @@ create table ai_core.workflow_executions (
 create index workflow_executions_created_at_id_idx on ai_core.workflow_executions (created_at, id);
 create index workflow_executions_workflow_id_created_at_id_idx
   on ai_core.workflow_executions (workflow_id, created_at, id);
+create index workflow_executions_state_created_at_id_idx on ai_core.workflow_executions (state, created_at, id);
 create index workflow_executions_workflow_id_version_number_idx
   on ai_core.workflow_executions (workflow_id, version_number);
 create index workflow_executions_finished_at_idx
@@ -169,7 +170,8 @@ create table ai_core.workflow_steps (
   constraint workflow_steps_lease_check
     check ((state = 'running') = (lease_token is not null) and (lease_token is null) = (lease_until is null)),
   constraint workflow_steps_cost_minor_check check (cost_minor between 0 and 9007199254740991)
-);
+-- A queue changes fast: figures of its size that are old make the server read all of it, to take a few.
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 create index workflow_steps_queue_idx
   on ai_core.workflow_steps (available_at, id) where state in ('ready', 'running');
 -- A worker for few kinds does not read past the backlog of the others.

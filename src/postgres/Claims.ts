@@ -67,6 +67,11 @@ export const makeClaims = <State extends string>(
   const now = sql`date_trunc('milliseconds', clock_timestamp())`
   const later = (duration: Duration.Input) => sql`${now} + ${interval(duration)}`
   const also = (set: Statement.Fragment | undefined) => (set === undefined ? sql`` : sql`, ${set}`)
+  // Of a case PostgreSQL guesses that it holds for half of the rows: so it reads the queue in its order and stops when it has
+  // enough, also where it does not know yet how long the queue has grown. Of comparisons it would guess that few rows meet
+  // them, and sort them all.
+  const ready = sql`case when w.state = ${waiting} then w.available_at <= clock_timestamp()
+      else w.lease_until <= clock_timestamp() and w.attempts < w.max_attempts end`
   const released = sql`lease_token = null, lease_until = null`
   return {
     take: ({ atMost, lease, limit, returning, set, token, where }) => sql`update ${name} as w set
@@ -74,9 +79,7 @@ export const makeClaims = <State extends string>(
         lease_until = ${now} + ${atMost === undefined ? interval(lease) : sql`least(${interval(lease)}, ${atMost})`}${also(set)}
       from (
         select w.id from ${name} as w
-        where (w.state = ${waiting} and w.available_at <= clock_timestamp()
-            or w.state = ${running} and w.lease_until <= clock_timestamp() and w.attempts < w.max_attempts)
-          and ${where ?? sql`true`}
+        where w.state in (${waiting}, ${running}) and ${ready} and ${where ?? sql`true`}
         order by w.available_at, w.id limit ${limit}::int for update skip locked
       ) as picked
       where w.id = picked.id

@@ -1,5 +1,5 @@
 import { it } from "@effect/vitest"
-import { Clock, Context, DateTime, Effect, Exit, Fiber, Layer, Option, Redacted } from "effect"
+import { Clock, Context, DateTime, Deferred, Effect, Exit, Fiber, Layer, Option, Redacted } from "effect"
 import * as assert from "node:assert/strict"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import * as UsersLive from "../../src/platform/UsersLive.ts"
@@ -209,7 +209,7 @@ describeLive("postgresql", "Workflows on a server, many callers at once", () => 
         const { other } = yield* Ground
         const { id: workflowId, kind } = yield* published({ a: [], b: ["a"] })
         const { id } = yield* workflows.start({ workflowId })
-        const [first] = yield* Effect.provide(claim(kind, 1, "500 millis"), other)
+        const [first] = yield* Effect.provide(claim(kind, 1, "2 seconds"), other)
         // It dies with its work written and not committed.
         const dying = yield* Effect.forkChild(
           Effect.provide(
@@ -227,7 +227,7 @@ describeLive("postgresql", "Workflows on a server, many callers at once", () => 
         assert.equal(killed.length, 1)
         yield* Fiber.interrupt(dying)
         assert.deepEqual(yield* claim(kind, 1), [])
-        yield* Effect.sleep("600 millis")
+        yield* Effect.sleep("2 seconds")
         const [second] = yield* claim(kind, 1)
         assert.deepEqual([second!.step.id, second!.step.attempts], [first!.step.id, 2])
         const lost = yield* Effect.flip(workflows.completeStep(first!.step.id, first!.token))
@@ -237,6 +237,42 @@ describeLive("postgresql", "Workflows on a server, many callers at once", () => 
           (yield* workflows.findSteps(id)).map(({ state }) => state),
           ["succeeded", "ready"]
         )
+        yield* healthy
+      })
+    )
+
+    it.effect("who takes a step waits for nobody, also where somebody holds its execution", () =>
+      Effect.gen(function* () {
+        const workflows = yield* Workflows
+        const { run } = yield* Transaction
+        const { id: workflowId, kind } = yield* published({ a: [], b: [] })
+        const { id } = yield* workflows.start({ workflowId })
+        const spent = yield* published({ only: [] }, { maxAttempts: 1 })
+        const dying = yield* workflows.start({ workflowId: spent.id })
+        assert.equal((yield* claim(spent.kind, 1, "10 millis")).length, 1)
+        yield* Effect.sleep("50 millis")
+        const holds = yield* Deferred.make<void>()
+        const go = yield* Deferred.make<void>()
+        const holder = yield* Effect.forkChild(
+          run(
+            Effect.gen(function* () {
+              yield* workflows.pauseExecution(id)
+              yield* workflows.pauseExecution(dying.id)
+              yield* Deferred.succeed(holds, undefined)
+              yield* Deferred.await(go)
+            })
+          )
+        )
+        yield* Deferred.await(holds)
+        const [first] = yield* claim(kind, 1)
+        yield* Deferred.succeed(go, undefined)
+        yield* Fiber.join(holder)
+        assert.deepEqual(yield* claim(kind, 1), [])
+        const { execution } = yield* workflows.completeStep(first!.step.id, first!.token)
+        assert.equal(execution.state, "paused")
+        assert.notEqual(execution.startedAt, null)
+        // What could not be buried then was buried by the next claim.
+        assert.equal(Option.getOrThrow(yield* workflows.findExecution(dying.id)).state, "failed")
         yield* healthy
       })
     )

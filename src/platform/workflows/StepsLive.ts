@@ -144,20 +144,24 @@ export const makeSteps = ({ keyed, query, sql }: PostgresClient["Service"], { ru
     )
   })
 
+  /** An index gives the steps of one kind in the order of the queue; of several it does not. */
+  const ofKinds = (kinds: ReadonlyArray<string>) =>
+    kinds.length === 1 ? sql`w.kind = ${kinds[0]}` : sql`w.kind = any(${kinds}::text[])`
+
   const claimSteps: Service["claimSteps"] = Effect.fnUntraced(function* (given) {
     const operation = "Workflows.claimSteps"
     const { kinds, lease, limit, worker } = yield* WorkflowsInput.claimSteps(given)
     yield* bury(operation)
     const token = yield* nextToken
-    // A value, not a join: the queue is read in its order, and only as far as steps are wanted.
-    const going = sql`(select e.state from ai_core.workflow_executions as e where e.id = w.execution_id)
-      in ('pending', 'running')`
+    // A value, not a join, and a case: the queue is read in its order, and only as far as steps are wanted.
+    const going = sql`case when (select e.state from ai_core.workflow_executions as e where e.id = w.execution_id)
+      in ('pending', 'running') then true else false end`
     const taken = claims.take({
       limit,
       lease,
       token,
       atMost: sql`w.timeout_millis * interval '1 millisecond'`,
-      where: kinds === undefined ? going : sql`${going} and w.kind = any(${kinds}::text[])`,
+      where: sql.and([going, ...(kinds === undefined ? [] : [ofKinds(kinds)])]),
       set: sql`worker = ${worker}, taken_at = clock_timestamp(), started_at = coalesce(w.started_at, clock_timestamp())`,
       returning: sql`${stepColumns}, w.lease_token as token,
         (select jsonb_build_object('workflowId', e.workflow_id, 'input', e.input, 'config', v.steps -> w.position -> 'config')

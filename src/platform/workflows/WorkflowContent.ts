@@ -15,7 +15,7 @@ export const StepDefinition = Schema.Struct({
   kind: Slug,
   /** Keys of the steps that must have succeeded before; none where nothing is said. */
   dependsOn: Schema.Array(Slug).pipe(Schema.withDecodingDefaultKey(orElse<ReadonlyArray<string>>([]))),
-  /** What the worker needs to know. */
+  /** What the worker needs to know; of a secret its reference, never the secret itself. */
   config: StorableJsonObject.pipe(Schema.withDecodingDefaultKey(orElse<StorableJsonObject>({}))),
   /** Times it may be tried: 1 to 100, 3 where nothing is said. */
   maxAttempts: whole(1, 100).pipe(Schema.withDecodingDefaultKey(orElse(3))),

@@ -173,7 +173,6 @@ const running: Cases = {
   "a due schedule starts its workflow once, for its time, and moves on": Effect.gen(function* () {
     const workflows = yield* Workflows
     const { nextRunAt, schedule, workflowId } = yield* scheduled({ cron: everySecond, input: { n: 1 } })
-    assert.deepEqual(yield* fired(schedule), [])
     yield* passUntil(nextRunAt)
     const [run, ...others] = yield* fired(schedule)
     assert.deepEqual(others, [])
