@@ -1,3 +1,4 @@
+import type { AdvisoryLocks } from "../postgres/AdvisoryLocks.ts"
 import type { Transaction } from "../postgres/Transaction.ts"
 import type { AuditLog } from "./audit/AuditLog.ts"
 import type { Billing } from "./billing/Billing.ts"
@@ -8,4 +9,5 @@ import type { UserTokens } from "./users/UserTokens.ts"
 import type { Users } from "./Users.ts"
 
 /** Every repository of the platform in PostgreSQL, and the transactions that they take part in. */
-export type PostgresRepositories = Users | Roles | ApiKeys | UserTokens | AuditLog | Billing | Workflows | Transaction
+export type PostgresRepositories =
+  Users | Roles | ApiKeys | UserTokens | AuditLog | Billing | Workflows | Transaction | AdvisoryLocks

@@ -1,5 +1,6 @@
 import { Layer } from "effect"
 import type { PostgresClient } from "../postgres/PostgresClient.ts"
+import * as AdvisoryLocksLive from "../postgres/AdvisoryLocksLive.ts"
 import * as TransactionLive from "../postgres/TransactionLive.ts"
 import * as AuditLogLive from "./audit/AuditLogLive.ts"
 import * as BillingLive from "./billing/BillingLive.ts"
@@ -19,4 +20,4 @@ export const layer: Layer.Layer<PostgresRepositories, never, PostgresClient> = L
   AuditLogLive.layer,
   BillingLive.layer,
   WorkflowsLive.layer
-).pipe(Layer.provideMerge(TransactionLive.layer))
+).pipe(Layer.provideMerge(Layer.merge(TransactionLive.layer, AdvisoryLocksLive.layer)))

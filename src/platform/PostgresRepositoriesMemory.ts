@@ -1,4 +1,5 @@
 import { Layer } from "effect"
+import * as AdvisoryLocksMemory from "../postgres/AdvisoryLocksMemory.ts"
 import * as PostgresMemory from "../postgres/PostgresMemory.ts"
 import * as TransactionMemory from "../postgres/TransactionMemory.ts"
 import * as AuditLogMemory from "./audit/AuditLogMemory.ts"
@@ -19,5 +20,6 @@ export const layer: Layer.Layer<PostgresRepositories> = Layer.mergeAll(
   AuditLogMemory.layer,
   BillingMemory.layer,
   WorkflowsMemory.layer,
-  TransactionMemory.layer
+  TransactionMemory.layer,
+  AdvisoryLocksMemory.layer
 ).pipe(Layer.provide(PostgresMemory.layer))

@@ -1,4 +1,5 @@
 import { billing } from "./fakes/billing.ts"
+import { workflows } from "./fakes/workflows.ts"
 import type { Mutant } from "./Mutant.ts"
 
 const users = [{ suite: "memory", file: "test/contracts/Users.test.ts" }]
@@ -930,5 +931,6 @@ export const mutants: ReadonlyArray<Mutant> = [
     replace: "error.reason.constraint === `${uniqueId.name}x`",
     red: campaigns
   },
-  ...billing
+  ...billing,
+  ...workflows
 ]
