@@ -19,7 +19,7 @@ const freshMillis = 500
 /**
  * What each fiber asks for a connection next: the method of a capability.
  *
- * A Context.Reference would say the same, and providing it costs a call four times as much.
+ * A Context.Reference would say the same; providing it made a query of one caller 7 % dearer, this 1 %.
  */
 const operations = new WeakMap<Fiber.Fiber<unknown, unknown>, string>()
 
