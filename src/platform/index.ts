@@ -28,7 +28,7 @@ export {
 } from "./billing/Credit.ts"
 export {
   AmountExceedsDue,
-  Finalizing,
+  InvoiceFinalizing,
   Invoice,
   InvoiceChanges,
   InvoiceCursor,
@@ -45,7 +45,6 @@ export {
   NewInvoice,
   NewInvoiceLine
 } from "./billing/Invoices.ts"
-export { type ListOptions, ListOrder, type PageOptions, type StreamOptions } from "./billing/Lists.ts"
 export {
   NewPayment,
   NewRefund,
@@ -64,7 +63,7 @@ export {
   RefundId,
   RefundNotFound,
   RefundState,
-  Settled
+  PaymentSettlement
 } from "./billing/Payments.ts"
 export {
   BillingInterval,
@@ -102,7 +101,7 @@ export {
 } from "./billing/Subscriptions.ts"
 export {
   NewUsage,
-  Period,
+  BillingPeriod,
   PeriodInvoiced,
   UsageCursor,
   type UsageFilter,
