@@ -1,5 +1,4 @@
-import { DateTime, Effect, Layer, Option, Redacted, Schema } from "effect"
-import { decodeStored } from "../core/Decode.ts"
+import { DateTime, Effect, Layer, Option, Redacted } from "effect"
 import { defaultPageSize, pageOf } from "../core/KeysetPage.ts"
 import { Conflict, StoreError } from "../core/StoreError.ts"
 import { makeIdsOf } from "../core/TimeOrderedId.ts"
@@ -10,30 +9,9 @@ import { onConstraint } from "../postgres/onConstraint.ts"
 import { PostgresClient } from "../postgres/PostgresClient.ts"
 import { Transaction } from "../postgres/Transaction.ts"
 import * as TransactionLive from "../postgres/TransactionLive.ts"
-import { cursorAfter, EmailTaken, User, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
+import { cursorAfter, EmailTaken, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
+import { decodeUsers, firstUser, userColumns } from "./UserRow.ts"
 import { inUse, streamBy, UsersInput } from "./UsersInput.ts"
-
-/** Not `infinity`, which the driver makes an invalid Date. */
-const validDate = Schema.Date.check(
-  Schema.makeFilter((date: Date) => !Number.isNaN(date.getTime()), { expected: "a finite time" })
-)
-
-/** A row as the statements below select it: plain values, because decoding them costs a quarter of decoding to a `User`. */
-const UserRow = User.mapFields((fields) => ({
-  ...fields,
-  passwordHash: Schema.String,
-  createdAt: validDate,
-  updatedAt: validDate
-}))
-
-const userOf = (row: typeof UserRow.Type): User => ({
-  ...row,
-  passwordHash: Redacted.make(row.passwordHash),
-  createdAt: DateTime.fromDateUnsafe(row.createdAt),
-  updatedAt: DateTime.fromDateUnsafe(row.updatedAt)
-})
-
-const decodeRows = decodeStored(Schema.Array(UserRow))
 
 /** Times the row that stood in a write's way may be gone when we look at it, before we give up. */
 const attempts = 3
@@ -53,14 +31,6 @@ const takenBy = (wanted: { readonly email?: string | undefined; readonly usernam
     users_username_key: () => new UsernameTaken({ username: wanted.username ?? "" })
   })
 
-const decode = (operation: string, rows: ReadonlyArray<object>) =>
-  rows.length === 0
-    ? Effect.succeed([])
-    : Effect.map(decodeRows({ store: "postgresql", operation, subject: "row" }, rows), (plain) => plain.map(userOf))
-
-const first = (operation: string, rows: ReadonlyArray<object>) =>
-  Effect.map(decode(operation, rows), (users) => Option.fromUndefinedOr(users[0]))
-
 interface Found {
   readonly version: number | null
   readonly emailTaken: boolean
@@ -73,8 +43,7 @@ const make = Effect.gen(function* () {
   const contained = makeContained(client, yield* Transaction)
   const nextId = makeIdsOf(UserId)
 
-  const columns = sql`id, email, username, password_hash as "passwordHash", version,
-    created_at as "createdAt", updated_at as "updatedAt"`
+  const columns = userColumns(sql)
 
   /** Says why a write found no row to change, by one look at all that may stand in its way. */
   const look = (operation: string, id: string, email: string | undefined, username: string | undefined) =>
@@ -104,7 +73,7 @@ const make = Effect.gen(function* () {
           values (${id}, ${email}, ${username}, ${Redacted.value(passwordHash)}, 1, ${now}, ${now})
           on conflict do nothing returning ${columns}`
       )
-      const created = yield* first(operation, rows)
+      const created = yield* firstUser(operation, rows)
       if (Option.isSome(created)) return created.value
       const found = yield* look(operation, id, email, username)
       if (found.emailTaken) return yield* new EmailTaken({ email })
@@ -120,7 +89,7 @@ const make = Effect.gen(function* () {
       { operation, kind: "read" },
       keyed<object>`select ${columns} from ai_core.users where id = ${id}`
     )
-    return yield* first(operation, rows)
+    return yield* firstUser(operation, rows)
   })
 
   const findByEmail: Users["Service"]["findByEmail"] = Effect.fnUntraced(function* (given) {
@@ -131,7 +100,7 @@ const make = Effect.gen(function* () {
       keyed<object>`select ${columns} from ai_core.users
         where lower(email collate "C") = lower(${email}::text collate "C")`
     )
-    return yield* first(operation, rows)
+    return yield* firstUser(operation, rows)
   })
 
   const update: Users["Service"]["update"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
@@ -144,6 +113,7 @@ const make = Effect.gen(function* () {
         { operation, kind: "write" },
         keyed<object>`update ai_core.users as u set
           email = coalesce(${email ?? null}::text, u.email),
+          email_verified_at = case when u.email = coalesce(${email ?? null}::text, u.email) then u.email_verified_at end,
           username = coalesce(${username ?? null}::text, u.username),
           password_hash = coalesce(${passwordHash === undefined ? null : Redacted.value(passwordHash)}::text, u.password_hash),
           version = u.version + 1,
@@ -154,7 +124,7 @@ const make = Effect.gen(function* () {
             or lower(o.username collate "C") = lower(${username ?? null}::text collate "C")))
         returning ${columns}`
       ).pipe(Effect.mapError(takenBy(changes)))
-      const updated = yield* first(operation, rows)
+      const updated = yield* firstUser(operation, rows)
       if (Option.isSome(updated)) return updated.value
       const found = yield* look(operation, id, email, username)
       yield* explainMiss(id, expectedVersion, found.version, () => new UserNotFound({ id }))
@@ -189,7 +159,7 @@ const make = Effect.gen(function* () {
       sql<object>`select ${columns} from ai_core.users
         where ${page.behind} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* decode(operation, rows), limit, (last) => cursorAfter(order, last))
+    return pageOf(yield* decodeUsers(operation, rows), limit, (last) => cursorAfter(order, last))
   })
 
   return Users.of({ create, findById, findByEmail, update, delete: remove, list, stream: streamBy(list) })

@@ -4,6 +4,15 @@ export { IllegalTransition } from "../core/StateMachine.ts"
 export * from "./Analytics.ts"
 export { Billing } from "./billing/Billing.ts"
 export {
+  AuditCursor,
+  AuditEntry,
+  AuditEntryId,
+  type AuditFilter,
+  type AuditListOptions,
+  AuditLog,
+  type NewAuditEntry
+} from "./audit/AuditLog.ts"
+export {
   Campaign,
   CampaignCursor,
   CampaignExists,
@@ -109,7 +118,39 @@ export {
   UsageRecordId
 } from "./billing/Usage.ts"
 export * as Money from "./Money.ts"
+export type { PostgresRepositories } from "./PostgresRepositories.ts"
 export * as TimeRange from "./TimeRange.ts"
+export {
+  ApiKey,
+  ApiKeyCursor,
+  ApiKeyId,
+  type ApiKeyListOptions,
+  ApiKeyNotFound,
+  ApiKeyRefused,
+  ApiKeys,
+  type IssuedApiKey,
+  type NewApiKey
+} from "./users/ApiKeys.ts"
+export {
+  NewRole,
+  Permission,
+  Role,
+  RoleChanges,
+  RoleCursor,
+  RoleId,
+  type RoleListOptions,
+  RoleNameTaken,
+  RoleNotFound,
+  Roles
+} from "./users/Roles.ts"
+export {
+  type IssuedRefreshToken,
+  type IssuedToken,
+  SignInId,
+  TokenPurpose,
+  TokenRefused,
+  UserTokens
+} from "./users/UserTokens.ts"
 export {
   Email,
   EmailTaken,
@@ -129,3 +170,60 @@ export {
   type UserStreamOptions,
   VersionConflict
 } from "./Users.ts"
+export { type NewStepDefinition, StepDefinition, StepDefinitions } from "./workflows/WorkflowContent.ts"
+export {
+  NewWorkflow,
+  VersionCursor,
+  type VersionListOptions,
+  Workflow,
+  WorkflowArchived,
+  WorkflowChanges,
+  WorkflowCursor,
+  type WorkflowFilter,
+  WorkflowId,
+  type WorkflowListOptions,
+  WorkflowNotFound,
+  WorkflowSlugTaken,
+  WorkflowState,
+  WorkflowVersion,
+  WorkflowVersionNotFound,
+  WorkflowWithoutSteps
+} from "./workflows/WorkflowDefinition.ts"
+export {
+  type ExecutionCounts,
+  ExecutionCursor,
+  type ExecutionFilter,
+  ExecutionId,
+  type ExecutionListOptions,
+  ExecutionNotFound,
+  ExecutionState,
+  ExecutionTrigger,
+  NewExecution,
+  WorkflowExecution
+} from "./workflows/WorkflowExecution.ts"
+export { type StreamPages, Workflows } from "./workflows/Workflows.ts"
+export {
+  type ClaimDueSchedulesOptions,
+  type FiredSchedule,
+  MissedRuns,
+  NewSchedule,
+  ScheduleChanges,
+  ScheduleCursor,
+  ScheduleId,
+  type ScheduleListOptions,
+  ScheduleNotFound,
+  WorkflowSchedule
+} from "./workflows/WorkflowSchedule.ts"
+export {
+  type ClaimedStep,
+  type ClaimStepsOptions,
+  type FinishedStep,
+  LeaseToken,
+  type StepFailure,
+  StepId,
+  StepLeaseLost,
+  StepNotFound,
+  StepState,
+  type StepSuccess,
+  WorkflowStep
+} from "./workflows/WorkflowStep.ts"

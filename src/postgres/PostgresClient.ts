@@ -1,22 +1,37 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { Clock, Context, Duration, Effect, Layer, type Scope } from "effect"
+import { Clock, Context, Duration, Effect, Layer, type Scope, Stream } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as SqlClient from "effect/sql/SqlClient"
-import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import type { SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import { makeCalls } from "../core/Calls.ts"
 import { currentCredential } from "../core/Credential.ts"
 import { type PostgresConfig, type PostgresOptions, type PostgresPreset, sections } from "../core/DatabaseConfig.ts"
+import { PoolInstrumentation, SlowQueryThreshold } from "../core/Instrumentation.ts"
 import type { Probe } from "../core/Probe.ts"
 import { defaultRetryPolicy, makeRetryBudget, retrying } from "../core/Retry.ts"
 import type { ConfigInvalid } from "../core/Setting.ts"
 import { startUp } from "../core/StartUp.ts"
 import type { StoreCall } from "../core/StoreCall.ts"
-import { ConnectionLost, InvalidStatement, isStoreError, type Reason, StoreError } from "../core/StoreError.ts"
+import type { StoreError } from "../core/StoreError.ts"
 import { parseStoreUrl } from "../core/StoreUrl.ts"
-import { sqlConnection, type TransactionControl, transactionConnection } from "./PostgresConnection.ts"
-import { commitFailure, fromSqlError } from "./PostgresError.ts"
-import { makePostgresPool, type PostgresPool, type PostgresTarget } from "./PostgresPool.ts"
+import { CurrentOperation } from "./PoolSlots.ts"
+import { fromSqlError } from "./PostgresError.ts"
+import { type ListenEvent, makePostgresListener } from "./PostgresListener.ts"
+import { makePostgresPool, type PostgresPool } from "./PostgresPool.ts"
+import { noSession, type PostgresTarget, sessionOpener } from "./PostgresSession.ts"
+import { asSqlError, makeTransactions } from "./PostgresTransactions.ts"
+import { CurrentTenant } from "./Tenant.ts"
+
+/** A session of one's own, for what belongs to a session: a lock, a setting. */
+export interface PostgresSession {
+  /** As the client's `query`, on this session. */
+  readonly query: PostgresClient["Service"]["query"]
+  /** Succeeds when the connection has ended, and with it all that the session held. */
+  readonly ended: Effect.Effect<void>
+  /** Says that nobody may have the connection after this one: the session may still hold something. */
+  readonly retire: Effect.Effect<void>
+}
 
 /** A client of one PostgreSQL server or embedded engine. */
 export class PostgresClient extends Context.Service<
@@ -42,17 +57,28 @@ export class PostgresClient extends Context.Service<
       call: StoreCall,
       statement: Statement.Statement<A>
     ) => Effect.Effect<ReadonlyArray<A>, StoreError>
+    /**
+     * Listens to a channel (LISTEN) until the stream is closed, over one connection beside the pool that all channels share.
+     *
+     * Begins with `Listening`. A connection that is lost, also one that fell silent, is told as `Lost` and opened anew for as
+     * long as it takes; `Reconnected` then says for how long nothing was heard. Notifications wait in memory until they are
+     * taken. Fails with `StoreError` where it cannot begin: `InvalidData` where there is no session to listen in (a pooler,
+     * the embedded engine).
+     */
+    readonly listen: (channel: string) => Stream.Stream<ListenEvent, StoreError>
+    /**
+     * Fails where statements have no session in common, because a pooler in transaction mode stands in between.
+     *
+     * Asked first by what relies on one: session advisory locks, SET, temporary tables, LISTEN.
+     */
+    readonly needsSession: (operation: string) => Effect.Effect<void, StoreError>
+    /** Takes a connection out of the pool until the scope closes. */
+    readonly session: Effect.Effect<PostgresSession, StoreError, Scope.Scope>
   }
 >()("@ai-core/database/postgres/PostgresClient") {}
 
 /** The tags that a PostgreSQL layer provides: ours, and Effect's own beside it. */
 export type PostgresTags = PostgresClient | PgClient.PgClient | SqlClient.SqlClient
-
-const asSqlError = (error: StoreError): SqlError =>
-  new SqlError({ reason: new ConnectionError({ cause: error, message: error.message, operation: error.operation }) })
-
-/** A failure of the pool's own, in the shape that Effect's client fails with. */
-const poolFailure = <E>(error: E | StoreError): E | SqlError => (isStoreError(error) ? asSqlError(error) : error)
 
 const PgJson = Statement.custom<PgClient.PgCustom>("PgJson")
 
@@ -65,7 +91,9 @@ export const makeFor = (
     const { endpoint } = target
     const clock = yield* Clock.Clock
     const calls = yield* makeCalls(endpoint)
-    const pool = yield* makePostgresPool({ target, config, calls })
+    const hooks = (yield* PoolInstrumentation)(endpoint)
+    const slowMillis = Duration.toMillis(yield* SlowQueryThreshold)
+    const pool = yield* makePostgresPool({ target, config, calls, hooks, slowMillis })
     yield* Effect.addFinalizer(() => pool.close(config.shutdownTimeout))
     yield* startUp(endpoint, config.connectTimeout, pool.warm)
 
@@ -88,84 +116,111 @@ export const makeFor = (
 
     // ---- Effect's client, over our pool
 
-    const controlFailure =
-      (operation: string, kind: StoreCall["kind"], told: (failure: StoreError) => StoreError = (failure) => failure) =>
-      (error: SqlError) =>
-        asSqlError(told(storeError({ operation, kind }, error, clock.currentTimeMillisUnsafe())))
-    const notCommitted = (reason: Reason) => () =>
-      asSqlError(
-        new StoreError({ store: "postgresql", operation: "Transaction.commit", outcome: "not-applied", reason })
-      )
-    const control: TransactionControl = {
-      // Nothing is applied by what opens a transaction, so it fails like a read.
-      begin: controlFailure("Transaction.begin", "read"),
-      commit: controlFailure("Transaction.commit", "write", commitFailure),
-      rolledBack: notCommitted(
-        new InvalidStatement({
-          code: "25P02",
-          detail: "a statement inside had failed, so PostgreSQL rolled the transaction back"
-        })
-      ),
-      lost: notCommitted(new ConnectionLost({ detail: "it ended before COMMIT was sent" }))
-    }
-    const lease = Effect.mapError(pool.lease, asSqlError)
-    const transactionAcquirer = Effect.map(lease, (leased) =>
-      transactionConnection(leased, (statement) => Effect.mapError(leased.watched(statement), poolFailure), control)
-    )
+    // ---- what needs a session
+
+    const needsSession: PostgresClient["Service"]["needsSession"] = (operation) =>
+      config.pooler === "none"
+        ? Effect.void
+        : Effect.fail(noSession(operation, "pooler", "must be none: a pooler in transaction mode keeps no session"))
+    const canListen =
+      target.stream === undefined
+        ? needsSession("listen")
+        : Effect.fail(noSession("listen", "", "the embedded engine has one session, and listening needs its own"))
+    const listener = yield* makePostgresListener({
+      openSession: sessionOpener(target, config)(),
+      failure: (error) => storeError({ operation: "listen", kind: "read" }, error, clock.currentTimeMillisUnsafe()),
+      heartbeat: "10 seconds",
+      patience: "5 seconds"
+    })
+    const listen: PostgresClient["Service"]["listen"] = (channel) =>
+      Stream.unwrap(Effect.as(canListen, listener.listen(channel)))
+
+    const spanAttributes: ReadonlyArray<readonly [string, unknown]> = [
+      ["db.system.name", "postgresql"],
+      ["server.address", endpoint.host],
+      ...(endpoint.port === undefined ? [] : [["server.port", endpoint.port] as const])
+    ]
+    const transactions = makeTransactions({
+      lease: pool.lease,
+      calls,
+      clock,
+      acquireMillis: Duration.toMillis(config.acquireTimeout),
+      spanAttributes,
+      failed: (operation, kind, error, startedAt) => storeError({ operation, kind }, error, startedAt)
+    })
     const reactivity = yield* Reactivity.make
-    const effectClient = (
-      borrow: PostgresPool["shared"],
-      transactionService?: SqlClient.SqlClient["transactionService"]
-    ): Effect.Effect<SqlClient.SqlClient> =>
-      SqlClient.make({
-        driver: "pg",
-        compiler: PgClient.makeCompiler(),
-        acquirer: transactionAcquirer,
-        transactionAcquirer,
-        borrower: (use) =>
-          Effect.mapError(
-            borrow((connection) => use(sqlConnection(connection))),
-            poolFailure
-          ),
-        prepareTransactionControls: true,
-        releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`,
-        spanAttributes: [
-          ["db.system.name", "postgresql"],
-          ["server.address", endpoint.host],
-          ...(endpoint.port === undefined ? [] : [["server.port", endpoint.port] as const])
-        ],
-        ...(transactionService === undefined ? {} : { transactionService })
-      }).pipe(Effect.provideService(Reactivity.Reactivity, reactivity))
+    const effectClient = (borrow: PostgresPool["shared"]): Effect.Effect<SqlClient.SqlClient> =>
+      Effect.map(
+        SqlClient.make({
+          driver: "pg",
+          compiler: PgClient.makeCompiler(),
+          acquirer: transactions.reserve("stream"),
+          borrower: transactions.lending(borrow),
+          transactionService: transactions.service,
+          spanAttributes
+        }).pipe(Effect.provideService(Reactivity.Reactivity, reactivity)),
+        (client) => Object.assign(client, { withTransaction: transactions.withTransaction })
+      )
     const pgClient = (client: SqlClient.SqlClient): PgClient.PgClient =>
       Object.assign(client, {
         [PgClient.TypeId]: PgClient.TypeId,
         config: { applicationName: target.applicationName, host: endpoint.host, port: endpoint.port },
         json: (value: unknown) => Statement.fragment([PgJson(value)]),
-        listen: (channel: string) => Effect.flatMap(lease, ({ connection }) => connection.listen(channel)),
+        reserve: transactions.reserve("sql.reserve"),
+        listen: (channel: string) =>
+          Effect.flatMap(Effect.mapError(Effect.andThen(canListen, listener.connection), asSqlError), (connection) =>
+            connection.listen(channel)
+          ),
         notify: (channel: string, payload: string) => Effect.asVoid(client`SELECT pg_notify(${channel}, ${payload})`)
       })
     const sql = pgClient(yield* effectClient(pool.exclusive))
-    const { afterCommit, transactionService, withTransaction } = sql
-    const keyed = pgClient(
-      Object.assign(yield* effectClient(pool.shared, transactionService), { afterCommit, withTransaction })
-    )
+    const keyed = pgClient(yield* effectClient(pool.shared))
 
     // ---- ours
 
-    const query: PostgresClient["Service"]["query"] = (call, statement) =>
-      retry(
-        Effect.suspend(() => {
-          const startedAt = clock.currentTimeMillisUnsafe()
-          return Effect.mapError(statement, (error) => storeError(call, error, startedAt, statement))
-        }),
-        { idempotent: call.kind === "read" || call.idempotent === true }
+    const query: PostgresClient["Service"]["query"] = (call, statement) => {
+      const once = Effect.suspend(() => {
+        const startedAt = clock.currentTimeMillisUnsafe()
+        return Effect.mapError(Effect.provideService(statement, CurrentOperation, call.operation), (error) =>
+          storeError(call, error, startedAt, statement)
+        )
+      })
+      // A transaction in which a statement has failed can only be run again as a whole.
+      return Effect.withFiber((fiber) =>
+        Context.getOrUndefined(fiber.context, transactions.service) === undefined
+          ? retry(once, { idempotent: call.kind === "read" || call.idempotent === true })
+          : once
       )
+    }
+
+    const session: PostgresClient["Service"]["session"] = Effect.map(
+      transactions.session("session"),
+      ({ connection, leased: { ended, retire } }) => ({
+        ended,
+        retire: Effect.sync(retire),
+        query: (call, statement) =>
+          query(call, statement).pipe(
+            Effect.provideService(transactions.service, [connection, 0]),
+            Effect.provideService(CurrentTenant, undefined)
+          )
+      })
+    )
 
     const ping = Effect.asVoid(query({ operation: "ping", kind: "read" }, keyed`SELECT 1`))
 
     return Context.make(
       PostgresClient,
-      PostgresClient.of({ endpoint, sql, keyed, query, ping, stats: Effect.sync(pool.stats) })
+      PostgresClient.of({
+        endpoint,
+        sql,
+        keyed,
+        query,
+        session,
+        listen,
+        needsSession,
+        ping,
+        stats: Effect.sync(pool.stats)
+      })
     ).pipe(Context.add(PgClient.PgClient, sql), Context.add(SqlClient.SqlClient, sql))
   })
 
@@ -212,6 +267,15 @@ export const make = (
 export const layer = (options: PostgresOptions): Layer.Layer<PostgresTags, ConfigInvalid | StoreError> =>
   providing(make(options))
 
-/** A client configured by the environment (`DATABASE_URL`, `DB_MAX_CONNECTIONS` …); `preset` takes the place of the defaults. */
+/**
+ * A client configured by the environment (`DATABASE_URL`, `DB_MAX_CONNECTIONS` …, `DB_SLOW_QUERY_THRESHOLD_MS`); `preset` takes
+ * the place of the defaults.
+ */
 export const layerConfig = (preset?: PostgresPreset): Layer.Layer<PostgresTags, ConfigInvalid | StoreError> =>
-  providing(Effect.flatMap(sections.postgresql.fromEnvironment(preset), makeFromConfig))
+  providing(
+    Effect.gen(function* () {
+      const config = yield* sections.postgresql.fromEnvironment(preset)
+      const { slowQueryThreshold } = yield* sections.monitoring.fromEnvironment()
+      return yield* Effect.provideService(makeFromConfig(config), SlowQueryThreshold, slowQueryThreshold)
+    })
+  )

@@ -120,6 +120,7 @@ const reasonOf = (
     case "3F000":
     case "0A000":
       return new InvalidStatement(told)
+    case "53400":
     case "54000":
     case "54001":
     case "54011":
@@ -242,6 +243,18 @@ const connectReason = (
       detail: code === undefined && cause instanceof Error ? cause.message : undefined
     })
   }
+  if (found._tag === "ConnectionLost" && found.code === "08P01") {
+    return new InvalidData({
+      code: found.code,
+      subject: "configuration",
+      problems: [
+        {
+          field: "pooler",
+          problem: "must be transaction: what answers at this URL takes no start-up parameters, as PgBouncer does"
+        }
+      ]
+    })
+  }
   if (found._tag === "ConnectionLost") return unavailable(endpoint, { code: found.code })
   if (found._tag === "InvalidStatement" && found.code === "3D000") {
     return new InvalidData({
@@ -285,13 +298,16 @@ export const fromSqlError = (
 }
 
 /** COMMIT was sent and failed: its effect is known only where the server answered. */
-export const commitFailure = (error: StoreError): StoreError =>
+export const commitFailure = (error: StoreError, transactionId?: string): StoreError =>
   error.outcome === "unknown" && (error.reason._tag === "ConnectionLost" || error.reason._tag === "Timeout")
     ? new StoreError({
         store: "postgresql",
         operation: "Transaction.commit",
         outcome: "unknown",
-        reason: new CommitUnknown("code" in error.reason ? present("code", error.reason.code) : {}),
+        reason: new CommitUnknown({
+          ...("code" in error.reason ? present("code", error.reason.code) : {}),
+          ...present("transactionId", transactionId)
+        }),
         ...(error.cause === undefined ? {} : { cause: error.cause })
       })
     : error

@@ -5,6 +5,9 @@ import type { StoreError } from "../core/StoreError.ts"
 /** A `timestamptz` as the driver gives it; `infinity`, which it makes an invalid Date, is refused. */
 export const Timestamp = Schema.DateTimeUtcFromDate
 
+/** The same, or null. */
+export const NullableTimestamp = Schema.NullOr(Timestamp)
+
 /** A `bigint` as the driver gives it, as a number where that holds it exactly; larger ones are refused. */
 export const SafeInteger = Schema.BigInt.check(
   Schema.isBetweenBigInt({ minimum: BigInt(Number.MIN_SAFE_INTEGER), maximum: BigInt(Number.MAX_SAFE_INTEGER) })

@@ -35,34 +35,35 @@ export type WorkItem<State extends string = string> = typeof WorkItemFields.Type
 /** Said of work whose last lease ended without a word. */
 export const leaseEnded = "the lease ended before the work was finished"
 
-const ended = (item: WorkItem, now: DateTime.Utc): boolean =>
+/** Who had it let the lease end. */
+export const isLeaseOver = (item: Pick<WorkItem, "leaseUntil">, now: DateTime.Utc): boolean =>
   item.leaseUntil !== null && DateTime.isLessThanOrEqualTo(item.leaseUntil, now)
 
 /** It may be taken: it waits and its time has come, or who had it let the lease end. */
 export const isReady =
-  <State extends string>({ running, waiting }: WorkStates<State>, now: DateTime.Utc) =>
-  (item: WorkItem<State>): boolean =>
+  ({ running, waiting }: WorkStates<string>, now: DateTime.Utc) =>
+  (item: WorkItem): boolean =>
     item.state === waiting
       ? DateTime.isLessThanOrEqualTo(item.availableAt, now)
-      : item.state === running && item.attempts < item.maxAttempts && ended(item, now)
+      : item.state === running && item.attempts < item.maxAttempts && isLeaseOver(item, now)
 
 /** Its last lease has ended, and it may not be tried again. */
 export const isSpent =
-  <State extends string>({ running }: WorkStates<State>, now: DateTime.Utc) =>
-  (item: WorkItem<State>): boolean =>
-    item.state === running && item.attempts >= item.maxAttempts && ended(item, now)
+  ({ running }: WorkStates<string>, now: DateTime.Utc) =>
+  (item: WorkItem): boolean =>
+    item.state === running && item.attempts >= item.maxAttempts && isLeaseOver(item, now)
 
 /** The holder of this token may finish it. */
 export const isHeldBy =
-  <State extends string>({ running }: WorkStates<State>, token: string, now: DateTime.Utc) =>
-  (item: WorkItem<State>): boolean =>
-    item.state === running && item.leaseToken === token && !ended(item, now)
+  ({ running }: WorkStates<string>, token: string, now: DateTime.Utc) =>
+  (item: WorkItem): boolean =>
+    item.state === running && item.leaseToken === token && !isLeaseOver(item, now)
 
 /** Nobody has it. */
 export const unleased = { leaseToken: null, leaseUntil: null } as const
 
-export const taken = <State extends string, Item extends WorkItem<State>>(
-  { running }: WorkStates<State>,
+export const taken = <Item extends WorkItem>(
+  { running }: WorkStates<Item["state"]>,
   item: Item,
   token: string,
   lease: Duration.Input,
@@ -76,8 +77,8 @@ export const taken = <State extends string, Item extends WorkItem<State>>(
 })
 
 /** After a failed try: it waits for the next one, or is dead where it was the last. */
-export const failed = <State extends string, Item extends WorkItem<State>>(
-  { dead, waiting }: WorkStates<State>,
+export const failed = <Item extends WorkItem>(
+  { dead, waiting }: WorkStates<Item["state"]>,
   item: Item,
   error: string,
   pause: Duration.Input,

@@ -14,7 +14,15 @@ const core = {
 const postgres = {
   network: at("test/postgres/PostgresNetwork.test.ts"),
   faults: at("test/postgres/PostgresFaults.test.ts"),
-  client: at("test/postgres/PostgresClient.test.ts")
+  client: at("test/postgres/PostgresClient.test.ts"),
+  pool: at("test/postgres/PostgresPool.test.ts"),
+  tls: at("test/postgres/PostgresTls.test.ts"),
+  pooler: at("test/postgres/PgBouncer.test.ts"),
+  listener: at("test/postgres/PostgresListener.test.ts"),
+  log: at("test/postgres/StatementLog.test.ts"),
+  transaction: at("test/postgres/Transaction.test.ts"),
+  tenant: at("test/postgres/Tenant.test.ts"),
+  locks: at("test/postgres/AdvisoryLocks.test.ts")
 }
 const redis = {
   faults: at("test/redis/RedisFaults.test.ts"),
@@ -35,6 +43,7 @@ const clickhouse = {
 }
 const contract = {
   users: at("test/contracts/Users.test.ts", "live"),
+  transaction: at("test/contracts/Transaction.test.ts", "live"),
   campaigns: at("test/contracts/Campaigns.test.ts", "live"),
   analytics: at("test/contracts/Analytics.test.ts", "live"),
   cache: at("test/contracts/SharedCache.test.ts", "live"),
@@ -153,8 +162,8 @@ const ofCore: ReadonlyArray<Mutant> = [
   {
     name: "Calls: closing does not wait for what is under way",
     file: "src/core/Calls.ts",
-    find: "        if (pending.size === 0) return\n        const empty",
-    replace: "        if (pending.size >= 0) return\n        const empty",
+    find: "        if (pending.length === 0) return\n        const empty",
+    replace: "        if (pending.length >= 0) return\n        const empty",
     red: [
       core.calls("drain waits for what is under way"),
       redis.faults("closing waits for the calls under way"),
@@ -214,10 +223,14 @@ const ofCore: ReadonlyArray<Mutant> = [
 const pool = "src/postgres/PostgresPool.ts"
 const postgresError = "src/postgres/PostgresError.ts"
 
+const transactions = "src/postgres/PostgresTransactions.ts"
+const transactionRun = "src/postgres/TransactionRun.ts"
+const locksLive = "src/postgres/AdvisoryLocksLive.ts"
+
 const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: a silent server at start is not given up",
-    file: pool,
+    file: "src/postgres/PostgresSession.ts",
     find: "Effect.timeoutOrElse({ duration: config.connectTimeout, orElse: () => Effect.fail(silent) })",
     replace: "Effect.uninterruptible",
     red: [postgres.network("accepts and never answers")]
@@ -256,43 +269,42 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: a dead connection is lent",
-    file: pool,
-    find: "const usable = (slot: Slot) => !slot.retired && slot.socket.writable",
-    replace: "const usable = (_: Slot) => true",
+    file: "src/postgres/PoolSlots.ts",
+    find: "const usable = (slot: Slot): boolean => !slot.retired && slot.socket.writable",
+    replace: "const usable = (_: Slot): boolean => true",
     red: [postgres.network("resets the connection in a call")]
   },
   {
     name: "PostgreSQL: a lost connection inside a transaction becomes a defect",
-    file: "src/postgres/PostgresConnection.ts",
-    find: "          return none\n",
+    file: transactions,
+    find: "          if (!isServerError(error.reason.cause)) session.leased.retire()\n",
     replace: "          throw error\n",
     red: [postgres.faults("inside a transaction")]
   },
   {
     name: "PostgreSQL: waiting for a connection has no limit",
     file: pool,
-    find: "Math.min(since + acquireMillis, contextDeadline)",
+    find: "Math.min(at + acquireMillis, contextDeadline)",
     replace: "Number.POSITIVE_INFINITY",
     red: [postgres.client("limit, waiting and waited")]
   },
   {
     name: "PostgreSQL: an interrupted statement keeps its connection",
     file: pool,
-    find: 'lend("exclusive", (slot) => Effect.scoped(Effect.flatMap(slot.connection.pin, use)), release)',
-    replace:
-      'lend("exclusive", (slot) => Effect.scoped(Effect.flatMap(slot.connection.pin, use)), (lease, exit) => { if (Exit.isSuccess(exit)) release(lease) })',
+    find: "            onReturn(lease, at, exit)\n",
+    replace: "            if (Exit.isSuccess(exit)) onReturn(lease, at, exit)\n",
     red: [postgres.client("interrupted fiber")]
   },
   {
     name: "PostgreSQL: a statement of its own is not cancelled on the server",
     file: pool,
-    find: "Effect.scoped(Effect.flatMap(slot.connection.pin, use))",
-    replace: "use(slot.connection)",
+    find: "Effect.scoped(Effect.flatMap(slot.connection.pin, (connection) => use(connection, noteOf(lease))))",
+    replace: "use(slot.connection, noteOf(lease))",
     red: [postgres.client("interrupted fiber")]
   },
   {
     name: "PostgreSQL: sessions have no statement timeout",
-    file: pool,
+    file: "src/postgres/PostgresSession.ts",
     find: "{ statement_timeout: String(Math.ceil(statementMillis)) }",
     replace: "{}",
     red: [postgres.client("statement timeout")]
@@ -300,23 +312,291 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: closing does not wait for what is under way",
     file: pool,
-    find: "if (lentOut() > 0) {",
-    replace: "if (lentOut() < 0) {",
+    find: "if (lentOut(slots) > 0) {\n          const returned",
+    replace: "if (lentOut(slots) < 0) {\n          const returned",
     red: [postgres.client("under way")]
   },
   {
     name: "PostgreSQL: an abandoned statement's place is given away at once",
     file: pool,
-    find: "if (slot === undefined || !lease.abandoned) return release(lease)",
-    replace: "if (slot !== null) return release(lease)",
+    find: "if (slot === undefined || !lease.abandoned) return release(lease, at)",
+    replace: "if (slot !== null) return release(lease, at)",
     red: [postgres.client("abandoned")]
   },
   {
     name: "PostgreSQL: short statements starve a caller that needs a connection of its own",
-    file: pool,
+    file: "src/postgres/PoolLine.ts",
     find: "if (slot === undefined) break",
     replace: "if (slot === undefined) continue",
     red: [postgres.client("short statements keep coming")]
+  },
+  {
+    name: "PostgreSQL: a connection that may have died is lent unasked",
+    file: "src/postgres/PoolSlots.ts",
+    find: "if (trusts || isFresh(slot, at)) return slot",
+    replace: "return slot",
+    red: [postgres.pool("gone silent while idle")]
+  },
+  {
+    name: "PostgreSQL: connections that never come back are not told from busy ones",
+    file: "src/postgres/PoolExhaustion.ts",
+    find: "if (leaked > 0) return",
+    replace: "if (leaked < 0) return",
+    red: [postgres.pool("five connections, 500 callers")]
+  },
+  {
+    name: "PostgreSQL: nobody knows who holds the connections",
+    file: "src/postgres/PoolExhaustion.ts",
+    find: "if (lease !== undefined) holders.push(",
+    replace: "if (lease === null) holders.push(",
+    red: [postgres.pool("five connections, 500 callers"), postgres.pool("a transaction is named")]
+  },
+  {
+    name: "PostgreSQL: slow statements are told as too many callers",
+    file: "src/postgres/PoolExhaustion.ts",
+    find: "slow * 2 >= open",
+    replace: "slow < 0",
+    red: [postgres.pool("slow statements")]
+  },
+  {
+    name: "PostgreSQL: a server that takes no more connections is told as a small pool",
+    file: "src/postgres/PoolExhaustion.ts",
+    find: "if (lastFailure !== undefined && open < limit) {",
+    replace: "if (lastFailure === null) {",
+    red: [postgres.pool("the server takes no more connections")]
+  },
+  {
+    name: "PostgreSQL: a server that does not answer is told as a small pool",
+    file: pool,
+    find: "if (lentOut(slots) > 0) {\n        const waiting",
+    replace: "if (slots.size >= 0) {\n        const waiting",
+    red: [postgres.pool("reachable by nobody")]
+  },
+  {
+    name: "PostgreSQL: a leaked connection is logged every second",
+    file: "src/postgres/PoolUpkeep.ts",
+    find: "if (lease.reported || ",
+    replace: "if (",
+    red: [postgres.pool("a connection held for too long")]
+  },
+  {
+    name: "PostgreSQL: the minimum is not opened again after an outage",
+    file: "src/postgres/PoolUpkeep.ts",
+    find: "    grow()\n    if (++ticks",
+    replace: "    if (++ticks",
+    red: [postgres.pool("keeps its minimum warm")]
+  },
+  {
+    name: "PostgreSQL: verify-full takes a certificate for another host",
+    file: "src/postgres/PostgresTls.ts",
+    find: `mode === "verify-full" ? { ca } :`,
+    replace: `mode === "" ? { ca } :`,
+    red: [postgres.tls("each sslmode")]
+  },
+  {
+    name: "PostgreSQL: an authority that is named is not asked",
+    file: "src/postgres/PostgresTls.ts",
+    find: `if (file !== "system") {`,
+    replace: `if (mode === "verify-full" && file !== "system") {`,
+    red: [postgres.tls("each sslmode")]
+  },
+  {
+    name: "PostgreSQL: an unknown sslmode is taken",
+    file: "src/postgres/PostgresTls.ts",
+    find: "if (!modes.includes(mode)) return",
+    replace: "if (modes.length === 0) return",
+    red: [postgres.tls("what cannot be meant is refused")]
+  },
+  {
+    name: "PostgreSQL: statements are prepared behind a pooler",
+    file: "src/postgres/PostgresSession.ts",
+    find: "prepare: !pooled,",
+    replace: "prepare: true,",
+    red: [postgres.pooler("statements of many callers at once")]
+  },
+  {
+    name: "PostgreSQL: behind a pooler a statement has no timeout on the server",
+    file: pool,
+    find: "        untilGivenUp()\n        fork(slot.connection.interrupt)\n",
+    replace: "        untilGivenUp()\n",
+    red: [postgres.pooler("a statement that the server does not end")]
+  },
+  {
+    name: "PostgreSQL: migrations lock in a session that is none",
+    file: "src/postgres/PostgresMigrations.ts",
+    find: `yield* needsSession("Migrations.lock")`,
+    replace: "",
+    red: [postgres.pooler("what needs a session")]
+  },
+  {
+    name: "PostgreSQL: a listener does not notice that its connection fell silent",
+    file: "src/postgres/PostgresListener.ts",
+    find: "Effect.andThen(end), Effect.andThen(Effect.never)",
+    replace: "Effect.andThen(Effect.never)",
+    red: [postgres.listener("fell silent")]
+  },
+  {
+    name: "PostgreSQL: a listener does not tell that it was deaf",
+    file: "src/postgres/PostgresListener.ts",
+    find: `{ _tag: "Reconnected", deafMillis: now() - since }`,
+    replace: `{ _tag: "Listening" }`,
+    red: [postgres.listener("a connection that is lost is told"), postgres.listener("fell silent")]
+  },
+  {
+    name: "PostgreSQL: the log shows values",
+    file: "src/postgres/StatementLog.ts",
+    find: "statement: summaryOf(statement)",
+    replace: "statement",
+    red: [postgres.log("at debug level")]
+  },
+  {
+    name: "PostgreSQL: a slow statement is not reported",
+    file: "src/postgres/StatementLog.ts",
+    find: "const slow = elapsedMillis >= slowMillis",
+    replace: "const slow = elapsedMillis < 0",
+    red: [postgres.log("above it")]
+  },
+  {
+    name: "Transaction: CommitUnknown does not carry the id",
+    file: transactions,
+    find: `if (typeof text === "string") id = text`,
+    replace: "",
+    red: [
+      postgres.transaction("reply to COMMIT dropped"),
+      postgres.transaction("connection lost while COMMIT works"),
+      postgres.transaction("killed while COMMIT works")
+    ]
+  },
+  {
+    name: "Transaction: it stays open where COMMIT was not sent in time",
+    file: transactions,
+    find: "if (isStoreError(error) || !isServerError(error.reason.cause)) leased.retire()",
+    replace: "",
+    red: [postgres.transaction("a deadline that passes before COMMIT")]
+  },
+  {
+    name: "Transaction: a conflict is not run again",
+    file: transactionRun,
+    find: "store.isConflict(error) ? again(error) : Effect.fail(error)",
+    replace: "Effect.fail(error)",
+    red: [
+      postgres.transaction("storms of 64 on one row"),
+      postgres.transaction("two that deadlock"),
+      postgres.transaction("raw statements are run again"),
+      contract.transaction("after a conflict the whole effect")
+    ]
+  },
+  {
+    name: "Transaction: a raw serialization failure is not known",
+    file: "src/postgres/TransactionLive.ts",
+    find: "isConflict(error) || conflictCode(error)",
+    replace: "isConflict(error)",
+    red: [postgres.transaction("raw statements are run again")]
+  },
+  {
+    name: "Transaction: it has no deadline",
+    file: transactionRun,
+    find: "if (deadline === Number.POSITIVE_INFINITY) return effect",
+    replace: "if (deadline > 0) return effect",
+    red: [contract.transaction("takes longer than its timeout"), contract.transaction("the Context's deadline")]
+  },
+  {
+    name: "Transaction: a nested one's options are ignored",
+    file: transactionRun,
+    find: "if (!asked) return store.savepoint(untilDeadline(effect))",
+    replace: "if (!asked || options.retry !== null) return store.savepoint(untilDeadline(effect))",
+    red: [contract.transaction("asks for what the transaction around is not")]
+  },
+  {
+    name: "Transaction: a statement that failed inside is sent again",
+    file: "src/postgres/PostgresClient.ts",
+    find: "Context.getOrUndefined(fiber.context, transactions.service) === undefined",
+    replace: "fiber !== undefined",
+    red: [contract.transaction("a write in a read-only transaction")]
+  },
+  {
+    name: "Transaction: its fibers do not take turns",
+    file: transactions,
+    find: "return level.over || level.take(turn) ? unlessOver() : Effect.flatMap(wait(level, turn), unlessOver)",
+    replace: "return unlessOver()",
+    red: [contract.transaction("of two nested ones at once")]
+  },
+  {
+    name: "Transaction: what outlives it goes on",
+    file: "src/postgres/TransactionLevel.ts",
+    find: "    this.#ended = true\n",
+    replace: "",
+    red: [contract.transaction("a call that outlives its transaction")]
+  },
+  {
+    name: "Transaction: it commits while a nested one is open in another fiber",
+    file: transactions,
+    find: "if (Exit.isFailure(exit) || level.take(turn)) {",
+    replace: "if (Exit.isFailure(exit) || level.take(turn) || turn !== null) {",
+    red: [postgres.transaction("still open in another fiber at the end")]
+  },
+  {
+    name: "Transaction: its level goes on to those begun within it",
+    file: "src/postgres/TransactionLive.ts",
+    find: "transaction(Effect.provideService(effect, BeginTransaction, before)),",
+    replace: "transaction(effect),",
+    red: [postgres.transaction("the level is the server's own")]
+  },
+  {
+    name: "Tenant: a statement outside a transaction runs without its tenant",
+    file: transactions,
+    find: "      fiber.getRef(CurrentTenant) === undefined\n        ? Effect.mapError(",
+    replace: "      fiber !== undefined\n        ? Effect.mapError(",
+    red: [postgres.tenant("statements see their tenant's rows"), postgres.tenant("many tenants and none at once")]
+  },
+  {
+    name: "Tenant: the setting stays on the connection",
+    file: transactions,
+    find: "set_config('ai_core.tenant', $1, true)",
+    replace: "set_config('ai_core.tenant', $1, false)",
+    red: [postgres.tenant("nothing is left on a connection"), postgres.tenant("many tenants and none at once")]
+  },
+  {
+    name: "Tenant: a statement runs in another tenant's transaction",
+    file: transactions,
+    find: "fiber.getRef(CurrentTenant) === begun.tenant\n          ? inTurn",
+    replace: "fiber !== undefined\n          ? inTurn",
+    red: [postgres.tenant("never may a statement run as somebody else")]
+  },
+  {
+    name: "AdvisoryLocks: a lock that nobody knows of stays on its connection",
+    file: locksLive,
+    find: "(exit) => (Exit.isSuccess(exit) ? Effect.void : holder.retire)",
+    replace: "() => Effect.void",
+    red: [postgres.locks("interrupted while it asks")]
+  },
+  {
+    name: "AdvisoryLocks: a lease is not given back",
+    file: locksLive,
+    find: "yield* Scope.addFinalizer(own, unlock)",
+    replace: "",
+    red: [postgres.locks("a lease that was given back")]
+  },
+  {
+    name: "AdvisoryLocks: a silent connection is not noticed",
+    file: locksLive,
+    find: "Effect.raceFirst(holder.ended, silent)",
+    replace: "holder.ended",
+    red: [postgres.locks("falls silent")]
+  },
+  {
+    name: "AdvisoryLocks: the holder does not learn of its loss",
+    file: "src/postgres/LockWait.ts",
+    find: "Effect.raceFirst(effect, lost)",
+    replace: "effect",
+    red: [postgres.locks("the holder's connection ends")]
+  },
+  {
+    name: "AdvisoryLocks: a lease takes the only connection",
+    file: locksLive,
+    find: "if ((yield* stats).max < 2) return yield* noneToSpare(operation)",
+    replace: "",
+    red: [postgres.locks("a client of one connection is refused")]
   }
 ]
 

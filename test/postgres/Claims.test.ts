@@ -1,0 +1,259 @@
+import { describe, it } from "@effect/vitest"
+import { DateTime, Deferred, Duration, Effect, Fiber } from "effect"
+import * as assert from "node:assert/strict"
+import { randomUUID } from "node:crypto"
+import { makeClaims } from "../../src/postgres/Claims.ts"
+import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
+import { Transaction } from "../../src/postgres/Transaction.ts"
+import { failed, isHeldBy, isReady, isSpent, pauseAfter, taken, type WorkItem } from "../../src/postgres/WorkItem.ts"
+import { describeLive } from "../servers/index.ts"
+import { freshClient } from "./freshClient.ts"
+
+const states = { waiting: "todo", running: "doing", dead: "dead" } as const
+
+interface Job {
+  readonly id: string
+  readonly state: string
+  readonly attempts: number
+  readonly last_error: string | null
+}
+
+const jobs = Effect.gen(function* () {
+  const { sql } = yield* PostgresClient
+  yield* sql`create table if not exists jobs (
+    id uuid primary key default gen_random_uuid(), state text not null default 'todo', kind text not null default 'a',
+    attempts int not null default 0, max_attempts int not null default 2, available_at timestamptz not null default now(),
+    lease_token uuid, lease_until timestamptz, last_error text)`
+  yield* sql`truncate jobs`
+  const claims = makeClaims(sql, { table: "jobs", states })
+  const returning = sql`w.id, w.state, w.attempts, w.last_error`
+  return {
+    sql,
+    claims,
+    add: (n: number) => sql`insert into jobs (kind) select 'a' from generate_series(1, ${n}::int)`,
+    take: (limit: number, token: string, lease: Duration.Input = "1 minute") =>
+      claims.take<Job>({ limit, lease, token, returning }),
+    bury: claims.bury<Job>(returning),
+    all: sql<Job>`select id, state, attempts, last_error from jobs`
+  }
+})
+
+describeLive("postgresql", "Claims", () => {
+  it.layer(freshClient(), { excludeTestServices: true })("on a server", (it) => {
+    it.effect("each row goes to one of many workers", () =>
+      Effect.gen(function* () {
+        const { add, take } = yield* jobs
+        yield* add(200)
+        const batches = yield* Effect.forEach(Array.from({ length: 40 }), () => take(10, randomUUID()), {
+          concurrency: 40
+        })
+        const ids = batches.flat().map(({ id }) => id)
+        assert.equal(ids.length, 200)
+        assert.equal(new Set(ids).size, 200)
+      })
+    )
+
+    it.effect("a row that another is taking is skipped, not waited for", () =>
+      Effect.gen(function* () {
+        const { add, take } = yield* jobs
+        const transaction = yield* Transaction
+        yield* add(3)
+        const took = yield* Deferred.make<void>()
+        const go = yield* Deferred.make<void>()
+        const other = yield* Effect.forkChild(
+          transaction.run(
+            Effect.gen(function* () {
+              assert.equal((yield* take(2, randomUUID())).length, 2)
+              yield* Deferred.succeed(took, undefined)
+              yield* Deferred.await(go)
+            })
+          )
+        )
+        yield* Deferred.await(took)
+        assert.equal((yield* take(5, randomUUID())).length, 1)
+        yield* Deferred.succeed(go, undefined)
+        yield* Fiber.join(other)
+        assert.equal((yield* take(5, randomUUID())).length, 0)
+      })
+    )
+
+    it.effect("who holds a row can finish it until the lease ends, and nobody else", () =>
+      Effect.gen(function* () {
+        const { add, claims, sql, take } = yield* jobs
+        yield* add(1)
+        const token = randomUUID()
+        const [job] = yield* take(1, token, "200 millis")
+        const finish = (by: string) =>
+          sql`update jobs set ${claims.released}, state = 'done' where ${claims.heldBy(job!.id, by)} returning id`
+        assert.equal((yield* finish(randomUUID())).length, 0)
+        const renewed = yield* sql`update jobs set ${claims.renewed("400 millis")}
+          where ${claims.heldBy(job!.id, token)} returning id`
+        assert.equal(renewed.length, 1)
+        yield* Effect.sleep("250 millis")
+        assert.equal((yield* take(1, randomUUID())).length, 0)
+        yield* Effect.sleep("200 millis")
+        assert.equal((yield* finish(token)).length, 0)
+        assert.equal((yield* take(1, randomUUID()))[0]?.attempts, 2)
+      })
+    )
+
+    it.effect("a failed row waits for its next try, and is dead after the last", () =>
+      Effect.gen(function* () {
+        const { add, all, claims, sql, take } = yield* jobs
+        yield* add(1)
+        const fail = (id: string, token: string) =>
+          sql`update jobs set ${claims.failed("no luck", "150 millis")} where ${claims.heldBy(id, token)} returning id`
+        const first = randomUUID()
+        const [job] = yield* take(1, first)
+        yield* fail(job!.id, first)
+        assert.equal((yield* take(1, randomUUID())).length, 0)
+        yield* Effect.sleep("200 millis")
+        const second = randomUUID()
+        assert.equal((yield* take(1, second)).length, 1)
+        yield* fail(job!.id, second)
+        assert.deepEqual(yield* all, [{ id: job!.id, state: "dead", attempts: 2, last_error: "no luck" }])
+      })
+    )
+
+    it.effect("a row whose last lease ended without a word is buried, others are not", () =>
+      Effect.gen(function* () {
+        const { add, bury, take } = yield* jobs
+        yield* add(2)
+        yield* take(1, randomUUID(), 1)
+        yield* Effect.sleep("20 millis")
+        assert.deepEqual(yield* bury, [])
+        // Now one row has been taken twice, which is as often as it may be, and the other once.
+        yield* take(2, randomUUID(), 1)
+        yield* Effect.sleep("20 millis")
+        const buried = yield* bury
+        assert.deepEqual(
+          buried.map(({ attempts, state }) => [attempts, state]),
+          [[2, "dead"]]
+        )
+      })
+    )
+
+    it.effect("a lease is cut short by what the row says, and so is its renewal", () =>
+      Effect.gen(function* () {
+        const { add, claims, sql } = yield* jobs
+        yield* add(1)
+        const token = randomUUID()
+        const [job] = yield* claims.take<{ readonly id: string; readonly millis: number }>({
+          limit: 1,
+          lease: "1 hour",
+          token,
+          atMost: sql`w.max_attempts * interval '1 minute'`,
+          returning: sql`w.id, extract(epoch from w.lease_until - clock_timestamp())::float8 * 1000 as millis`
+        })
+        assert.ok(job!.millis > 100_000 && job!.millis <= 120_000, `leased for ${job!.millis} ms`)
+        const [renewed] = yield* sql<{ readonly kept: boolean }>`update jobs as w
+          set ${claims.renewed("2 hours", sql`lease_until`)} where ${claims.heldBy(job!.id, token)}
+          returning w.lease_until < clock_timestamp() + interval '3 minutes' as kept`
+        assert.equal(renewed?.kept, true)
+      })
+    )
+
+    it.effect("taking and burying may set more, and burying may be narrowed", () =>
+      Effect.gen(function* () {
+        const { add, claims, sql } = yield* jobs
+        yield* add(2)
+        yield* sql`update jobs set max_attempts = 1`
+        const returning = sql`w.id, w.kind, w.state`
+        const set = sql`kind = 'taken'`
+        const taken = yield* claims.take<Job & { readonly kind: string }>({
+          limit: 2,
+          lease: 1,
+          token: randomUUID(),
+          set,
+          returning
+        })
+        assert.deepEqual(
+          taken.map(({ kind }) => kind),
+          ["taken", "taken"]
+        )
+        yield* Effect.sleep("20 millis")
+        const where = sql`w.id = ${taken[0]!.id}::uuid`
+        const buried = yield* claims.bury<Job>(returning, { where, set: sql`kind = 'buried'` })
+        assert.deepEqual(buried, [{ id: taken[0]!.id, kind: "buried", state: "dead" }])
+      })
+    )
+
+    it.effect("what is to be tried again at once is ready at once, in columns that keep milliseconds too", () =>
+      Effect.gen(function* () {
+        const { add, claims, sql, take } = yield* jobs
+        yield* sql`alter table jobs alter column available_at type timestamptz(3)`
+        yield* add(1)
+        yield* sql`update jobs set max_attempts = 1000`
+        for (let i = 0; i < 50; i++) {
+          const token = randomUUID()
+          const [job] = yield* take(1, token)
+          assert.ok(job !== undefined, `not ready after ${i} tries`)
+          yield* sql`update jobs set ${claims.failed("again", 0)} where ${claims.heldBy(job.id, token)}`
+        }
+      })
+    )
+
+    it.effect("states with a quote in their names are states like others", () =>
+      Effect.gen(function* () {
+        const { add, sql } = yield* jobs
+        const odd = { waiting: "it's todo", running: "'doing'", dead: "dead'" } as const
+        const claims = makeClaims(sql, { table: "jobs", states: odd })
+        yield* add(1)
+        yield* sql`update jobs set state = ${odd.waiting}`
+        const [job] = yield* claims.take<Job>({
+          limit: 1,
+          lease: "1 minute",
+          token: randomUUID(),
+          returning: sql`w.state`
+        })
+        assert.equal(job?.state, odd.running)
+      })
+    )
+  })
+})
+
+describe("WorkItem", () => {
+  const at = (millis: number) => DateTime.makeUnsafe(millis)
+  const item: WorkItem = {
+    state: "todo",
+    attempts: 0,
+    maxAttempts: 2,
+    availableAt: at(100),
+    leaseToken: null,
+    leaseUntil: null,
+    lastError: null
+  }
+
+  it("is ready from its time on", () => {
+    assert.ok(!isReady(states, at(99))(item))
+    assert.ok(isReady(states, at(100))(item))
+    assert.ok(!isReady(states, at(100))({ ...item, state: "done" }))
+  })
+
+  it("belongs to the holder of its token until the lease ends; then it is ready again, or spent", () => {
+    const first = taken(states, item, "t1", 50, at(100))
+    assert.deepEqual([first.state, first.attempts], ["doing", 1])
+    assert.ok(isHeldBy(states, "t1", at(149))(first))
+    assert.ok(!isHeldBy(states, "t2", at(149))(first))
+    assert.ok(!isHeldBy(states, "t1", at(150))(first))
+    assert.ok(!isReady(states, at(149))(first) && isReady(states, at(150))(first) && !isSpent(states, at(150))(first))
+    const second = taken(states, first, "t2", 50, at(150))
+    assert.ok(
+      !isReady(states, at(200))(second) && isSpent(states, at(200))(second) && !isSpent(states, at(199))(second)
+    )
+  })
+
+  it("waits after a failure, and is dead after the last", () => {
+    const once = failed(states, taken(states, item, "t", 50, at(100)), "no luck", 30, at(110))
+    assert.deepEqual(once, { ...item, attempts: 1, availableAt: at(140), lastError: "no luck" })
+    assert.equal(failed(states, taken(states, once, "t", 50, at(140)), "again", 30, at(150)).state, "dead")
+  })
+
+  it("pauses twice as long after each try, up to the longest", () => {
+    const pauses = { first: 100, longest: 350 }
+    assert.deepEqual(
+      [1, 2, 3, 4].map((attempts) => Duration.toMillis(pauseAfter(pauses, attempts))),
+      [100, 200, 350, 350]
+    )
+  })
+})

@@ -1,0 +1,165 @@
+import { describe, it } from "@effect/vitest"
+import { Option, Order, Result } from "effect"
+import * as assert from "node:assert/strict"
+import type { StoreError } from "../../src/core/StoreError.ts"
+import {
+  emptyDatabase,
+  type MemoryDatabase,
+  type MemoryWriter,
+  readerOf,
+  writeTo
+} from "../../src/postgres/MemoryDatabase.ts"
+import { memoryTable } from "../../src/postgres/MemoryTable.ts"
+
+interface Author {
+  readonly id: string
+  readonly name: string
+  readonly nick?: string | undefined
+}
+interface Book {
+  readonly id: string
+  readonly author: string
+  readonly editor: string | undefined
+  readonly pages: number
+}
+interface Review {
+  readonly id: string
+  readonly book: string
+}
+
+const authors = memoryTable<Author>({
+  name: "authors",
+  key: ({ id }) => id,
+  unique: { authors_name_key: ({ name }) => name, authors_nick_key: ({ nick }) => nick }
+})
+const books = memoryTable<Book>({
+  name: "books",
+  key: ({ id }) => id,
+  references: {
+    books_author_fkey: { to: "authors", key: ({ author }) => author, onRemoval: "cascade" },
+    books_editor_fkey: {
+      to: "authors",
+      key: ({ editor }) => editor,
+      onRemoval: (book) => ({ ...book, editor: undefined })
+    }
+  },
+  checks: { books_pages_check: ({ pages }) => pages > 0 }
+})
+const reviews = memoryTable<Review>({
+  name: "reviews",
+  key: ({ id }) => id,
+  references: { reviews_book_fkey: { to: "books", key: ({ book }) => book, onRemoval: "restrict" } }
+})
+
+type Work<A> = (db: MemoryWriter) => Result.Result<A, StoreError>
+
+const after = (database: MemoryDatabase, work: Work<unknown>): MemoryDatabase => {
+  const done = writeTo(database, "test", work)
+  if (Result.isFailure(done)) assert.fail(done.failure.message)
+  return done.success[1]
+}
+
+/** The rule that refuses the work. */
+const refusal = (database: MemoryDatabase, work: Work<unknown>) => {
+  const done = writeTo(database, "test", work)
+  assert.ok(Result.isFailure(done), "nothing refused it")
+  const { reason } = done.failure
+  return reason._tag === "ConstraintViolated" ? [reason.kind, reason.constraint, reason.table] : reason._tag
+}
+
+const ann = { id: "1", name: "Ann" }
+const bob = { id: "2", name: "Bob", nick: "b" }
+const book: Book = { id: "b1", author: "1", editor: "2", pages: 10 }
+
+const start = after(emptyDatabase, (db) =>
+  Result.gen(function* () {
+    yield* db.insert(authors, ann)
+    yield* db.insert(authors, bob)
+    yield* db.insert(books, book)
+  })
+)
+const look = (database: MemoryDatabase) => readerOf(() => database)
+
+describe("MemoryDatabase", () => {
+  it("refuses a second row with a key or a unique value, and one that a check does not accept", () => {
+    assert.deepEqual(
+      refusal(start, (db) => db.insert(authors, { id: "1", name: "Zoe" })),
+      ["unique", "authors_pkey", "authors"]
+    )
+    assert.deepEqual(
+      refusal(start, (db) => db.insert(authors, { id: "3", name: "Ann" })),
+      ["unique", "authors_name_key", "authors"]
+    )
+    assert.deepEqual(
+      refusal(start, (db) => db.replace(authors, { ...bob, name: "Ann" })),
+      ["unique", "authors_name_key", "authors"]
+    )
+    assert.deepEqual(
+      refusal(start, (db) => db.insert(books, { ...book, id: "b2", pages: 0 })),
+      ["check", "books_pages_check", "books"]
+    )
+  })
+
+  it("leaves rows without a value out of a unique index", () => {
+    const next = after(start, (db) => db.insert(authors, { id: "3", name: "Cid" }))
+    assert.equal(look(next).rows(authors).length, 3)
+  })
+
+  it("frees what an update gives up and what a removal held, and finds what they leave", () => {
+    const renamed = after(start, (db) => db.replace(authors, { ...bob, name: "Rob", nick: undefined }))
+    assert.deepEqual(look(renamed).find(authors, "authors_name_key", "Bob"), Option.none())
+    assert.deepEqual(look(renamed).find(authors, "authors_nick_key", "b"), Option.none())
+    const again = after(renamed, (db) => db.insert(authors, { id: "3", name: "Bob", nick: "b" }))
+    assert.equal(Option.getOrThrow(look(again).find(authors, "authors_nick_key", "b")).id, "3")
+  })
+
+  it("refuses a row that refers to none", () => {
+    assert.deepEqual(
+      refusal(start, (db) => db.insert(books, { ...book, id: "b2", author: "9" })),
+      ["foreign-key", "books_author_fkey", "books"]
+    )
+    assert.deepEqual(
+      refusal(start, (db) => db.replace(books, { ...book, editor: "9" })),
+      ["foreign-key", "books_editor_fkey", "books"]
+    )
+  })
+
+  it("removes and changes what refers to a removed row, as it asks for", () => {
+    assert.deepEqual(look(after(start, (db) => db.remove(authors, "1"))).rows(books), [])
+    assert.deepEqual(look(after(start, (db) => db.remove(authors, "2"))).rows(books), [{ ...book, editor: undefined }])
+  })
+
+  it("does not remove what is still needed further down, nor anything on the way there", () => {
+    const reviewed = after(start, (db) => db.insert(reviews, { id: "r1", book: "b1" }))
+    assert.deepEqual(
+      refusal(reviewed, (db) => db.remove(authors, "1")),
+      ["foreign-key", "reviews_book_fkey", "reviews"]
+    )
+    // Who catches the refusal goes on with what was there before.
+    const caught = after(reviewed, (db) => Result.succeed(Result.isFailure(db.remove(authors, "1"))))
+    assert.deepEqual(look(caught).get(authors, "1"), Option.some(ann))
+    assert.deepEqual(look(caught).get(books, "b1"), Option.some(book))
+  })
+
+  it("keeps nothing of a piece of work that fails", () => {
+    const work: Work<void> = (db) =>
+      Result.gen(function* () {
+        yield* db.insert(authors, { id: "3", name: "Cid" })
+        yield* db.insert(authors, { id: "4", name: "Cid" })
+      })
+    assert.equal(refusal(start, work)[1], "authors_name_key")
+    assert.deepEqual(look(start).get(authors, "3"), Option.none())
+  })
+
+  it("sorts anew after a change, and by each order on its own", () => {
+    const byName = Order.mapInput(Order.String, ({ name }: Author) => name)
+    const names = (database: MemoryDatabase, order: Order.Order<Author>) =>
+      look(database)
+        .sorted(authors, order)
+        .map(({ name }) => name)
+    assert.deepEqual(names(start, byName), ["Ann", "Bob"])
+    assert.deepEqual(names(start, Order.flip(byName)), ["Bob", "Ann"])
+    const next = after(start, (db) => db.insert(authors, { id: "3", name: "Amy" }))
+    assert.deepEqual(names(next, byName), ["Amy", "Ann", "Bob"])
+  })
+})
