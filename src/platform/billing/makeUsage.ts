@@ -74,7 +74,8 @@ export const makeUsage = ({ insertNew, many, run, sum }: Tables): Usage => {
           if (!stored.has(name) && !fresh.has(name)) fresh.set(name, { ...usage, id: yield* nextId, createdAt: now })
         }
         if (fresh.size > 0) {
-          const rows = [...fresh.values()]
+          // In the order of their keys, so that two lists with the same ones do not wait for each other.
+          const rows = [...fresh].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
           const earliest = rows.map(({ usedAt }) => usedAt).reduce(DateTime.min)
           const invoiced = yield* many(operation, invoices, {
             oneOf: { subscriptionId: ids },
