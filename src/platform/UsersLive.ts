@@ -9,8 +9,8 @@ import { onConstraint } from "../postgres/onConstraint.ts"
 import { PostgresClient } from "../postgres/PostgresClient.ts"
 import { Transaction } from "../postgres/Transaction.ts"
 import * as TransactionLive from "../postgres/TransactionLive.ts"
-import { cursorAfter, EmailTaken, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
 import { decodeUsers, firstUser, userColumns } from "./UserRow.ts"
+import { cursorAfter, EmailTaken, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
 import { inUse, streamBy, UsersInput } from "./UsersInput.ts"
 
 /** Times the row that stood in a write's way may be gone when we look at it, before we give up. */

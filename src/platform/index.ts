@@ -26,6 +26,7 @@ export {
   NewCampaign,
   StatusTotals
 } from "./Campaigns.ts"
+export type { PostgresRepositories } from "./PostgresRepositories.ts"
 export {
   CreditCursor,
   type CreditFilter,
@@ -118,7 +119,6 @@ export {
   UsageRecordId
 } from "./billing/Usage.ts"
 export * as Money from "./Money.ts"
-export type { PostgresRepositories } from "./PostgresRepositories.ts"
 export * as TimeRange from "./TimeRange.ts"
 export {
   ApiKey,

@@ -1,3 +1,4 @@
+import { billing } from "./fakes/billing.ts"
 import type { Mutant } from "./Mutant.ts"
 
 const users = [{ suite: "memory", file: "test/contracts/Users.test.ts" }]
@@ -928,5 +929,6 @@ export const mutants: ReadonlyArray<Mutant> = [
     find: "error.reason.constraint === uniqueId.name",
     replace: "error.reason.constraint === `${uniqueId.name}x`",
     red: campaigns
-  }
+  },
+  ...billing
 ]
