@@ -33,6 +33,7 @@ create table ai_core.workflows (
 create index workflows_created_at_id_idx on ai_core.workflows (created_at, id);
 create index workflows_owner_id_created_at_id_idx on ai_core.workflows (owner_id, created_at, id);
 
+-- lint-ignore prefer-bigint-over-int: counts the versions of one workflow
 create table ai_core.workflow_versions (
   workflow_id uuid not null,
   number integer not null,

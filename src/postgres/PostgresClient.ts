@@ -15,7 +15,7 @@ import { startUp } from "../core/StartUp.ts"
 import type { StoreCall } from "../core/StoreCall.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import { parseStoreUrl } from "../core/StoreUrl.ts"
-import { CurrentOperation } from "./PoolSlots.ts"
+import { announceOperation } from "./PoolSlots.ts"
 import { fromSqlError } from "./PostgresError.ts"
 import { type ListenEvent, makePostgresListener } from "./PostgresListener.ts"
 import { makePostgresPool, type PostgresPool } from "./PostgresPool.ts"
@@ -179,11 +179,10 @@ export const makeFor = (
     // ---- ours
 
     const query: PostgresClient["Service"]["query"] = (call, statement) => {
-      const once = Effect.suspend(() => {
+      const once = Effect.withFiber((fiber) => {
         const startedAt = clock.currentTimeMillisUnsafe()
-        return Effect.mapError(Effect.provideService(statement, CurrentOperation, call.operation), (error) =>
-          storeError(call, error, startedAt, statement)
-        )
+        announceOperation(fiber, call.operation)
+        return Effect.mapError(statement, (error) => storeError(call, error, startedAt, statement))
       })
       // A transaction in which a statement has failed can only be run again as a whole.
       return Effect.withFiber((fiber) =>

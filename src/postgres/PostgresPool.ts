@@ -12,7 +12,6 @@ import { exhausted } from "./PoolExhaustion.ts"
 import { makePoolGrowth } from "./PoolGrowth.ts"
 import { makePoolLine } from "./PoolLine.ts"
 import {
-  CurrentOperation,
   expiry,
   giveBack,
   grant,
@@ -219,8 +218,7 @@ export const makePostgresPool = (options: {
 
     const line = makePoolLine({ calls, now, gaveUp, joined: () => grow() })
 
-    const lendTo = (lease: Lease, waitedMillis: number): Slot | undefined => {
-      const at = now()
+    const lendTo = (lease: Lease, at: number, waitedMillis: number): Slot | undefined => {
       const slot = pick(slots, lease.kind, at, trusts, check)
       if (slot === undefined) return undefined
       grant(lease, slot, at)
@@ -241,7 +239,7 @@ export const makePostgresPool = (options: {
         if (closing) return Effect.fail(shutDown())
         const at = now()
         if (contextDeadline <= at) return Effect.fail(expired())
-        const slot = line.size() === 0 ? lendTo(lease, 0) : undefined
+        const slot = line.size() === 0 ? lendTo(lease, at, 0) : undefined
         return slot === undefined
           ? line.wait(lease, Math.min(at + acquireMillis, contextDeadline))
           : Effect.succeed(slot)
@@ -254,6 +252,7 @@ export const makePostgresPool = (options: {
      */
     const watch = (lease: Lease, slot: Slot, startedAt: number, contextDeadline: number) => {
       const limit = startedAt + statementMillis + graceMillis
+      const deadline = Math.min(limit, contextDeadline)
       const giveUp = () => {
         lease.call = undefined
         // Its close takes it out of the pool, once those who wait on it have been told why.
@@ -262,15 +261,14 @@ export const makePostgresPool = (options: {
         if (contextDeadline < limit) fork(slot.connection.interrupt)
         slot.socket.destroy(new StatementExpired(now() - startedAt))
       }
-      const untilGivenUp = () => {
-        lease.call = calls.begin("statement", Math.min(limit, contextDeadline), giveUp)
-      }
       const timeout = startedAt + statementMillis
-      if (serverKeepsTimeout || contextDeadline <= timeout) return untilGivenUp()
-      lease.call = calls.begin("statement", timeout, () => {
-        untilGivenUp()
-        fork(slot.connection.interrupt)
-      })
+      lease.call =
+        serverKeepsTimeout || deadline <= timeout
+          ? calls.begin("statement", deadline, giveUp, startedAt)
+          : calls.begin("statement", timeout, () => {
+              lease.call = calls.begin("statement", deadline, giveUp)
+              fork(slot.connection.interrupt)
+            })
     }
 
     const release = (lease: Lease, at: number) => {
@@ -281,7 +279,7 @@ export const makePostgresPool = (options: {
       const slot = giveBack(lease, at)
       if (slot === undefined) return
       hooks.released?.(at - lease.since)
-      if (slot.holders.size === 0 && (slot.retired || slot.cancels > 0 || at >= slot.expiresAt || closing)) {
+      if (slot.holders.length === 0 && (slot.retired || slot.cancels > 0 || at >= slot.expiresAt || closing)) {
         discard(slot)
       }
       serve()
@@ -314,7 +312,7 @@ export const makePostgresPool = (options: {
       onReturn: (lease: Lease, at: number, exit: Exit.Exit<A, E | StoreError>) => void
     ): Effect.Effect<A, E | StoreError, R> =>
       Effect.withFiber((fiber) => {
-        const lease = newLease(kind, fiber, fiber.getRef(CurrentOperation) ?? "statement")
+        const lease = newLease(kind, fiber, "statement")
         const contextDeadline = fiber.getRef(Deadline)
         // The lease is taken inside the frame that gives it back, so that no interruption falls between the two.
         return Effect.onExitPrimitive(
@@ -374,7 +372,7 @@ export const makePostgresPool = (options: {
           const contextDeadline = fiber.getRef(Deadline)
           const startedAt = now()
           if (contextDeadline <= startedAt) return Effect.fail(expired())
-          const call = newLease("exclusive", fiber, fiber.getRef(CurrentOperation) ?? held.operation)
+          const call = newLease("exclusive", fiber, held.operation)
           call.statement = text
           held.statement = text
           return Effect.onExitPrimitive(

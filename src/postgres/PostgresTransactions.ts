@@ -53,6 +53,8 @@ interface Session {
   readonly unpin: Effect.Effect<void>
   readonly tenant: string | undefined
   readonly readOnly: boolean
+  /** It was taken for longer than a transaction: BEGIN and COMMIT are sent over it like any statement. */
+  readonly reserved: boolean
   /** The level of statements that no transaction of ours stands around. */
   readonly root: TransactionLevel
 }
@@ -186,7 +188,7 @@ export const makeTransactions = (options: {
   const open = (
     leased: LeasedConnection,
     pinned: PgConnection,
-    begun: Pick<Session, "tenant" | "readOnly" | "unpin">
+    begun: Pick<Session, "tenant" | "readOnly" | "reserved" | "unpin">
   ): Connection => {
     const root = new TransactionLevel(undefined)
     const levelFor = (fiber: Fiber.Fiber<unknown, unknown>): TransactionLevel => {
@@ -277,7 +279,7 @@ export const makeTransactions = (options: {
         const pin = Scope.makeUnsafe()
         return Effect.map(
           Effect.flatMap(began(leased.watched(sent, statement)), () => Scope.provide(leased.connection.pin, pin)),
-          (pinned) => open(leased, pinned, { tenant, readOnly, unpin: Scope.close(pin, Exit.void) })
+          (pinned) => open(leased, pinned, { tenant, readOnly, reserved: false, unpin: Scope.close(pin, Exit.void) })
         )
       })
     })
@@ -290,26 +292,27 @@ export const makeTransactions = (options: {
   const commit = (connection: Connection): Effect.Effect<void, SqlError> =>
     Effect.suspend(() => {
       const session = sessionOf(connection)
-      const { leased, readOnly } = session
+      const { leased, pinned, readOnly, reserved } = session
       let id: string | undefined
       const sent = Effect.suspend(() => {
         if (!leased.alive()) return Effect.fail(lostBefore())
         const told = failed("Transaction.commit", "write", clock.currentTimeMillisUnsafe())
-        const committing = leased.connection.query("COMMIT")
-        const asked = readOnly
-          ? committing
-          : Effect.flatMap(
-              Effect.forkChild(
-                Effect.exit(leased.connection.queryValues("select pg_current_xact_id_if_assigned()::text")).pipe(
-                  Effect.map((exit) => {
-                    const text = Exit.isSuccess(exit) ? exit.value[0]?.[0] : undefined
-                    if (typeof text === "string") id = text
-                  })
+        const committing = (reserved ? pinned : leased.connection).query("COMMIT")
+        const asked =
+          readOnly || reserved
+            ? committing
+            : Effect.flatMap(
+                Effect.forkChild(
+                  Effect.exit(leased.connection.queryValues("select pg_current_xact_id_if_assigned()::text")).pipe(
+                    Effect.map((exit) => {
+                      const text = Exit.isSuccess(exit) ? exit.value[0]?.[0] : undefined
+                      if (typeof text === "string") id = text
+                    })
+                  ),
+                  { startImmediately: true }
                 ),
-                { startImmediately: true }
-              ),
-              () => committing
-            )
+                () => committing
+              )
         return Effect.mapError(leased.watched(asked, "COMMIT"), (error) => {
           // Only a server that answered has ended the transaction.
           if (isStoreError(error) || !isServerError(error.reason.cause)) leased.retire()
@@ -326,8 +329,11 @@ export const makeTransactions = (options: {
     transactionService: service,
     spanAttributes: options.spanAttributes,
     acquireConnection: acquireTransaction,
-    // It has begun as it was acquired.
-    begin: () => Effect.void,
+    begin: (connection) => {
+      const session = sessionOf(connection)
+      // One that was acquired for a transaction has begun with that.
+      return session.reserved ? began(Effect.asVoid(control(session, "BEGIN"))) : Effect.void
+    },
     savepoint: (connection, id) => began(Effect.asVoid(control(sessionOf(connection), `SAVEPOINT effect_sql_${id}`))),
     releaseSavepoint: (connection, id) => undo(sessionOf(connection), `RELEASE SAVEPOINT effect_sql_${id}`),
     commit,
@@ -381,7 +387,7 @@ export const makeTransactions = (options: {
   const session: PostgresTransactions["session"] = (operation) =>
     Effect.flatMap(options.lease(operation), (leased) =>
       Effect.map(leased.connection.pin, (pinned) => ({
-        connection: open(leased, pinned, { tenant: undefined, readOnly: false, unpin: Effect.void }),
+        connection: open(leased, pinned, { tenant: undefined, readOnly: false, reserved: true, unpin: Effect.void }),
         leased
       }))
     )
