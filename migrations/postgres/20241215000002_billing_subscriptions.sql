@@ -294,7 +294,7 @@ create table ai_core.credit_movements (
 create index credit_movements_invoice_id_currency_idx on ai_core.credit_movements (invoice_id, currency);
 
 -- Refuses what it is set to watch, as the check that its argument names.
-create function ai_core.refuse_change() returns trigger language plpgsql as $$
+create function ai_core.refuse_billing_change() returns trigger language plpgsql as $$
 begin
   raise exception '% of % is refused', lower(tg_op), tg_table_name
     using errcode = 'check_violation', constraint = tg_argv[0], table = tg_table_name, schema = tg_table_schema;
@@ -309,7 +309,7 @@ create trigger prices_immutable before update on ai_core.prices for each row
     (new.id, new.plan_id, new.currency, new.amount, new.billing_interval, new.metric, new.unit_amount, new.unit_size,
       new.included_quantity, new.created_at)
   )
-  execute function ai_core.refuse_change('prices_immutable_check');
+  execute function ai_core.refuse_billing_change('prices_immutable_check');
 
 create trigger invoices_frozen before update on ai_core.invoices for each row
   when (
@@ -322,17 +322,17 @@ create trigger invoices_frozen before update on ai_core.invoices for each row
       or old.state in ('paid', 'void') and new.state <> old.state
     )
   )
-  execute function ai_core.refuse_change('invoices_frozen_check');
+  execute function ai_core.refuse_billing_change('invoices_frozen_check');
 create trigger invoices_kept before delete on ai_core.invoices for each row
-  execute function ai_core.refuse_change('invoices_kept_check');
+  execute function ai_core.refuse_billing_change('invoices_kept_check');
 create trigger payments_kept before delete on ai_core.payments for each row
-  execute function ai_core.refuse_change('payments_kept_check');
+  execute function ai_core.refuse_billing_change('payments_kept_check');
 create trigger refunds_kept before delete on ai_core.refunds for each row
-  execute function ai_core.refuse_change('refunds_kept_check');
+  execute function ai_core.refuse_billing_change('refunds_kept_check');
 create trigger credit_balances_kept before delete on ai_core.credit_balances for each row
-  execute function ai_core.refuse_change('credit_balances_kept_check');
+  execute function ai_core.refuse_billing_change('credit_balances_kept_check');
 create trigger credit_movements_kept before update or delete on ai_core.credit_movements for each row
-  execute function ai_core.refuse_change('credit_movements_kept_check');
+  execute function ai_core.refuse_billing_change('credit_movements_kept_check');
 
 -- Lines change with their invoice's row locked, so that it cannot be finalised meanwhile.
 create function ai_core.lines_of_draft() returns trigger language plpgsql as $$
@@ -482,4 +482,4 @@ comment on table ai_core.credit_movements is 'Ledger of credit: only ever added 
 drop table ai_core.credit_movements, ai_core.credit_balances, ai_core.refunds, ai_core.payments, ai_core.invoice_lines,
   ai_core.invoices, ai_core.invoice_series, ai_core.usage_records, ai_core.subscriptions, ai_core.prices, ai_core.plans;
 drop function ai_core.credit_sums_hold(), ai_core.payment_sums_hold(), ai_core.invoice_sums_hold(), ai_core.lines_of_draft(),
-  ai_core.refuse_change();
+  ai_core.refuse_billing_change();

@@ -38,7 +38,7 @@ export {
 } from "./billing/Credit.ts"
 export {
   AmountExceedsDue,
-  Finalizing,
+  InvoiceFinalizing,
   Invoice,
   InvoiceChanges,
   InvoiceCursor,
@@ -55,7 +55,6 @@ export {
   NewInvoice,
   NewInvoiceLine
 } from "./billing/Invoices.ts"
-export { type ListOptions, ListOrder, type PageOptions, type StreamOptions } from "./billing/Lists.ts"
 export {
   NewPayment,
   NewRefund,
@@ -74,7 +73,7 @@ export {
   RefundId,
   RefundNotFound,
   RefundState,
-  Settled
+  PaymentSettlement
 } from "./billing/Payments.ts"
 export {
   BillingInterval,
@@ -112,7 +111,7 @@ export {
 } from "./billing/Subscriptions.ts"
 export {
   NewUsage,
-  Period,
+  BillingPeriod,
   PeriodInvoiced,
   UsageCursor,
   type UsageFilter,

@@ -82,13 +82,19 @@ export class InsufficientCredit extends Schema.TaggedError<InsufficientCredit>("
 export interface Credit {
   /** Nothing is zero: also for a user who does not exist. */
   readonly balance: (userId: UserId, currency: Currency) => Effect.Effect<Money, StoreError>
+  /** Adds to a user's credit; `MoneyOverflow` where the balance would be beyond 2^53 - 1. */
   readonly grant: (
     credit: NewCredit
   ) => Effect.Effect<CreditMovement, UserNotFound | MoneyOverflow | IdempotencyConflict | StoreError>
+  /** Takes from a user's credit what is there. */
   readonly deduct: (
     credit: NewCredit
   ) => Effect.Effect<CreditMovement, UserNotFound | InsufficientCredit | IdempotencyConflict | StoreError>
-  /** Pays an open (or uncollectible) invoice with its user's credit, wholly or in part; it is `paid` once nothing is due. */
+  /**
+   * Pays an open (or uncollectible) invoice with its user's credit, wholly or in part; it is `paid` once nothing is due.
+   *
+   * Payments under way keep their part of the invoice (`AmountExceedsDue`).
+   */
   readonly apply: (
     use: NewCreditUse
   ) => Effect.Effect<

@@ -14,7 +14,7 @@ import { type PricedLine, priceLines, sumUp } from "./InvoiceSums.ts"
 import { PriceNotFound } from "./Plans.ts"
 import type { SubscriptionId } from "./Subscriptions.ts"
 import type { Tables } from "./Tables.ts"
-import type { Period } from "./Usage.ts"
+import type { BillingPeriod } from "./Usage.ts"
 
 type Refused = PriceNotFound | NegativeInvoice | MoneyOverflow | StoreError
 
@@ -23,7 +23,7 @@ export interface Drafts {
   readonly make: (
     operation: string,
     draft: NewInvoice & {
-      readonly subscription: { readonly id: SubscriptionId; readonly period: Period } | undefined
+      readonly subscription: { readonly id: SubscriptionId; readonly period: BillingPeriod } | undefined
     }
   ) => Effect.Effect<InvoiceRow, Refused>
   /** Writes the lines and gives the sums; the invoice is locked by the caller, and written by it. */

@@ -11,7 +11,7 @@ import { Moment, wholeFrom } from "./Checks.ts"
 import { type ListOptions, type PageOptions, type StreamOptions } from "./Lists.ts"
 import { PriceId, type PriceNotFound } from "./Plans.ts"
 import { type PeriodNotOver, SubscriptionId, type SubscriptionNotFound } from "./Subscriptions.ts"
-import type { Period, PeriodInvoiced } from "./Usage.ts"
+import type { BillingPeriod, PeriodInvoiced } from "./Usage.ts"
 
 export const InvoiceId = TimeOrderedId.pipe(Schema.brand("InvoiceId"))
 export type InvoiceId = typeof InvoiceId.Type
@@ -112,13 +112,13 @@ export const InvoiceSeries = Schema.String.check(
   })
 )
 
-export const Finalizing = Schema.Struct({
+export const InvoiceFinalizing = Schema.Struct({
   /** When it is to be paid; at once where nothing is said. */
   dueAt: Schema.optional(Moment),
   /** `INV` where nothing is said. */
   series: Schema.optional(InvoiceSeries)
 })
-export type Finalizing = typeof Finalizing.Type
+export type InvoiceFinalizing = typeof InvoiceFinalizing.Type
 
 export const InvoiceCursor = Schema.String.pipe(Schema.brand("InvoiceCursor"))
 export type InvoiceCursor = typeof InvoiceCursor.Type
@@ -212,7 +212,7 @@ export interface Invoices {
    */
   readonly invoiceSubscription: (
     subscriptionId: SubscriptionId,
-    period: Period
+    period: BillingPeriod
   ) => Effect.Effect<Invoice, SubscriptionNotFound | PeriodNotOver | PeriodInvoiced | MoneyOverflow | StoreError>
   readonly find: (id: InvoiceId) => Effect.Effect<Option.Option<Invoice>, StoreError>
   readonly findByNumber: (number: string) => Effect.Effect<Option.Option<Invoice>, StoreError>
@@ -235,9 +235,13 @@ export interface Invoices {
    */
   readonly finalize: (
     id: InvoiceId,
-    options?: Finalizing
+    options?: InvoiceFinalizing
   ) => Effect.Effect<Invoice, InvoiceNotFound | IllegalTransition | StoreError>
-  /** To `void`: nothing is owed. Credit that was applied is given back. */
+  /**
+   * To `void`: nothing is owed, and its period may be invoiced again. Credit that was applied is given back.
+   *
+   * Fails with `InvoiceHasPayments` where a payment has succeeded, refunded or not, or is under way.
+   */
   readonly void: (
     id: InvoiceId
   ) => Effect.Effect<Invoice, InvoiceNotFound | IllegalTransition | InvoiceHasPayments | MoneyOverflow | StoreError>
@@ -245,6 +249,7 @@ export interface Invoices {
   readonly markUncollectible: (
     id: InvoiceId
   ) => Effect.Effect<Invoice, InvoiceNotFound | IllegalTransition | StoreError>
+  /** Lists invoices page by page, by the time they were made; one that exists throughout is listed exactly once. */
   readonly list: (
     options?: InvoiceFilter & ListOptions<InvoiceCursor>
   ) => Effect.Effect<Page<Invoice, InvoiceCursor>, StoreError>

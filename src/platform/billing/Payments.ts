@@ -91,8 +91,8 @@ export const NewRefund = Schema.Struct({
 export type NewRefund = typeof NewRefund.Type
 
 /** What a provider says of a payment or refund that succeeded. */
-export const Settled = Schema.Struct({ providerReference: Schema.optional(Reference) })
-export type Settled = typeof Settled.Type
+export const PaymentSettlement = Schema.Struct({ providerReference: Schema.optional(Reference) })
+export type PaymentSettlement = typeof PaymentSettlement.Type
 
 /** Why something failed: 1 to 500 characters. */
 export const Failure = Explanation
@@ -179,10 +179,14 @@ export interface Payments {
     | IdempotencyConflict
     | StoreError
   >
-  /** To `succeeded`; the invoice is `paid` once nothing is due. Idempotent: a payment that succeeded is given back. */
+  /**
+   * To `succeeded`; the invoice is `paid` once nothing is due.
+   *
+   * Idempotent: a payment that succeeded before is given back as it is, whatever reference is told now.
+   */
   readonly succeed: (
     id: PaymentId,
-    settled?: Settled
+    settled?: PaymentSettlement
   ) => Effect.Effect<Payment, PaymentNotFound | IllegalTransition | ProviderReferenceTaken | StoreError>
   /** To `failed`; its amount is due again. Idempotent: a payment that failed is given back. */
   readonly fail: (
@@ -195,6 +199,7 @@ export interface Payments {
     provider: string,
     providerReference: string
   ) => Effect.Effect<Option.Option<Payment>, StoreError>
+  /** Lists payments page by page, by the time they were made; one that exists throughout is listed exactly once. */
   readonly list: (
     options?: PaymentFilter & ListOptions<PaymentCursor>
   ) => Effect.Effect<Page<Payment, PaymentCursor>, StoreError>
@@ -208,7 +213,8 @@ export interface Refunds {
    * Stores a pending refund, once per key: sent again, also at once, it gives back the first one, in the state that it is in by
    * then.
    *
-   * Refunds that succeeded or are pending never come to more than the payment. The invoice stays paid.
+   * Refunds that succeeded or are pending never come to more than the payment. The invoice stays paid. Fails with
+   * `IdempotencyConflict` where the key made another refund.
    */
   readonly create: (
     refund: NewRefund
@@ -219,7 +225,7 @@ export interface Refunds {
   /** To `succeeded`. Idempotent: a refund that succeeded is given back. */
   readonly succeed: (
     id: RefundId,
-    settled?: Settled
+    settled?: PaymentSettlement
   ) => Effect.Effect<Refund, RefundNotFound | IllegalTransition | StoreError>
   /** To `failed`; its amount may be refunded again. Idempotent: a refund that failed is given back. */
   readonly fail: (
@@ -227,6 +233,7 @@ export interface Refunds {
     failure: string
   ) => Effect.Effect<Refund, RefundNotFound | IllegalTransition | StoreError>
   readonly find: (id: RefundId) => Effect.Effect<Option.Option<Refund>, StoreError>
+  /** Lists refunds page by page, by the time they were made; one that exists throughout is listed exactly once. */
   readonly list: (
     options?: RefundFilter & ListOptions<RefundCursor>
   ) => Effect.Effect<Page<Refund, RefundCursor>, StoreError>

@@ -144,6 +144,7 @@ export interface Plans {
   readonly archive: (id: PlanId) => Effect.Effect<Plan, PlanNotFound | StoreError>
   /** Puts an archived plan on sale again. Idempotent. */
   readonly restore: (id: PlanId) => Effect.Effect<Plan, PlanNotFound | StoreError>
+  /** Lists plans page by page, by the time they were made; one that exists throughout is listed exactly once. */
   readonly list: (options?: PlanFilter & ListOptions<PlanCursor>) => Effect.Effect<Page<Plan, PlanCursor>, StoreError>
   /** Streams the plans of `list`, with the memory of one page and no connection between pages. */
   readonly stream: (options?: PlanFilter & StreamOptions) => Stream.Stream<Plan, StoreError>

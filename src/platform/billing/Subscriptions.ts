@@ -211,6 +211,7 @@ export interface Subscriptions {
   readonly cancel: (id: SubscriptionId, when: CancelWhen) => Moved
   /** Takes back a cancellation at the period's end. Idempotent. */
   readonly keep: (id: SubscriptionId) => Moved
+  /** Lists subscriptions page by page, by the time they were made; one that exists throughout is listed exactly once. */
   readonly list: (
     options?: SubscriptionFilter & ListOptions<SubscriptionCursor>
   ) => Effect.Effect<Page<Subscription, SubscriptionCursor>, StoreError>

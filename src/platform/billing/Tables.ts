@@ -2,6 +2,7 @@ import type { Effect, Option, Schema } from "effect"
 import type { StoreError } from "../../core/StoreError.ts"
 import type { Direction } from "../../postgres/Keyset.ts"
 import { type MemoryTable, memoryTable } from "../../postgres/MemoryTable.ts"
+import { type RowReader, rowReader } from "../../postgres/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
 
 /** A value of a row that a statement may compare. */
@@ -19,13 +20,12 @@ export interface Condition<Row> {
 
 /** A table of the schema `ai_core`: its columns are the fields of its rows, in snake case. */
 export interface Table<Row> extends MemoryTable<Row> {
-  /** Decodes a row from what the driver gives. */
-  readonly row: Schema.ConstraintDecoder<Row>
+  readonly rows: RowReader<Row>
   readonly fields: ReadonlyArray<string & keyof Row>
   readonly keyFields: ReadonlyArray<string & keyof Row>
 }
 
-/** Describes a table by its row and its rules, for PostgreSQL and for memory. */
+/** Describes a table by its row, decoded from what the driver gives, and its rules, for PostgreSQL and for memory. */
 export const table = <const Fields extends Schema.Struct.Fields, Key extends string & keyof Fields>(
   name: string,
   row: Schema.Struct<Fields> & Schema.ConstraintDecoder<Schema.Struct<Fields>["Type"]>,
@@ -37,7 +37,7 @@ export const table = <const Fields extends Schema.Struct.Fields, Key extends str
     key: (stored) => keyFields.map((field) => String(stored[field])).join("/"),
     ...rules
   }),
-  row,
+  rows: rowReader(row),
   fields: Object.keys(row.fields) as Array<string & keyof Schema.Struct<Fields>["Type"]>,
   keyFields: keyFields as ReadonlyArray<string & keyof Schema.Struct<Fields>["Type"]>
 })

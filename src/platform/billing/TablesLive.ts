@@ -71,9 +71,7 @@ export const make: Effect.Effect<Tables, never, PostgresClient | Transaction> = 
     const statement = client<object>`select ${columns} from ${nameOf(table)} where ${conditions(asked)} and ${page.behind}
       ${order === undefined ? sql`` : sql`order by ${page.order}`} ${limit === undefined ? sql`` : sql`limit ${limit}`}
       ${lock === undefined ? sql`` : lock === "share" ? sql`for share` : sql`for no key update`}`
-    return Effect.flatMap(query({ operation, kind: "read" }, statement), (rows) =>
-      rowReader(table.row).all(operation, rows)
-    )
+    return Effect.flatMap(query({ operation, kind: "read" }, statement), (rows) => table.rows.all(operation, rows))
   }
 
   return {

@@ -36,14 +36,14 @@ export const NewUsage = Schema.Struct({
 export type NewUsage = typeof NewUsage.Type
 
 /** From a moment on, up to another one that is not in it. */
-export const Period = Schema.Struct({ start: Moment, end: Moment }).check(
+export const BillingPeriod = Schema.Struct({ start: Moment, end: Moment }).check(
   Schema.makeFilter(({ end, start }) =>
     start.epochMilliseconds < end.epochMilliseconds
       ? undefined
       : { path: ["end"], issue: "Expected a time after the start" }
   )
 )
-export type Period = typeof Period.Type
+export type BillingPeriod = typeof BillingPeriod.Type
 
 export const UsageCursor = Schema.String.pipe(Schema.brand("UsageCursor"))
 export type UsageCursor = typeof UsageCursor.Type
@@ -51,7 +51,7 @@ export type UsageCursor = typeof UsageCursor.Type
 export interface UsageFilter {
   readonly subscriptionId: SubscriptionId
   readonly metric?: string | undefined
-  readonly period?: Period | undefined
+  readonly period?: BillingPeriod | undefined
 }
 
 /** The time, or the period, was invoiced before. */
@@ -78,7 +78,11 @@ export interface Usage {
   /** Records up to 10,000 at once, in one statement: all of them, or none. Gives them in the order given. */
   readonly recordAll: (usage: ReadonlyArray<NewUsage>) => Effect.Effect<ReadonlyArray<UsageRecord>, Refused>
   /** Sum of what was used of a metric within a period. Fails with `InvalidData` where it is beyond 2^53 - 1. */
-  readonly total: (subscriptionId: SubscriptionId, metric: string, period: Period) => Effect.Effect<number, StoreError>
+  readonly total: (
+    subscriptionId: SubscriptionId,
+    metric: string,
+    period: BillingPeriod
+  ) => Effect.Effect<number, StoreError>
   /** By the time of use. */
   readonly list: (
     options: UsageFilter & ListOptions<UsageCursor>

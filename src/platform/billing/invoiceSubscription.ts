@@ -17,11 +17,11 @@ import { priceOf } from "./makePlans.ts"
 import type { Price } from "./Plans.ts"
 import { PeriodNotOver, SubscriptionId, SubscriptionNotFound } from "./Subscriptions.ts"
 import type { Tables } from "./Tables.ts"
-import { Period, PeriodInvoiced } from "./Usage.ts"
+import { BillingPeriod, PeriodInvoiced } from "./Usage.ts"
 
 const subject = { store: "postgresql", operation: "Billing.invoices.invoiceSubscription", subject: "input" } as const
 const { operation } = subject
-const given = decodeInput(Schema.Struct({ subscriptionId: SubscriptionId, period: Period }))
+const given = decodeInput(Schema.Struct({ subscriptionId: SubscriptionId, period: BillingPeriod }))
 
 /** What a period costs. */
 const linesOf = (

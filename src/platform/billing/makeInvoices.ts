@@ -14,7 +14,7 @@ import { invoiceLines, type InvoiceRow, invoices, invoiceSeries, open } from "./
 import { makeDrafts } from "./Drafts.ts"
 import { changedInvoice, invoiceOf, lineOf } from "./InvoiceRows.ts"
 import {
-  Finalizing,
+  InvoiceFinalizing,
   type Invoice,
   InvoiceChanges,
   InvoiceCursor,
@@ -46,7 +46,7 @@ const newInvoice = decodeInput(NewInvoice)
 const idOnly = decodeInput(Schema.Struct({ id: InvoiceId }))
 const numberOnly = decodeInput(Schema.Struct({ number: textOf(1, 100) }))
 const changed = decodeInput(Schema.Struct({ id: InvoiceId, expectedVersion: Version, changes: InvoiceChanges }))
-const finalizing = decodeInput(Schema.Struct({ id: InvoiceId, options: Finalizing }))
+const finalizing = decodeInput(Schema.Struct({ id: InvoiceId, options: InvoiceFinalizing }))
 const listed = decodeInput(Schema.Struct({ ...listFields(cursors.key), ...filters }).check(sameOrder))
 const streamed = decodeInput(Schema.Struct({ ...streamFields, ...filters }))
 const overdueOptions = decodeInput(

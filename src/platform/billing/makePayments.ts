@@ -21,7 +21,7 @@ import {
   PaymentState,
   paymentStates,
   ProviderReferenceTaken,
-  Settled
+  PaymentSettlement
 } from "./Payments.ts"
 import { madeBy } from "./Replay.ts"
 import type { Tables } from "./Tables.ts"
@@ -31,10 +31,13 @@ const filters = { invoiceId: Schema.optional(InvoiceId), state: Schema.optional(
 
 const newPayment = decodeInput(NewPayment)
 const idOnly = decodeInput(Schema.Struct({ id: PaymentId }))
-const succeeded = decodeInput(Schema.Struct({ id: PaymentId, settled: Settled }))
+const succeeded = decodeInput(Schema.Struct({ id: PaymentId, settled: PaymentSettlement }))
 const failed = decodeInput(Schema.Struct({ id: PaymentId, failure: Failure }))
 const reference = decodeInput(
-  Schema.Struct({ provider: NewPayment.fields.provider, providerReference: Settled.fields.providerReference.schema })
+  Schema.Struct({
+    provider: NewPayment.fields.provider,
+    providerReference: PaymentSettlement.fields.providerReference.schema
+  })
 )
 const listed = decodeInput(Schema.Struct({ ...listFields(cursors.key), ...filters }).check(sameOrder))
 const streamed = decodeInput(Schema.Struct({ ...streamFields, ...filters }))

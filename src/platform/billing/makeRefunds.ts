@@ -20,7 +20,7 @@ import {
   type Refunds,
   RefundState,
   refundStates,
-  Settled
+  PaymentSettlement
 } from "./Payments.ts"
 import { madeBy } from "./Replay.ts"
 import type { Tables } from "./Tables.ts"
@@ -30,7 +30,7 @@ const filters = { paymentId: Schema.optional(PaymentId), state: Schema.optional(
 
 const newRefund = decodeInput(NewRefund)
 const idOnly = decodeInput(Schema.Struct({ id: RefundId }))
-const succeeded = decodeInput(Schema.Struct({ id: RefundId, settled: Settled }))
+const succeeded = decodeInput(Schema.Struct({ id: RefundId, settled: PaymentSettlement }))
 const failed = decodeInput(Schema.Struct({ id: RefundId, failure: Failure }))
 const listed = decodeInput(Schema.Struct({ ...listFields(cursors.key), ...filters }).check(sameOrder))
 const streamed = decodeInput(Schema.Struct({ ...streamFields, ...filters }))

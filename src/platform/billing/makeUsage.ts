@@ -8,13 +8,13 @@ import { invoices, standing, subscriptions, type UsageRow, usageRecords } from "
 import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "./Lists.ts"
 import { SubscriptionId, SubscriptionNotFound } from "./Subscriptions.ts"
 import type { Tables } from "./Tables.ts"
-import { NewUsage, Period, PeriodInvoiced, type Usage, UsageCursor, UsageRecordId } from "./Usage.ts"
+import { NewUsage, BillingPeriod, PeriodInvoiced, type Usage, UsageCursor, UsageRecordId } from "./Usage.ts"
 
 const cursors = timeCursor(UsageCursor)
 const filters = {
   subscriptionId: SubscriptionId,
   metric: Schema.optional(Slug),
-  period: Schema.optional(Period)
+  period: Schema.optional(BillingPeriod)
 }
 
 const newUsage = decodeInput(NewUsage)
@@ -23,7 +23,7 @@ const newUsages = decodeInput(
     usage: Schema.Array(NewUsage).check(Schema.isMaxLength(10_000, { expected: "at most 10,000 records" }))
   })
 )
-const totalled = decodeInput(Schema.Struct({ subscriptionId: SubscriptionId, metric: Slug, period: Period }))
+const totalled = decodeInput(Schema.Struct({ subscriptionId: SubscriptionId, metric: Slug, period: BillingPeriod }))
 const listed = decodeInput(Schema.Struct({ ...listFields(cursors.key), ...filters }).check(sameOrder))
 const streamed = decodeInput(Schema.Struct({ ...streamFields, ...filters }))
 
@@ -38,7 +38,7 @@ const saysTheSame = (one: NewUsage, other: NewUsage): boolean =>
   one.metric === other.metric && one.quantity === other.quantity && DateTime.Equivalence(one.usedAt, other.usedAt)
 
 /** A moment is in a period. */
-const isWithin = (at: DateTime.Utc, { end, start }: Period): boolean =>
+const isWithin = (at: DateTime.Utc, { end, start }: BillingPeriod): boolean =>
   start.epochMilliseconds <= at.epochMilliseconds && at.epochMilliseconds < end.epochMilliseconds
 
 const distinct = <A>(values: ReadonlyArray<A>): ReadonlyArray<A> => [...new Set(values)]
@@ -74,7 +74,8 @@ export const makeUsage = ({ insertNew, many, run, sum }: Tables): Usage => {
           if (!stored.has(name) && !fresh.has(name)) fresh.set(name, { ...usage, id: yield* nextId, createdAt: now })
         }
         if (fresh.size > 0) {
-          const rows = [...fresh.values()]
+          // In the order of their keys, so that two lists with the same ones do not wait for each other.
+          const rows = [...fresh].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
           const earliest = rows.map(({ usedAt }) => usedAt).reduce(DateTime.min)
           const invoiced = yield* many(operation, invoices, {
             oneOf: { subscriptionId: ids },
