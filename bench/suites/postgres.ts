@@ -5,8 +5,8 @@ import { Context, DateTime, Effect, Layer, Redacted, Schema, type Scope } from "
 import { Pool, type PoolConfig } from "pg"
 import { currentCredential } from "../../src/core/Credential.ts"
 import { sections } from "../../src/core/DatabaseConfig.ts"
-import { decodeStored } from "../../src/core/Decode.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
+import { rowReader, Timestamp } from "../../src/postgres/Row.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import { type Bench, compare, type Settings, Skip, type Variant } from "../harness.ts"
@@ -16,16 +16,17 @@ import { PostgresStub, stubRow } from "../stubs/PostgresStub.ts"
 const poolSize = 10
 const rows = 1000
 
-const Item = Schema.Struct({
-  id: Schema.Int,
-  email: Schema.String,
-  username: Schema.String,
-  passwordHash: Schema.String,
-  version: Schema.Int,
-  createdAt: Schema.DateTimeUtcFromDate,
-  updatedAt: Schema.DateTimeUtcFromDate
-})
-const decode = decodeStored(Schema.Array(Item))
+const items = rowReader(
+  Schema.Struct({
+    id: Schema.Int,
+    email: Schema.String,
+    username: Schema.String,
+    passwordHash: Schema.String,
+    version: Schema.Int,
+    createdAt: Timestamp,
+    updatedAt: Timestamp
+  })
+)
 
 const columns = `id, email, username, password_hash as "passwordHash", version, created_at as "createdAt", updated_at as "updatedAt"`
 const emailOf = (id: number): string => `user${id}@example.com`
@@ -112,15 +113,14 @@ const ourSelects = (client: Ground["client"], callers: number, idOf: (i: number)
     name: "query, row decoded",
     run: fibers(callers, (i) => {
       const id = idOf(i)
-      const at = { store: "postgresql", operation: "Items.find", subject: "row" } as const
       return Effect.map(
         Effect.flatMap(
           client.query({ operation: "Items.find", kind: "read" }, keyedSelect(client.keyed, id)),
-          (found) => decode(at, found)
+          (found) => items.one("Items.find", found)
         ),
-        ([item]) => {
+        (item) => {
           checkRow(item, id)
-          if (!DateTime.isDateTime(item?.createdAt)) wrong("decoding", item)
+          if (!DateTime.isDateTime(item.createdAt)) wrong("decoding", item)
         }
       )
     })

@@ -1,5 +1,5 @@
 import { DateTime, Effect, Layer, Option, Redacted, Schema } from "effect"
-import { decodeStored } from "../core/Decode.ts"
+import { decodedBy } from "../core/Decode.ts"
 import { defaultPageSize, pageOf } from "../core/KeysetPage.ts"
 import { Conflict, StoreError } from "../core/StoreError.ts"
 import { makeIdsOf } from "../core/TimeOrderedId.ts"
@@ -7,30 +7,22 @@ import { explainMiss } from "../core/Version.ts"
 import { keyset } from "../postgres/Keyset.ts"
 import { onConstraint } from "../postgres/onConstraint.ts"
 import { PostgresClient } from "../postgres/PostgresClient.ts"
+import { rowReader, Timestamp } from "../postgres/Row.ts"
 import { cursorAfter, EmailTaken, User, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
 import { streamBy, UsersInput } from "./UsersInput.ts"
 
-/** Not `infinity`, which the driver makes an invalid Date. */
-const validDate = Schema.Date.check(
-  Schema.makeFilter((date: Date) => !Number.isNaN(date.getTime()), { expected: "a finite time" })
+const StoredHash = decodedBy(Schema.RedactedFromValue(Schema.String), (hash) =>
+  typeof hash === "string" ? Redacted.make(hash) : undefined
 )
 
-/** A row as the statements below select it: plain values, because decoding them costs a quarter of decoding to a `User`. */
-const UserRow = User.mapFields((fields) => ({
-  ...fields,
-  passwordHash: Schema.String,
-  createdAt: validDate,
-  updatedAt: validDate
-}))
-
-const userOf = (row: typeof UserRow.Type): User => ({
-  ...row,
-  passwordHash: Redacted.make(row.passwordHash),
-  createdAt: DateTime.fromDateUnsafe(row.createdAt),
-  updatedAt: DateTime.fromDateUnsafe(row.updatedAt)
-})
-
-const decodeRows = decodeStored(Schema.Array(UserRow))
+const users = rowReader(
+  User.mapFields((fields) => ({
+    ...fields,
+    passwordHash: StoredHash,
+    createdAt: Timestamp,
+    updatedAt: Timestamp
+  }))
+)
 
 /** Times the row that stood in a write's way may be gone when we look at it, before we give up. */
 const attempts = 3
@@ -49,14 +41,6 @@ const takenBy = (wanted: { readonly email?: string | undefined; readonly usernam
     users_email_key: () => new EmailTaken({ email: wanted.email ?? "" }),
     users_username_key: () => new UsernameTaken({ username: wanted.username ?? "" })
   })
-
-const decode = (operation: string, rows: ReadonlyArray<object>) =>
-  rows.length === 0
-    ? Effect.succeed([])
-    : Effect.map(decodeRows({ store: "postgresql", operation, subject: "row" }, rows), (plain) => plain.map(userOf))
-
-const first = (operation: string, rows: ReadonlyArray<object>) =>
-  Effect.map(decode(operation, rows), (users) => Option.fromUndefinedOr(users[0]))
 
 interface Found {
   readonly version: number | null
@@ -99,7 +83,7 @@ const make = Effect.gen(function* () {
           values (${id}, ${email}, ${username}, ${Redacted.value(passwordHash)}, 1, ${now}, ${now})
           on conflict do nothing returning ${columns}`
       )
-      const created = yield* first(operation, rows)
+      const created = yield* users.option(operation, rows)
       if (Option.isSome(created)) return created.value
       const found = yield* look(operation, id, email, username)
       if (found.emailTaken) return yield* new EmailTaken({ email })
@@ -115,7 +99,7 @@ const make = Effect.gen(function* () {
       { operation, kind: "read" },
       keyed<object>`select ${columns} from ai_core.users where id = ${id}`
     )
-    return yield* first(operation, rows)
+    return yield* users.option(operation, rows)
   })
 
   const findByEmail: Users["Service"]["findByEmail"] = Effect.fnUntraced(function* (given) {
@@ -126,7 +110,7 @@ const make = Effect.gen(function* () {
       keyed<object>`select ${columns} from ai_core.users
         where lower(email collate "C") = lower(${email}::text collate "C")`
     )
-    return yield* first(operation, rows)
+    return yield* users.option(operation, rows)
   })
 
   const update: Users["Service"]["update"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
@@ -149,7 +133,7 @@ const make = Effect.gen(function* () {
             or lower(o.username collate "C") = lower(${username ?? null}::text collate "C")))
         returning ${columns}`
       ).pipe(Effect.mapError(takenBy(changes)))
-      const updated = yield* first(operation, rows)
+      const updated = yield* users.option(operation, rows)
       if (Option.isSome(updated)) return updated.value
       const found = yield* look(operation, id, email, username)
       yield* explainMiss(id, expectedVersion, found.version, () => new UserNotFound({ id }))
@@ -182,7 +166,7 @@ const make = Effect.gen(function* () {
       sql<object>`select ${columns} from ai_core.users
         where ${page.behind} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* decode(operation, rows), limit, (last) => cursorAfter(order, last))
+    return pageOf(yield* users.all(operation, rows), limit, (last) => cursorAfter(order, last))
   })
 
   return Users.of({ create, findById, findByEmail, update, delete: remove, list, stream: streamBy(list) })

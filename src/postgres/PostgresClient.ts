@@ -17,6 +17,8 @@ import { parseStoreUrl } from "../core/StoreUrl.ts"
 import { sqlConnection, type TransactionControl, transactionConnection } from "./PostgresConnection.ts"
 import { commitFailure, fromSqlError } from "./PostgresError.ts"
 import { makePostgresPool, type PostgresPool, type PostgresTarget } from "./PostgresPool.ts"
+import { makeCompiler } from "./StatementCompiler.ts"
+import { markStatements, runStatement } from "./StatementRunner.ts"
 
 /** A client of one PostgreSQL server or embedded engine. */
 export class PostgresClient extends Context.Service<
@@ -119,7 +121,7 @@ export const makeFor = (
     ): Effect.Effect<SqlClient.SqlClient> =>
       SqlClient.make({
         driver: "pg",
-        compiler: PgClient.makeCompiler(),
+        compiler: makeCompiler(),
         acquirer: transactionAcquirer,
         transactionAcquirer,
         borrower: (use) =>
@@ -144,19 +146,23 @@ export const makeFor = (
         listen: (channel: string) => Effect.flatMap(lease, ({ connection }) => connection.listen(channel)),
         notify: (channel: string, payload: string) => Effect.asVoid(client`SELECT pg_notify(${channel}, ${payload})`)
       })
-    const sql = pgClient(yield* effectClient(pool.exclusive))
+    const sql = markStatements(pgClient(yield* effectClient(pool.exclusive)), pool.exclusive)
     const { afterCommit, transactionService, withTransaction } = sql
-    const keyed = pgClient(
-      Object.assign(yield* effectClient(pool.shared, transactionService), { afterCommit, withTransaction })
+    const keyed = markStatements(
+      pgClient(Object.assign(yield* effectClient(pool.shared, transactionService), { afterCommit, withTransaction })),
+      pool.shared
     )
 
     // ---- ours
 
+    const run = runStatement(sql)
     const query: PostgresClient["Service"]["query"] = (call, statement) =>
       retry(
-        Effect.suspend(() => {
+        Effect.withFiber((fiber) => {
           const startedAt = clock.currentTimeMillisUnsafe()
-          return Effect.mapError(statement, (error) => storeError(call, error, startedAt, statement))
+          return Effect.mapError(run(fiber, statement), (error) =>
+            storeError(call, poolFailure(error), startedAt, statement)
+          )
         }),
         { idempotent: call.kind === "read" || call.idempotent === true }
       )

@@ -395,8 +395,12 @@ export const makePostgresPool = (options: {
 
     const expired = (): StoreError => failure(new Timeout({ afterMillis: 0, detail: "the deadline had passed before" }))
 
-    /** Puts a connection into the lease: at once where one is free and nobody waits. */
-    const acquire = (lease: Lease, contextDeadline: number): Effect.Effect<Slot, StoreError> =>
+    /** Puts a connection into the lease and uses it: at once where one is free and nobody waits. */
+    const acquire = <A, E, R>(
+      lease: Lease,
+      contextDeadline: number,
+      use: (slot: Slot) => Effect.Effect<A, E, R>
+    ): Effect.Effect<A, E | StoreError, R> =>
       Effect.suspend(() => {
         if (closing) return Effect.fail(shutDown())
         if (contextDeadline !== Number.POSITIVE_INFINITY && contextDeadline <= now()) return Effect.fail(expired())
@@ -404,10 +408,10 @@ export const makePostgresPool = (options: {
           const slot = pick(lease.kind)
           if (slot !== undefined) {
             grant(lease, slot)
-            return Effect.succeed(slot)
+            return use(slot)
           }
         }
-        return wait(lease, contextDeadline)
+        return Effect.flatMap(wait(lease, contextDeadline), use)
       })
 
     /** Leaves a shared statement to itself at the Context's deadline: its connection is others' too. */
@@ -442,7 +446,7 @@ export const makePostgresPool = (options: {
         const contextDeadline = fiber.getRef(Deadline)
         // The lease is taken inside the frame that gives it back, so that no interruption falls between the two.
         return Effect.onExitPrimitive(
-          Effect.flatMap(acquire(lease, contextDeadline), (slot) => {
+          acquire(lease, contextDeadline, (slot) => {
             watch(lease, slot, kind === "shared" ? Number.POSITIVE_INFINITY : contextDeadline)
             return use(slot, lease, contextDeadline)
           }),
@@ -481,7 +485,7 @@ export const makePostgresPool = (options: {
       Effect.gen(function* () {
         const held = newLease("exclusive")
         yield* Effect.addFinalizer(() => Effect.sync(() => release(held)))
-        const slot = yield* restore(acquire(held, yield* Deadline))
+        const slot = yield* restore(acquire(held, yield* Deadline, Effect.succeed))
         const connection = yield* slot.connection.pin
         return {
           connection,

@@ -1,0 +1,51 @@
+import { Context, Effect, type Fiber, Tracer } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { Row } from "effect/sql/SqlConnection"
+import type { SqlError } from "effect/sql/SqlError"
+import { CurrentTransformer, type Statement } from "effect/sql/Statement"
+import type { StoreError } from "../core/StoreError.ts"
+import type { PostgresPool } from "./PostgresPool.ts"
+
+const borrowing = Symbol("@ai-core/database/postgres/borrowing")
+
+interface Borrowing {
+  [borrowing]?: PostgresPool["shared"] | undefined
+}
+
+/** A client whose statements tell `runStatement` how they borrow their connection. */
+export const markStatements = <Client extends SqlClient>(client: Client, borrow: PostgresPool["shared"]): Client => {
+  const make = (strings: TemplateStringsArray | string, ...values: Array<unknown>) => {
+    if (typeof strings === "string") return client(strings)
+    const made: Statement<Row> & Borrowing = client(strings, ...values)
+    made[borrowing] = borrow
+    return made
+  }
+  const marked: Client = Object.assign(make, client)
+  return Object.assign(marked, { safe: marked })
+}
+
+/**
+ * Runs a statement, without what Effect's client puts around it where nobody would notice: a span that no tracer reads and a
+ * transformer that is not there.
+ *
+ * It spares a third of what a statement costs in this process; measured in bench/postgres (own-cost).
+ */
+export const runStatement =
+  ({ transactionService }: Pick<SqlClient, "transactionService">) =>
+  <A>(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    statement: Statement<A> & Borrowing
+  ): Effect.Effect<ReadonlyArray<A>, SqlError | StoreError> => {
+    const borrow = statement[borrowing]
+    if (
+      borrow === undefined ||
+      fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer ||
+      fiber.getRef(CurrentTransformer) !== undefined
+    ) {
+      return statement
+    }
+    const [text, values] = statement.compile()
+    const transaction = Context.getOrUndefined(fiber.context, transactionService)
+    if (transaction !== undefined) return transaction[0].execute(text, values, undefined)
+    return borrow((connection) => Effect.map(connection.query(text, values), ({ rows }) => rows as ReadonlyArray<A>))
+  }
