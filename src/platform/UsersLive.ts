@@ -5,6 +5,7 @@ import { Conflict, StoreError } from "../core/StoreError.ts"
 import { makeIdsOf } from "../core/TimeOrderedId.ts"
 import { explainMiss } from "../core/Version.ts"
 import { keyset } from "../postgres/Keyset.ts"
+import { makeLookup } from "../postgres/Lookup.ts"
 import { onConstraint } from "../postgres/onConstraint.ts"
 import { PostgresClient } from "../postgres/PostgresClient.ts"
 import { rowReader, Timestamp } from "../postgres/Row.ts"
@@ -49,7 +50,8 @@ interface Found {
 }
 
 const make = Effect.gen(function* () {
-  const { keyed, query, sql } = yield* PostgresClient
+  const client = yield* PostgresClient
+  const { keyed, query, sql } = client
   const nextId = makeIdsOf(UserId)
 
   const columns = sql`id, email, username, password_hash as "passwordHash", version,
@@ -92,15 +94,21 @@ const make = Effect.gen(function* () {
     return yield* contended(operation)
   })
 
-  const findById: Users["Service"]["findById"] = Effect.fnUntraced(function* (given) {
-    const operation = "Users.findById"
-    const { id } = yield* UsersInput.findById(given)
-    const rows = yield* query(
-      { operation, kind: "read" },
-      keyed<object>`select ${columns} from ai_core.users where id = ${id}`
-    )
-    return yield* users.option(operation, rows)
+  const byId = makeLookup(client, {
+    operation: "Users.findById",
+    select: (ids: ReadonlyArray<UserId>) =>
+      keyed<{ readonly id: UserId }>`select ${columns} from ai_core.users where id = any(${ids}::uuid[])`,
+    key: ({ id }) => id,
+    rows: users
   })
+
+  const findById: Users["Service"]["findById"] = (given) =>
+    Effect.flatMap(UsersInput.findById(given), ({ id }) => byId.find(id))
+
+  const findMany: Users["Service"]["findMany"] = (given) =>
+    Effect.flatMap(UsersInput.findMany(given), ({ ids }) =>
+      Effect.mapError(byId.findMany(ids), (error) => error.during("Users.findMany"))
+    )
 
   const findByEmail: Users["Service"]["findByEmail"] = Effect.fnUntraced(function* (given) {
     const operation = "Users.findByEmail"
@@ -169,7 +177,7 @@ const make = Effect.gen(function* () {
     return pageOf(yield* users.all(operation, rows), limit, (last) => cursorAfter(order, last))
   })
 
-  return Users.of({ create, findById, findByEmail, update, delete: remove, list, stream: streamBy(list) })
+  return Users.of({ create, findById, findMany, findByEmail, update, delete: remove, list, stream: streamBy(list) })
 })
 
 /** `Users` on PostgreSQL: a server, or the embedded engine. Its table comes from the platform's migrations. */

@@ -2,6 +2,7 @@
 export { type Claims, type ClaimsSpec, makeClaims } from "./Claims.ts"
 export { makeContained } from "./Contained.ts"
 export { type Direction, type Keyset, keyset } from "./Keyset.ts"
+export { type Lookup, type LookupSpec, makeLookup } from "./Lookup.ts"
 export type { MemoryReader, MemoryWriter } from "./MemoryDatabase.ts"
 export { type MemoryReference, type MemoryTable, memoryTable, type OnRemoval } from "./MemoryTable.ts"
 export { onConstraint } from "./onConstraint.ts"

@@ -1,0 +1,167 @@
+import { Array as Arr, Clock, Context, Effect, Fiber, Option } from "effect"
+import type { Statement } from "effect/sql/Statement"
+import { Deadline } from "../core/Deadline.ts"
+import { StoreError, Timeout } from "../core/StoreError.ts"
+import type { PostgresClient } from "./PostgresClient.ts"
+import type { RowReader } from "./Row.ts"
+
+/** Finds rows by their key. */
+export interface Lookup<Key, A> {
+  /**
+   * Finds the row of a key; none where there is none.
+   *
+   * Those asked for in the same turn of the event loop are sought by one statement; one that is asked for alone waits for no
+   * other. Inside a transaction it sees what the transaction sees, and shares its statement with no one outside.
+   */
+  readonly find: (key: Key) => Effect.Effect<Option.Option<A>, StoreError>
+  /** Finds the rows of many keys, each in the place of its key. */
+  readonly findMany: (keys: ReadonlyArray<Key>) => Effect.Effect<ReadonlyArray<Option.Option<A>>, StoreError>
+}
+
+type Answer<A> = Effect.Effect<Option.Option<A>, StoreError>
+
+type Waiter<A> = (answer: Answer<A>) => void
+
+/** Keys that one statement seeks, with those who wait for each. */
+interface Batch<Key, A> {
+  /** The transaction it is part of; nothing outside. */
+  readonly transaction: unknown
+  readonly waiters: Map<Key, Set<Waiter<A>>>
+  /** The latest of all who wait. */
+  deadline: number
+  fiber: Fiber.Fiber<void> | undefined
+}
+
+/** What has been asked for in this turn of the event loop has been entered once its microtasks run. */
+const restOfTurn = Effect.promise(() => Promise.resolve())
+
+/** How the rows of a lookup are found and read. */
+export interface LookupSpec<Key extends string | number | bigint, Row extends object, A> {
+  /** The method that the caller knows: `Users.findById`. */
+  readonly operation: string
+  /** Seeks the rows of these keys, at most `maxKeys` different ones. */
+  readonly select: (keys: ReadonlyArray<Key>) => Statement<Row>
+  /** The key of a row as the driver gives it. */
+  readonly key: (row: Row) => Key
+  readonly rows: RowReader<A>
+  /** Keys that one statement seeks; 1000. */
+  readonly maxKeys?: number | undefined
+}
+
+/**
+ * Makes a lookup.
+ *
+ * A failure of the statement fails each who waits for it, and each waits until his own Deadline at the latest. A row that cannot
+ * be read fails those who asked for it. Who is interrupted leaves the others waiting.
+ *
+ * @example
+ * ```ts
+ * const notes = makeLookup(client, {
+ *   operation: "Notes.findById",
+ *   select: (ids: ReadonlyArray<number>) =>
+ *     client.keyed<{ id: number }>`select id, text from notes where id = any(${ids})`,
+ *   key: ({ id }) => id,
+ *   rows: rowReader(Note)
+ * })
+ * yield* Effect.forEach(ids, notes.find, { concurrency: "unbounded" })
+ * ```
+ */
+export const makeLookup = <Key extends string | number | bigint, Row extends object, A>(
+  client: PostgresClient["Service"],
+  { key: keyOf, maxKeys = 1000, operation, rows: reader, select }: LookupSpec<Key, Row, A>
+): Lookup<Key, A> => {
+  const { transactionService } = client.sql
+
+  /** The batch that takes more keys, of each transaction and of those outside. */
+  const open = new Map<unknown, Batch<Key, A>>()
+
+  /** The answer for each key that has a row. Where one row is broken, only those who asked for it are told. */
+  const answers = (keys: ReadonlyArray<Key>): Effect.Effect<ReadonlyMap<Key, Answer<A>>, StoreError> =>
+    Effect.flatMap(client.query({ operation, kind: "read" }, select(keys)), (rows) =>
+      Effect.match(reader.all(operation, rows), {
+        onSuccess: (values) =>
+          new Map(rows.map((row, i) => [keyOf(row), Effect.succeed(Option.fromUndefinedOr(values[i]))])),
+        onFailure: () => new Map(rows.map((row) => [keyOf(row), Effect.asSome(reader.one(operation, [row]))]))
+      })
+    )
+
+  const close = (batch: Batch<Key, A>): void => {
+    if (open.get(batch.transaction) === batch) open.delete(batch.transaction)
+  }
+
+  const answer = ({ waiters }: Batch<Key, A>, of: (key: Key) => Answer<A>): void => {
+    for (const [key, ofKey] of waiters) for (const waiter of ofKey) waiter(of(key))
+  }
+
+  const run = (batch: Batch<Key, A>): Effect.Effect<void> =>
+    Effect.flatMap(restOfTurn, () => {
+      close(batch)
+      return Effect.matchCause(Effect.provideService(answers([...batch.waiters.keys()]), Deadline, batch.deadline), {
+        onSuccess: (found) => answer(batch, (key) => found.get(key) ?? Effect.succeedNone),
+        onFailure: (cause) => answer(batch, () => Effect.failCause(cause))
+      })
+    })
+
+  const newBatch = (fiber: Fiber.Fiber<unknown, unknown>, transaction: unknown): Batch<Key, A> => {
+    const batch: Batch<Key, A> = { transaction, waiters: new Map(), deadline: 0, fiber: undefined }
+    open.set(transaction, batch)
+    batch.fiber = Effect.runForkWith(fiber.context)(run(batch))
+    return batch
+  }
+
+  const joined = (fiber: Fiber.Fiber<unknown, unknown>, key: Key, deadline: number): Answer<A> =>
+    Effect.callback((waiter) => {
+      const transaction = Context.getOrUndefined(fiber.context, transactionService)
+      const current = open.get(transaction)
+      const batch =
+        current === undefined || (current.waiters.size >= maxKeys && !current.waiters.has(key))
+          ? newBatch(fiber, transaction)
+          : current
+      const ofKey = batch.waiters.get(key)
+      if (ofKey === undefined) batch.waiters.set(key, new Set([waiter]))
+      else ofKey.add(waiter)
+      batch.deadline = Math.max(batch.deadline, deadline)
+      return left(batch, key, waiter)
+    })
+
+  /** Who is interrupted goes; the last one ends the statement, and waits until it has ended. */
+  const left = (batch: Batch<Key, A>, key: Key, waiter: Waiter<A>): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const { fiber, waiters } = batch
+      const ofKey = waiters.get(key)
+      ofKey?.delete(waiter)
+      if (ofKey?.size === 0) waiters.delete(key)
+      if (waiters.size > 0 || fiber === undefined) return Effect.void
+      close(batch)
+      return Fiber.interrupt(fiber)
+    })
+
+  const tooLate = (afterMillis: number): StoreError =>
+    new StoreError({
+      store: "postgresql",
+      operation,
+      outcome: "not-applied",
+      reason: new Timeout({ afterMillis })
+    })
+
+  const find: Lookup<Key, A>["find"] = (key) =>
+    Effect.withFiber((fiber) => {
+      const deadline = fiber.getRef(Deadline)
+      if (deadline === Number.POSITIVE_INFINITY) return joined(fiber, key, deadline)
+      const left = deadline - fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+      return left <= 0
+        ? Effect.fail(tooLate(0))
+        : Effect.timeoutOrElse(joined(fiber, key, deadline), {
+            duration: left,
+            orElse: () => Effect.fail(tooLate(left))
+          })
+    })
+
+  const findMany: Lookup<Key, A>["findMany"] = (keys) =>
+    Effect.flatMap(Effect.forEach(Arr.chunksOf(Arr.dedupe(keys), maxKeys), answers), (chunks) => {
+      const found = new Map(chunks.flatMap((chunk) => [...chunk]))
+      return Effect.forEach(keys, (key) => found.get(key) ?? Effect.succeedNone)
+    })
+
+  return { find, findMany }
+}
