@@ -16,6 +16,7 @@ import { ConnectionLost, InvalidStatement, isStoreError, type Reason, StoreError
 import { parseStoreUrl } from "../core/StoreUrl.ts"
 import { sqlConnection, type TransactionControl, transactionConnection } from "./PostgresConnection.ts"
 import { commitFailure, fromSqlError } from "./PostgresError.ts"
+import { makeUnit, type UnitRows } from "./PipelinedUnit.ts"
 import { makePostgresPool, type PostgresPool, type PostgresTarget } from "./PostgresPool.ts"
 import { makeCompiler } from "./StatementCompiler.ts"
 import { markStatements, runStatement } from "./StatementRunner.ts"
@@ -44,6 +45,28 @@ export class PostgresClient extends Context.Service<
       call: StoreCall,
       statement: Statement.Statement<A>
     ) => Effect.Effect<ReadonlyArray<A>, StoreError>
+    /**
+     * Runs statements that are declared beforehand as one transaction: all of them, or none. Gives the rows of each.
+     *
+     * BEGIN, the statements and COMMIT are sent in one go, which takes one round trip where a `Transaction` takes one for each.
+     * So no statement may depend on the rows of another. Inside a transaction the statements are a savepoint of it.
+     *
+     * It ends by the Context's Deadline, and is sent again as `query` is. Fails with `StoreError`, which shows the statement
+     * that was refused; `CommitUnknown` says that the answer never came. Interrupted after it was sent, it runs to its end.
+     * (Only BEGIN itself cancelled on the server, by an administrator, may leave a part of it: an unknown outcome.)
+     *
+     * @example
+     * ```ts
+     * yield* client.unit({ operation: "Accounts.move", kind: "write" }, [
+     *   keyed`update accounts set balance = balance - ${amount} where id = ${from}`,
+     *   keyed`update accounts set balance = balance + ${amount} where id = ${to}`
+     * ])
+     * ```
+     */
+    readonly unit: <const Statements extends ReadonlyArray<Statement.Statement<unknown>>>(
+      call: StoreCall,
+      statements: Statements
+    ) => Effect.Effect<UnitRows<Statements>, StoreError>
   }
 >()("@ai-core/database/postgres/PostgresClient") {}
 
@@ -167,11 +190,19 @@ export const makeFor = (
         { idempotent: call.kind === "read" || call.idempotent === true }
       )
 
+    const unit = makeUnit({
+      pool,
+      sql,
+      query,
+      retry,
+      storeError: (call, error, statement) => storeError(call, error, clock.currentTimeMillisUnsafe(), statement)
+    })
+
     const ping = Effect.asVoid(query({ operation: "ping", kind: "read" }, keyed`SELECT 1`))
 
     return Context.make(
       PostgresClient,
-      PostgresClient.of({ endpoint, sql, keyed, query, ping, stats: Effect.sync(pool.stats) })
+      PostgresClient.of({ endpoint, sql, keyed, query, unit, ping, stats: Effect.sync(pool.stats) })
     ).pipe(Context.add(PgClient.PgClient, sql), Context.add(SqlClient.SqlClient, sql))
   })
 

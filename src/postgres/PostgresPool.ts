@@ -37,8 +37,8 @@ export interface LeasedConnection {
 /**
  * Connections to one PostgreSQL server, lent in two ways.
  *
- * `shared` lends a connection to several short statements at once, which are pipelined; `exclusive` and `lease` lend one to a
- * single holder. A caller is served in the order of asking, at the latest after `acquireTimeout` or the Context's Deadline:
+ * `shared` lends a connection to several short statements at once, which are pipelined; `exclusive`, `unit` and `lease` lend one
+ * to a single holder. A caller is served in the order of asking, at the latest after `acquireTimeout` or the Context's Deadline:
  * then it fails with `StoreError`, `Unavailable` where no connection could be opened, else `PoolExhausted`.
  */
 export interface PostgresPool {
@@ -47,6 +47,10 @@ export interface PostgresPool {
     use: (connection: PgConnection) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | StoreError, R>
   readonly exclusive: <A, E, R>(
+    use: (connection: PgConnection) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | StoreError, R>
+  /** Lends a connection to one holder for statements that it sends all at once; he cannot be interrupted while he has it. */
+  readonly unit: <A, E, R>(
     use: (connection: PgConnection) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | StoreError, R>
   /** An exclusive connection until the scope closes; its statements run `watched`, so that none outlives its timeout. */
@@ -395,12 +399,8 @@ export const makePostgresPool = (options: {
 
     const expired = (): StoreError => failure(new Timeout({ afterMillis: 0, detail: "the deadline had passed before" }))
 
-    /** Puts a connection into the lease and uses it: at once where one is free and nobody waits. */
-    const acquire = <A, E, R>(
-      lease: Lease,
-      contextDeadline: number,
-      use: (slot: Slot) => Effect.Effect<A, E, R>
-    ): Effect.Effect<A, E | StoreError, R> =>
+    /** Puts a connection into the lease: at once where one is free and nobody waits. */
+    const acquire = (lease: Lease, contextDeadline: number): Effect.Effect<Slot, StoreError> =>
       Effect.suspend(() => {
         if (closing) return Effect.fail(shutDown())
         if (contextDeadline !== Number.POSITIVE_INFINITY && contextDeadline <= now()) return Effect.fail(expired())
@@ -408,10 +408,10 @@ export const makePostgresPool = (options: {
           const slot = pick(lease.kind)
           if (slot !== undefined) {
             grant(lease, slot)
-            return use(slot)
+            return Effect.succeed(slot)
           }
         }
-        return Effect.flatMap(wait(lease, contextDeadline), use)
+        return wait(lease, contextDeadline)
       })
 
     /** Leaves a shared statement to itself at the Context's deadline: its connection is others' too. */
@@ -446,7 +446,7 @@ export const makePostgresPool = (options: {
         const contextDeadline = fiber.getRef(Deadline)
         // The lease is taken inside the frame that gives it back, so that no interruption falls between the two.
         return Effect.onExitPrimitive(
-          acquire(lease, contextDeadline, (slot) => {
+          Effect.flatMap(acquire(lease, contextDeadline), (slot) => {
             watch(lease, slot, kind === "shared" ? Number.POSITIVE_INFINITY : contextDeadline)
             return use(slot, lease, contextDeadline)
           }),
@@ -481,11 +481,14 @@ export const makePostgresPool = (options: {
     const exclusive: PostgresPool["exclusive"] = (use) =>
       lend("exclusive", (slot) => Effect.scoped(Effect.flatMap(slot.connection.pin, use)), release)
 
+    const unit: PostgresPool["unit"] = (use) =>
+      lend("exclusive", (slot) => Effect.uninterruptible(use(slot.connection)), release)
+
     const lease: PostgresPool["lease"] = Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         const held = newLease("exclusive")
         yield* Effect.addFinalizer(() => Effect.sync(() => release(held)))
-        const slot = yield* restore(acquire(held, yield* Deadline, Effect.succeed))
+        const slot = yield* restore(acquire(held, yield* Deadline))
         const connection = yield* slot.connection.pin
         return {
           connection,
@@ -548,6 +551,7 @@ export const makePostgresPool = (options: {
       stats: () => poolStats({ size: slots.size, inUse: lentOut(), waiting: waiters.size, max }),
       shared,
       exclusive,
+      unit,
       lease,
       warm: Effect.andThen(open, Effect.sync(grow)),
       close
