@@ -84,23 +84,33 @@ const sendUnit = (
       : Outcome.fail(failure)
   })
 
-/** The rows that each statement of a unit gives. */
-export type UnitRows<Statements extends ReadonlyArray<Statement<unknown>>> = {
-  readonly [K in keyof Statements]: Statements[K] extends Statement<infer A> ? ReadonlyArray<A> : never
+/** What a statement of a unit did. */
+export interface UnitResult<A> {
+  /** The rows that it gave. */
+  readonly rows: ReadonlyArray<A>
+  /** How many rows it gave or changed. */
+  readonly count: number
 }
+
+/** What each statement of a unit did. */
+export type UnitResults<Statements extends ReadonlyArray<Statement<unknown>>> = {
+  readonly [K in keyof Statements]: Statements[K] extends Statement<infer A> ? UnitResult<A> : never
+}
+
+const resultsOf = <Statements extends ReadonlyArray<Statement<unknown>>>(results: ReadonlyArray<Result>) =>
+  results.map(({ rowCount, rows }) => ({ rows, count: rowCount })) as unknown as UnitResults<Statements>
 
 /** Runs statements that are declared beforehand; see `PostgresClient.unit`. */
 export const makeUnit =
   (options: {
     readonly pool: Pick<PostgresPool, "unit">
     readonly sql: Pick<SqlClient, "transactionService" | "withTransaction">
-    readonly query: PostgresClient["Service"]["query"]
     readonly retry: ReturnType<typeof retrying>
     readonly storeError: (call: StoreCall, error: SqlError, statement?: Statement<unknown>) => StoreError
   }): PostgresClient["Service"]["unit"] =>
   (call, statements) => {
-    const { pool, query, retry, sql, storeError } = options
-    type Rows = UnitRows<typeof statements>
+    const { pool, retry, sql, storeError } = options
+    type Results = UnitResults<typeof statements>
 
     const told = (failure: UnitFailure): StoreError => {
       switch (failure._tag) {
@@ -115,7 +125,7 @@ export const makeUnit =
       }
     }
 
-    const send = (prepare: boolean): Effect.Effect<Rows, StoreError> =>
+    const send = (prepare: boolean): Effect.Effect<Results, StoreError> =>
       Effect.flatMap(
         Effect.mapError(
           pool.unit((connection) =>
@@ -128,13 +138,13 @@ export const makeUnit =
           (error) => error.during(call.operation)
         ),
         Outcome.match({
-          onSuccess: (results) => Effect.succeed(results.map(({ rows }) => rows) as unknown as Rows),
+          onSuccess: (results) => Effect.succeed(resultsOf<typeof statements>(results)),
           onFailure: (failure) => (prepare && isStale(failure) ? send(false) : Effect.fail(told(failure)))
         })
       )
 
     /** Its caller may go; once it has been sent it runs to its end, and keeps its connection until then. */
-    const detached: Effect.Effect<Rows, StoreError> = Effect.withFiber((caller) =>
+    const detached: Effect.Effect<Results, StoreError> = Effect.withFiber((caller) =>
       Effect.callback((resume) => {
         const sending = Effect.runForkWith(caller.context)(send(true))
         sending.addObserver(resume)
@@ -146,9 +156,12 @@ export const makeUnit =
       if (Context.getOrUndefined(fiber.context, sql.transactionService) === undefined) {
         return retry(detached, { idempotent: call.kind === "read" || call.idempotent === true })
       }
-      const inside = Effect.forEach(statements, (statement) => query(call, statement))
+      const inside = Effect.forEach(statements, (statement) =>
+        Effect.mapError(statement.raw, (error) => storeError(call, error, statement))
+      )
       return Effect.mapBoth(sql.withTransaction(inside), {
-        onSuccess: (rows) => rows as unknown as Rows,
+        // What our connections give for a raw statement.
+        onSuccess: (results) => resultsOf<typeof statements>(results as ReadonlyArray<Result>),
         onFailure: (error) => (isStoreError(error) ? error : storeError(call, error))
       })
     })

@@ -16,7 +16,7 @@ import { ConnectionLost, InvalidStatement, isStoreError, type Reason, StoreError
 import { parseStoreUrl } from "../core/StoreUrl.ts"
 import { sqlConnection, type TransactionControl, transactionConnection } from "./PostgresConnection.ts"
 import { commitFailure, fromSqlError } from "./PostgresError.ts"
-import { makeUnit, type UnitRows } from "./PipelinedUnit.ts"
+import { makeUnit, type UnitResults } from "./PipelinedUnit.ts"
 import { makePostgresPool, type PostgresPool, type PostgresTarget } from "./PostgresPool.ts"
 import { makeCompiler } from "./StatementCompiler.ts"
 import { markStatements, runStatement } from "./StatementRunner.ts"
@@ -46,7 +46,7 @@ export class PostgresClient extends Context.Service<
       statement: Statement.Statement<A>
     ) => Effect.Effect<ReadonlyArray<A>, StoreError>
     /**
-     * Runs statements that are declared beforehand as one transaction: all of them, or none. Gives the rows of each.
+     * Runs statements that are declared beforehand as one transaction: all of them, or none. Gives what each did.
      *
      * BEGIN, the statements and COMMIT are sent in one go, which takes one round trip where a `Transaction` takes one for each.
      * So no statement may depend on the rows of another. Inside a transaction the statements are a savepoint of it.
@@ -66,7 +66,7 @@ export class PostgresClient extends Context.Service<
     readonly unit: <const Statements extends ReadonlyArray<Statement.Statement<unknown>>>(
       call: StoreCall,
       statements: Statements
-    ) => Effect.Effect<UnitRows<Statements>, StoreError>
+    ) => Effect.Effect<UnitResults<Statements>, StoreError>
   }
 >()("@ai-core/database/postgres/PostgresClient") {}
 
@@ -193,7 +193,6 @@ export const makeFor = (
     const unit = makeUnit({
       pool,
       sql,
-      query,
       retry,
       storeError: (call, error, statement) => storeError(call, error, clock.currentTimeMillisUnsafe(), statement)
     })

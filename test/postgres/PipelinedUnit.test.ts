@@ -24,12 +24,18 @@ describeLive("postgresql", "PostgresClient.unit", () => {
   it.live("applies all its statements and gives the rows of each", () =>
     Effect.gen(function* () {
       const { add, client, ids } = yield* accounts
-      const rows = yield* client.unit(write, [
+      const results = yield* client.unit(write, [
         add(1),
         client.keyed<{ n: number }>`select count(*)::int as n from t`,
-        add(2)
+        add(2),
+        client.keyed`update t set n = 7`
       ])
-      assert.deepEqual(rows, [[{ id: 1 }], [{ n: 1 }], [{ id: 2 }]])
+      assert.deepEqual(results, [
+        { rows: [{ id: 1 }], count: 1 },
+        { rows: [{ n: 1 }], count: 1 },
+        { rows: [{ id: 2 }], count: 1 },
+        { rows: [], count: 2 }
+      ])
       assert.deepEqual(yield* ids, [1, 2])
       assert.deepEqual(yield* client.unit(write, []), [])
     }).pipe(live)
@@ -42,8 +48,8 @@ describeLive("postgresql", "PostgresClient.unit", () => {
       const units = yield* Effect.forEach([1, 2, 3, 4, 5, 6], () => client.unit(write, [id(), id()]), {
         concurrency: "unbounded"
       })
-      for (const [[first], [second]] of units) assert.deepEqual(first, second)
-      assert.equal(new Set(units.map(([[first]]) => first?.id)).size, 6)
+      for (const [first, second] of units) assert.deepEqual(first, second)
+      assert.equal(new Set(units.map(([{ rows }]) => rows[0]?.id)).size, 6)
     }).pipe(live)
   )
 
@@ -94,8 +100,14 @@ describeLive("postgresql", "PostgresClient.unit", () => {
         concurrency: "unbounded"
       })
       yield* client.sql`alter table t add column more text default 'x'`
-      const rows = yield* client.unit(write, [all(11), all(12)])
-      assert.deepEqual(rows, [[{ id: 11, n: 0, more: "x" }], [{ id: 12, n: 0, more: "x" }]])
+      const results = yield* client.unit(write, [all(11), all(12)])
+      assert.deepEqual(
+        results.flatMap(({ rows }) => rows),
+        [
+          { id: 11, n: 0, more: "x" },
+          { id: 12, n: 0, more: "x" }
+        ]
+      )
       yield* client.sql`alter table t add column last text`
       const error = yield* Effect.flip(client.unit(write, [all(13), client.keyed`insert into t values (14, -1)`]))
       assert.equal(error.reason._tag, "ConstraintViolated")
@@ -153,7 +165,10 @@ describeLive("postgresql", "PostgresClient.unit", () => {
       const transaction = yield* Transaction
       yield* transaction.run(
         Effect.gen(function* () {
-          yield* client.unit(write, [add(1), add(2)])
+          assert.deepEqual(yield* client.unit(write, [add(1), add(2)]), [
+            { rows: [{ id: 1 }], count: 1 },
+            { rows: [{ id: 2 }], count: 1 }
+          ])
           const error = yield* Effect.flip(client.unit(write, [add(3), add(4, -1)]))
           assert.equal(error.reason._tag, "ConstraintViolated")
           yield* client.unit(write, [add(5)])
