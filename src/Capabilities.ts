@@ -3,13 +3,12 @@ import type { StoreError } from "./core/StoreError.ts"
 import type { MigrationError } from "./migrations/MigrationError.ts"
 import type { Analytics } from "./platform/Analytics.ts"
 import type { Campaigns } from "./platform/Campaigns.ts"
-import type { Users } from "./platform/Users.ts"
-import type { Transaction } from "./postgres/Transaction.ts"
+import type { PostgresRepositories } from "./platform/PostgresRepositories.ts"
 import type { RateLimiter } from "./redis/RateLimiter.ts"
 import type { SharedCache } from "./redis/SharedCache.ts"
 
 /** What `DatabaseLive`, `DatabaseEmbedded` and `DatabaseMemory` give a program. */
-export type Capabilities = Users | Transaction | Analytics | Campaigns | SharedCache | RateLimiter
+export type Capabilities = PostgresRepositories | Analytics | Campaigns | SharedCache | RateLimiter
 
 /** How building one of them can fail. */
 export type DatabaseFailure = ConfigInvalid | StoreError | MigrationError

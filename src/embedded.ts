@@ -8,9 +8,8 @@ import * as AnalyticsMemory from "./platform/AnalyticsMemory.ts"
 import * as AnalyticsMigrations from "./platform/AnalyticsMigrations.ts"
 import * as CampaignsMemory from "./platform/CampaignsMemory.ts"
 import * as PlatformMigrations from "./platform/PlatformMigrations.ts"
-import * as UsersLive from "./platform/UsersLive.ts"
+import * as PostgresRepositoriesLive from "./platform/PostgresRepositoriesLive.ts"
 import * as PostgresEmbedded from "./postgres/PostgresEmbedded.ts"
-import * as TransactionLive from "./postgres/TransactionLive.ts"
 import * as RateLimiterMemory from "./redis/RateLimiterMemory.ts"
 import * as SharedCacheMemory from "./redis/SharedCacheMemory.ts"
 
@@ -42,7 +41,7 @@ const analytics = (dataFolder: string | undefined): Layer.Layer<Analytics, Datab
  */
 export const layer = (options: EmbeddedOptions = {}): Layer.Layer<Capabilities, DatabaseFailure> =>
   Layer.mergeAll(
-    Layer.mergeAll(UsersLive.layer, TransactionLive.layer).pipe(
+    PostgresRepositoriesLive.layer.pipe(
       Layer.provide(PlatformMigrations.layerPostgres),
       Layer.provide(PostgresEmbedded.layer({ dataFolder: options.postgresFolder }))
     ),

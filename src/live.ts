@@ -3,15 +3,15 @@ import { Effect, Layer } from "effect"
 import type { Capabilities, DatabaseFailure } from "./Capabilities.ts"
 import * as ClickHouseClient from "./clickhouse/ClickHouseClient.ts"
 import * as DatabaseConfig from "./core/DatabaseConfig.ts"
+import { SlowQueryThreshold } from "./core/Instrumentation.ts"
 import { displayName, type Store } from "./core/Store.ts"
 import * as MongoDbClient from "./mongodb/MongoDbClient.ts"
 import * as AnalyticsLive from "./platform/AnalyticsLive.ts"
 import * as AnalyticsMigrations from "./platform/AnalyticsMigrations.ts"
 import * as CampaignsLive from "./platform/CampaignsLive.ts"
 import * as PlatformMigrations from "./platform/PlatformMigrations.ts"
-import * as UsersLive from "./platform/UsersLive.ts"
+import * as PostgresRepositoriesLive from "./platform/PostgresRepositoriesLive.ts"
 import * as PostgresClient from "./postgres/PostgresClient.ts"
-import * as TransactionLive from "./postgres/TransactionLive.ts"
 import * as RateLimiterLive from "./redis/RateLimiterLive.ts"
 import * as RedisClient from "./redis/RedisClient.ts"
 import * as SharedCacheLive from "./redis/SharedCacheLive.ts"
@@ -22,9 +22,10 @@ const closing = (store: Store): Layer.Layer<never> =>
 
 const fromConfig = (config: DatabaseConfig.DatabaseConfig): Layer.Layer<Capabilities, DatabaseFailure> => {
   const migrate = config.postgresql.enableMigrations && config.migrations.autoMigrate
-  const postgres = Layer.mergeAll(UsersLive.layer, TransactionLive.layer).pipe(
+  const postgres = PostgresRepositoriesLive.layer.pipe(
     Layer.provide(migrate ? PlatformMigrations.layerPostgres : Layer.empty),
     Layer.provide(PostgresClient.layer(config.postgresql)),
+    Layer.provide(Layer.succeed(SlowQueryThreshold, config.monitoring.slowQueryThreshold)),
     Layer.provide(closing("postgresql"))
   )
   const mongodb = CampaignsLive.layer.pipe(

@@ -3,9 +3,7 @@ import { Layer } from "effect"
 import type { Capabilities } from "./Capabilities.ts"
 import * as AnalyticsMemory from "./platform/AnalyticsMemory.ts"
 import * as CampaignsMemory from "./platform/CampaignsMemory.ts"
-import * as UsersMemory from "./platform/UsersMemory.ts"
-import * as PostgresMemory from "./postgres/PostgresMemory.ts"
-import * as TransactionMemory from "./postgres/TransactionMemory.ts"
+import * as PostgresRepositoriesMemory from "./platform/PostgresRepositoriesMemory.ts"
 import * as RateLimiterMemory from "./redis/RateLimiterMemory.ts"
 import * as SharedCacheMemory from "./redis/SharedCacheMemory.ts"
 
@@ -21,7 +19,7 @@ import * as SharedCacheMemory from "./redis/SharedCacheMemory.ts"
  * ```
  */
 export const DatabaseMemory: Layer.Layer<Capabilities> = Layer.mergeAll(
-  Layer.mergeAll(UsersMemory.layer, TransactionMemory.layer).pipe(Layer.provide(PostgresMemory.layer)),
+  PostgresRepositoriesMemory.layer,
   AnalyticsMemory.layer,
   CampaignsMemory.layer,
   SharedCacheMemory.layer(),

@@ -6,9 +6,13 @@
  */
 export * as Contract from "./testing/Contract.ts"
 export { AnalyticsContract } from "./testing/contracts/AnalyticsContract.ts"
+export { ApiKeysContract } from "./testing/contracts/ApiKeysContract.ts"
+export { AuditLogContract } from "./testing/contracts/AuditLogContract.ts"
 export { CampaignsContract } from "./testing/contracts/CampaignsContract.ts"
 export { RateLimiterContract } from "./testing/contracts/RateLimiterContract.ts"
+export { RolesContract } from "./testing/contracts/RolesContract.ts"
 export { SharedCacheContract } from "./testing/contracts/SharedCacheContract.ts"
+export { UserTokensContract } from "./testing/contracts/UserTokensContract.ts"
 export { UsersContract } from "./testing/contracts/UsersContract.ts"
 export * as PostgresTestDatabase from "./testing/PostgresTestDatabase.ts"
 export * as TcpProxy from "./testing/TcpProxy.ts"

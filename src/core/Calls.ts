@@ -6,11 +6,12 @@ import { type Outcome, StoreError, Timeout, Unavailable } from "./StoreError.ts"
 /** A call on its way. */
 export interface Call {
   readonly operation: string
-  readonly startedAt: number
   /** Clock milliseconds at which it is given up. */
   readonly deadline: number
   /** Called once if the deadline passes first. */
   readonly expire: () => void
+  /** Where the register keeps it, for the register alone; below 0 once it has ended. */
+  place: number
 }
 
 /**
@@ -54,18 +55,31 @@ export const makeCalls = (options: {
 }): Effect.Effect<Calls, never, Scope.Scope> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
-    const pending = new Set<Call>()
+    // No Set: whenever it grows or tidies up, V8 links its old table to the new one, so that from the first table that grows
+    // old no call is freed before the whole heap is collected. That took more time than a Redis GET.
+    const pending: Array<Call> = []
     const busy = Latch.makeUnsafe(false)
     let closing = false
     let onEmpty: (() => void) | undefined
 
-    const expireOlderThan = (now: number) => {
-      for (const call of pending) {
-        if (call.deadline > now) continue
-        pending.delete(call)
-        call.expire()
+    /** Takes a call out; the last one gets its place. */
+    const remove = (call: Call): boolean => {
+      const { place } = call
+      const last = place < 0 ? undefined : pending.pop()
+      if (last === undefined) return false
+      if (last !== call) {
+        pending[place] = last
+        last.place = place
       }
-      if (pending.size === 0) onEmpty?.()
+      call.place = -1
+      return true
+    }
+
+    const expireOlderThan = (now: number) => {
+      for (const call of pending.filter(({ deadline }) => !(deadline > now))) {
+        if (remove(call)) call.expire()
+      }
+      if (pending.length === 0) onEmpty?.()
     }
 
     /** A driver that throws when it is told to give up a call must not end the deadlines of all others. */
@@ -81,20 +95,20 @@ export const makeCalls = (options: {
           yield* busy.await
           yield* Effect.sleep(tick)
           yield* sweep(clock.currentTimeMillisUnsafe())
-          if (pending.size === 0) busy.closeUnsafe()
+          if (pending.length === 0) busy.closeUnsafe()
         })
       )
     )
 
     const begin = (operation: string, deadline: number, expire: () => void): Call => {
-      const call = { operation, startedAt: clock.currentTimeMillisUnsafe(), deadline, expire }
-      if (pending.size === 0) busy.openUnsafe()
-      pending.add(call)
+      const call = { operation, deadline, expire, place: pending.length }
+      if (call.place === 0) busy.openUnsafe()
+      pending.push(call)
       return call
     }
     const end = (call: Call): void => {
-      pending.delete(call)
-      if (pending.size === 0) onEmpty?.()
+      remove(call)
+      if (pending.length === 0) onEmpty?.()
     }
 
     const closed = (operation: string): StoreError =>
@@ -148,14 +162,14 @@ export const makeCalls = (options: {
     const drain: Calls["drain"] = (timeout) =>
       Effect.gen(function* () {
         closing = true
-        if (pending.size === 0) return
+        if (pending.length === 0) return
         const empty = Effect.callback<void>((resume) => {
           onEmpty = () => resume(Effect.void)
-          if (pending.size === 0) onEmpty()
+          if (pending.length === 0) onEmpty()
         })
         yield* Effect.timeoutOption(empty, timeout)
-        while (pending.size > 0) yield* sweep(Number.POSITIVE_INFINITY)
+        while (pending.length > 0) yield* sweep(Number.POSITIVE_INFINITY)
       })
 
-    return { store: options.store, size: () => pending.size, begin, end, run, drain }
+    return { store: options.store, size: () => pending.length, begin, end, run, drain }
   })

@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import {
+  choice,
   ConfigInvalid,
   count,
   flag,
@@ -37,7 +38,7 @@ const never = "0: never"
 /** Settings of the PostgreSQL client. */
 export const postgresqlSettings = {
   url: url("DATABASE_URL", ["postgresql", "postgres"], "postgresql://user:password@localhost:5432/ai_core", {
-    does: "Where PostgreSQL is and who connects; `sslmode` in it asks for TLS; may be an Effect, read for each new connection"
+    does: "Where PostgreSQL is and who connects; `sslmode` in it (`require`, `verify-ca`, `verify-full`) asks for TLS, with `sslrootcert` as the file of the authority; may be an Effect, read for each new connection"
   }),
   maxConnections: count("DB_MAX_CONNECTIONS", 20, {
     min: 1,
@@ -65,6 +66,13 @@ export const postgresqlSettings = {
   }),
   statementTimeout: time("DB_STATEMENT_TIMEOUT", "seconds", 30, {
     does: "Longest run of one statement: set in each session as `statement_timeout`, and kept by the client where the server is silent"
+  }),
+  leakDetectionThreshold: time("DB_LEAK_DETECTION_THRESHOLD", "seconds", 60, {
+    zero: never,
+    does: "A connection held this long is logged once, and named as leaked in `PoolExhausted`"
+  }),
+  pooler: choice("DB_POOLER", ["none", "transaction"], "none", {
+    does: "`transaction`: a pooler in transaction mode (PgBouncer) stands in between. Statements are not prepared, sessions get no `statement_timeout`, and what needs a session says so"
   }),
   shutdownTimeout: time("DB_SHUTDOWN_TIMEOUT", "seconds", 10, {
     does: "How long closing waits for the statements under way"
@@ -223,7 +231,7 @@ export const monitoringSettings = {
     does: "Pause between two readings of the pools; accepted without effect until telemetry reads it"
   }),
   slowQueryThreshold: time("DB_SLOW_QUERY_THRESHOLD_MS", "milliseconds", 1000, {
-    does: "A slower call is reported; accepted without effect until telemetry reads it"
+    does: "A slower call to PostgreSQL is logged as a warning with its summary"
   }),
   healthCheckInterval: time("DB_HEALTH_CHECK_INTERVAL", "seconds", 30, {
     does: "Pause between two health checks; accepted without effect until health checks read it"

@@ -129,6 +129,26 @@ export const flag = (variable: string, fallback: boolean, options: Told): Settin
   }
 })
 
+/** One of these words. */
+export const choice = <const W extends string>(
+  variable: string,
+  words: ReadonlyArray<W>,
+  fallback: NoInfer<W>,
+  options: Told
+): Setting<W> => {
+  const known = (word: string): W | undefined => words.find((one) => one === word)
+  return {
+    variable,
+    fallback,
+    unit: undefined,
+    expected: `one of ${words.join(", ")}`,
+    does: options.does,
+    secret: false,
+    check: known,
+    parse: (s) => known(s.trim().toLowerCase())
+  }
+}
+
 /** A name that is not empty. */
 export const text = (variable: string, fallback: string, options: Told): Setting<string> => ({
   variable,

@@ -34,7 +34,11 @@ export type FieldProblem = typeof FieldProblem.Type
 export const ConnectionHolder = Schema.Struct({
   operation: Schema.String,
   /** Milliseconds since it was lent. */
-  heldMillis: Schema.Number
+  heldMillis: Schema.Number,
+  /** Id of the fiber that asked for it, as logs show it. */
+  fiber: Schema.optionalKey(Schema.Number),
+  /** What it sent last, without values. */
+  statement: Schema.optionalKey(Schema.String)
 })
 export type ConnectionHolder = typeof ConnectionHolder.Type
 
@@ -52,6 +56,17 @@ export class Unavailable extends Schema.TaggedError<Unavailable>("@ai-core/datab
   port: Schema.optionalKey(Schema.Number)
 }) {}
 
+/**
+ * Why every connection was in use.
+ *
+ * - `leaked`: some have been held for longer than the leak detection threshold and may never come back
+ * - `slow`: at least half have been held for longer than the slow query threshold
+ * - `unreachable`: there were fewer than allowed, because no more can be opened
+ * - `saturated`: none of these: they come and go, and there are more callers than they can serve
+ */
+export const PoolDiagnosis = Schema.Literals(["leaked", "slow", "unreachable", "saturated"])
+export type PoolDiagnosis = typeof PoolDiagnosis.Type
+
 /** Everything there may be at once was in use for as long as the caller was willing to wait. */
 export class PoolExhausted extends Schema.TaggedError<PoolExhausted>("@ai-core/database/PoolExhausted")(
   "PoolExhausted",
@@ -60,10 +75,16 @@ export class PoolExhausted extends Schema.TaggedError<PoolExhausted>("@ai-core/d
     of: Schema.optionalKey(Schema.Literals(["connections", "commands"])),
     /** How many there may be at once. */
     limit: Schema.Number,
+    /** How many there were, where that is fewer. */
+    open: Schema.optionalKey(Schema.Number),
     /** Callers waiting when this one gave up, itself included. */
     waiting: Schema.Number,
     /** Milliseconds this caller waited. */
     waitedMillis: Schema.Number,
+    diagnosis: Schema.optionalKey(PoolDiagnosis),
+    /** What speaks for the diagnosis. */
+    detail: Schema.optionalKey(Schema.String),
+    /** One for each connection: who has held it longest. */
     holders: Schema.optionalKey(Schema.Array(ConnectionHolder))
   }
 ) {}
@@ -282,7 +303,7 @@ export const problemOf = (reason: Reason): string => {
     case "Unavailable":
       return `${reason.host}${reason.port === undefined ? "" : `:${reason.port}`} cannot be reached`
     case "PoolExhausted":
-      return `all ${reason.limit} ${reason.of ?? "connections"} were in use for ${Math.round(reason.waitedMillis)} ms, ${reason.waiting} waiting`
+      return `all ${reason.open ?? reason.limit} ${reason.of ?? "connections"} were in use for ${Math.round(reason.waitedMillis)} ms, ${reason.waiting} waiting`
     case "Overloaded":
       return "the server refuses new work"
     case "AuthenticationFailed":

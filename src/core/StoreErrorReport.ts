@@ -1,6 +1,14 @@
 import { Formatter, Redacted } from "effect"
 import { displayName } from "./Store.ts"
-import { type FailedStatement, problemOf, type Reason, type RetryAdvice, type StoreError } from "./StoreError.ts"
+import {
+  type ConnectionHolder,
+  type FailedStatement,
+  type PoolDiagnosis,
+  problemOf,
+  type Reason,
+  type RetryAdvice,
+  type StoreError
+} from "./StoreError.ts"
 
 /** How a report is rendered. */
 export interface ReportOptions {
@@ -24,14 +32,24 @@ const retrySentence: Record<RetryAdvice, string> = {
   never: "no"
 }
 
+const exhaustionHint: Record<PoolDiagnosis, string> = {
+  leaked: "Let the holders below give their connections back: end their transactions, close their scopes.",
+  slow: "See what the holders below wait for: a lock, a slow statement, other work inside a transaction.",
+  unreachable: "See why no more connections can be opened: the server's limit, its health, the network.",
+  saturated: "Raise the pool's maximum, shorten what holds its connections, or let callers wait longer."
+}
+
 const hintOf = (error: StoreError): string => {
   const { reason } = error
   const store = displayName[error.store]
   switch (reason._tag) {
     case "Unavailable":
+      if (reason.code !== undefined && /^ERR_TLS_|CERT|SIGNATURE|ISSUER/.test(reason.code)) {
+        return "The server's certificate was not accepted: check the host name and the root certificate."
+      }
       return `Is ${store} running, and reachable from here at that address?`
     case "PoolExhausted":
-      return "Raise the pool's maximum, shorten what holds its connections, or let callers wait longer."
+      return exhaustionHint[reason.diagnosis ?? "saturated"]
     case "Overloaded":
       return "Lower the number of clients or connections, or raise the server's limit."
     case "AuthenticationFailed":
@@ -82,6 +100,11 @@ const detailOf = (reason: Reason): string | undefined => {
   return code === undefined ? detail : `${detail} (code ${code})`
 }
 
+const nameOf = (reason: Reason): string =>
+  reason._tag === "PoolExhausted" && reason.diagnosis !== undefined
+    ? `${reason._tag} (${reason.diagnosis})`
+    : reason._tag
+
 const wrapped = (label: string, text: string): ReadonlyArray<string> =>
   text.split("\n").map((line, i) => `  ${(i === 0 ? label : "").padEnd(9)}${line}`)
 
@@ -103,6 +126,11 @@ const argumentLines = (statement: FailedStatement, values: boolean): ReadonlyArr
     return `    $${i + 1} ${type}${shown}`
   })
 
+const holderLine = ({ fiber, heldMillis, operation, statement }: ConnectionHolder): string =>
+  `${operation} for ${Math.round(heldMillis)} ms${fiber === undefined ? "" : `, fiber #${fiber}`}${
+    statement === undefined ? "" : `: ${statement}`
+  }`
+
 /**
  * Renders a failed call for people: what failed, why, where in the statement, and what to do.
  *
@@ -112,7 +140,7 @@ export const render = (error: StoreError, options: ReportOptions = {}): string =
   const { hint, label, mark, problem, title } = paint(options.color === true)
   const detail = detailOf(error.reason)
   const lines: Array<string> = [
-    title(`${displayName[error.store]} · ${error.operation} failed: ${error.reason._tag}`),
+    title(`${displayName[error.store]} · ${error.operation} failed: ${nameOf(error.reason)}`),
     "",
     ...wrapped("Problem", problemOf(error.reason)).map((line) => problem(line)),
     ...(detail === undefined ? [] : wrapped("Detail", detail)),
@@ -121,7 +149,7 @@ export const render = (error: StoreError, options: ReportOptions = {}): string =
   if (error.reason._tag === "PoolExhausted" && error.reason.holders !== undefined) {
     lines.push("", label("  Held by"))
     for (const holder of error.reason.holders) {
-      lines.push(`    ${holder.operation} for ${Math.round(holder.heldMillis)} ms`)
+      lines.push(`    ${holderLine(holder)}`)
     }
   }
   if (error.statement !== undefined) {

@@ -39,6 +39,8 @@ export const User = Schema.Struct({
   username: Schema.String,
   /** A hash in PHC format, such as argon2id's; never a password. */
   passwordHash: Schema.Redacted(Schema.String),
+  /** When the user proved to own the e-mail; null before, and again once the e-mail changes. */
+  emailVerifiedAt: Schema.NullOr(Schema.DateTimeUtc),
   /** 1 when made, one more with every update. */
   version: Version,
   createdAt: Schema.DateTimeUtc,

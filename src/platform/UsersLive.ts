@@ -1,5 +1,4 @@
-import { DateTime, Effect, Layer, Option, Redacted, Schema } from "effect"
-import { decodedBy } from "../core/Decode.ts"
+import { DateTime, Effect, Layer, Option, Redacted } from "effect"
 import { defaultPageSize, pageOf } from "../core/KeysetPage.ts"
 import { Conflict, StoreError } from "../core/StoreError.ts"
 import { makeIdsOf } from "../core/TimeOrderedId.ts"
@@ -8,22 +7,9 @@ import { keyset } from "../postgres/Keyset.ts"
 import { makeLookup } from "../postgres/Lookup.ts"
 import { onConstraint } from "../postgres/onConstraint.ts"
 import { PostgresClient } from "../postgres/PostgresClient.ts"
-import { rowReader, Timestamp } from "../postgres/Row.ts"
-import { cursorAfter, EmailTaken, User, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
+import { cursorAfter, EmailTaken, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
+import { userColumns, userRows } from "./UserRow.ts"
 import { streamBy, UsersInput } from "./UsersInput.ts"
-
-const StoredHash = decodedBy(Schema.RedactedFromValue(Schema.String), (hash) =>
-  typeof hash === "string" ? Redacted.make(hash) : undefined
-)
-
-const users = rowReader(
-  User.mapFields((fields) => ({
-    ...fields,
-    passwordHash: StoredHash,
-    createdAt: Timestamp,
-    updatedAt: Timestamp
-  }))
-)
 
 /** Times the row that stood in a write's way may be gone when we look at it, before we give up. */
 const attempts = 3
@@ -54,8 +40,7 @@ const make = Effect.gen(function* () {
   const { keyed, query, sql } = client
   const nextId = makeIdsOf(UserId)
 
-  const columns = sql`id, email, username, password_hash as "passwordHash", version,
-    created_at as "createdAt", updated_at as "updatedAt"`
+  const columns = userColumns(sql)
 
   /** Says why a write found no row to change, by one look at all that may stand in its way. */
   const look = (operation: string, id: string, email: string | undefined, username: string | undefined) =>
@@ -85,7 +70,7 @@ const make = Effect.gen(function* () {
           values (${id}, ${email}, ${username}, ${Redacted.value(passwordHash)}, 1, ${now}, ${now})
           on conflict do nothing returning ${columns}`
       )
-      const created = yield* users.option(operation, rows)
+      const created = yield* userRows.option(operation, rows)
       if (Option.isSome(created)) return created.value
       const found = yield* look(operation, id, email, username)
       if (found.emailTaken) return yield* new EmailTaken({ email })
@@ -99,7 +84,7 @@ const make = Effect.gen(function* () {
     select: (ids: ReadonlyArray<UserId>) =>
       keyed<{ readonly id: UserId }>`select ${columns} from ai_core.users where id = any(${ids}::uuid[])`,
     key: ({ id }) => id,
-    rows: users
+    rows: userRows
   })
 
   const findById: Users["Service"]["findById"] = (given) =>
@@ -118,7 +103,7 @@ const make = Effect.gen(function* () {
       keyed<object>`select ${columns} from ai_core.users
         where lower(email collate "C") = lower(${email}::text collate "C")`
     )
-    return yield* users.option(operation, rows)
+    return yield* userRows.option(operation, rows)
   })
 
   const update: Users["Service"]["update"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
@@ -131,6 +116,7 @@ const make = Effect.gen(function* () {
         { operation, kind: "write" },
         keyed<object>`update ai_core.users as u set
           email = coalesce(${email ?? null}::text, u.email),
+          email_verified_at = case when u.email = coalesce(${email ?? null}::text, u.email) then u.email_verified_at end,
           username = coalesce(${username ?? null}::text, u.username),
           password_hash = coalesce(${passwordHash === undefined ? null : Redacted.value(passwordHash)}::text, u.password_hash),
           version = u.version + 1,
@@ -141,7 +127,7 @@ const make = Effect.gen(function* () {
             or lower(o.username collate "C") = lower(${username ?? null}::text collate "C")))
         returning ${columns}`
       ).pipe(Effect.mapError(takenBy(changes)))
-      const updated = yield* users.option(operation, rows)
+      const updated = yield* userRows.option(operation, rows)
       if (Option.isSome(updated)) return updated.value
       const found = yield* look(operation, id, email, username)
       yield* explainMiss(id, expectedVersion, found.version, () => new UserNotFound({ id }))
@@ -174,7 +160,7 @@ const make = Effect.gen(function* () {
       sql<object>`select ${columns} from ai_core.users
         where ${page.behind} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* users.all(operation, rows), limit, (last) => cursorAfter(order, last))
+    return pageOf(yield* userRows.all(operation, rows), limit, (last) => cursorAfter(order, last))
   })
 
   return Users.of({ create, findById, findMany, findByEmail, update, delete: remove, list, stream: streamBy(list) })

@@ -51,7 +51,14 @@ const make = Effect.gen(function* () {
   const create: Users["Service"]["create"] = Effect.fnUntraced(function* (given) {
     const fields = yield* UsersInput.create(given)
     const now = yield* DateTime.now
-    const user: User = { id: yield* nextId, ...fields, version: 1, createdAt: now, updatedAt: now }
+    const user: User = {
+      id: yield* nextId,
+      ...fields,
+      emailVerifiedAt: null,
+      version: 1,
+      createdAt: now,
+      updatedAt: now
+    }
     return yield* write("Users.create", (db) =>
       Result.mapBoth(db.insert(usersTable, user), { onSuccess: () => user, onFailure: taken(user) })
     )
@@ -87,6 +94,7 @@ const make = Effect.gen(function* () {
         const updated: User = {
           ...user,
           ...changes,
+          emailVerifiedAt: changes.email === undefined || changes.email === user.email ? user.emailVerifiedAt : null,
           version: user.version + 1,
           updatedAt: DateTime.max(user.updatedAt, now)
         }

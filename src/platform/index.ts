@@ -1,6 +1,15 @@
 /** AI-CORE's own capabilities: their tags, schemas and errors. Their layers are in `/platform/postgres` and its sisters. */
 export * from "./Analytics.ts"
 export {
+  AuditCursor,
+  AuditEntry,
+  AuditEntryId,
+  type AuditFilter,
+  type AuditListOptions,
+  AuditLog,
+  type NewAuditEntry
+} from "./audit/AuditLog.ts"
+export {
   Campaign,
   CampaignCursor,
   CampaignExists,
@@ -14,7 +23,39 @@ export {
   NewCampaign,
   StatusTotals
 } from "./Campaigns.ts"
+export type { PostgresRepositories } from "./PostgresRepositories.ts"
 export * as TimeRange from "./TimeRange.ts"
+export {
+  ApiKey,
+  ApiKeyCursor,
+  ApiKeyId,
+  type ApiKeyListOptions,
+  ApiKeyNotFound,
+  ApiKeyRefused,
+  ApiKeys,
+  type IssuedApiKey,
+  type NewApiKey
+} from "./users/ApiKeys.ts"
+export {
+  NewRole,
+  Permission,
+  Role,
+  RoleChanges,
+  RoleCursor,
+  RoleId,
+  type RoleListOptions,
+  RoleNameTaken,
+  RoleNotFound,
+  Roles
+} from "./users/Roles.ts"
+export {
+  type IssuedRefreshToken,
+  type IssuedToken,
+  SignInId,
+  TokenPurpose,
+  TokenRefused,
+  UserTokens
+} from "./users/UserTokens.ts"
 export {
   Email,
   EmailTaken,

@@ -128,13 +128,10 @@ export const makeUnit =
     const send = (prepare: boolean): Effect.Effect<Results, StoreError> =>
       Effect.flatMap(
         Effect.mapError(
-          pool.unit((connection) =>
-            sendUnit(
-              connection,
-              statements.map((statement) => statement.compile()),
-              prepare
-            )
-          ),
+          pool.unit((connection, note) => {
+            const compiled = statements.map((statement) => statement.compile())
+            return note(sendUnit(connection, compiled, prepare), compiled.map(([text]) => text).join("; "))
+          }, call.operation),
           (error) => error.during(call.operation)
         ),
         Outcome.match({

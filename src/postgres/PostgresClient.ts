@@ -1,5 +1,5 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { Clock, Context, Duration, Effect, Layer, type Scope } from "effect"
+import { Clock, Context, Duration, Effect, Layer, type Scope, Stream } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as SqlClient from "effect/sql/SqlClient"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
@@ -7,6 +7,7 @@ import * as Statement from "effect/sql/Statement"
 import { makeCalls } from "../core/Calls.ts"
 import { currentCredential } from "../core/Credential.ts"
 import { type PostgresConfig, type PostgresOptions, type PostgresPreset, sections } from "../core/DatabaseConfig.ts"
+import { PoolInstrumentation, SlowQueryThreshold } from "../core/Instrumentation.ts"
 import type { Probe } from "../core/Probe.ts"
 import { defaultRetryPolicy, makeRetryBudget, retrying } from "../core/Retry.ts"
 import type { ConfigInvalid } from "../core/Setting.ts"
@@ -17,7 +18,9 @@ import { parseStoreUrl } from "../core/StoreUrl.ts"
 import { sqlConnection, type TransactionControl, transactionConnection } from "./PostgresConnection.ts"
 import { commitFailure, fromSqlError } from "./PostgresError.ts"
 import { makeUnit, type UnitResults } from "./PipelinedUnit.ts"
-import { makePostgresPool, type PostgresPool, type PostgresTarget } from "./PostgresPool.ts"
+import { makePostgresPool, type PostgresPool } from "./PostgresPool.ts"
+import { type ListenEvent, makePostgresListener } from "./PostgresListener.ts"
+import { noSession, type PostgresTarget, sessionOpener } from "./PostgresSession.ts"
 import { makeCompiler } from "./StatementCompiler.ts"
 import { markStatements, runStatement } from "./StatementRunner.ts"
 
@@ -67,6 +70,21 @@ export class PostgresClient extends Context.Service<
       call: StoreCall,
       statements: Statements
     ) => Effect.Effect<UnitResults<Statements>, StoreError>
+    /**
+     * Listens to a channel (LISTEN) until the stream is closed, over one connection beside the pool that all channels share.
+     *
+     * Begins with `Listening`. A connection that is lost, also one that fell silent, is told as `Lost` and opened anew for as
+     * long as it takes; `Reconnected` then says for how long nothing was heard. Notifications wait in memory until they are
+     * taken. Fails with `StoreError` where it cannot begin: `InvalidData` where there is no session to listen in (a pooler,
+     * the embedded engine).
+     */
+    readonly listen: (channel: string) => Stream.Stream<ListenEvent, StoreError>
+    /**
+     * Fails where statements have no session in common, because a pooler in transaction mode stands in between.
+     *
+     * Asked first by what relies on one: session advisory locks, SET, temporary tables, LISTEN.
+     */
+    readonly needsSession: (operation: string) => Effect.Effect<void, StoreError>
   }
 >()("@ai-core/database/postgres/PostgresClient") {}
 
@@ -90,7 +108,9 @@ export const makeFor = (
     const { endpoint } = target
     const clock = yield* Clock.Clock
     const calls = yield* makeCalls(endpoint)
-    const pool = yield* makePostgresPool({ target, config, calls })
+    const hooks = (yield* PoolInstrumentation)(endpoint)
+    const slowMillis = Duration.toMillis(yield* SlowQueryThreshold)
+    const pool = yield* makePostgresPool({ target, config, calls, hooks, slowMillis })
     yield* Effect.addFinalizer(() => pool.close(config.shutdownTimeout))
     yield* startUp(endpoint, config.connectTimeout, pool.warm)
 
@@ -133,10 +153,37 @@ export const makeFor = (
       ),
       lost: notCommitted(new ConnectionLost({ detail: "it ended before COMMIT was sent" }))
     }
-    const lease = Effect.mapError(pool.lease, asSqlError)
-    const transactionAcquirer = Effect.map(lease, (leased) =>
-      transactionConnection(leased, (statement) => Effect.mapError(leased.watched(statement), poolFailure), control)
-    )
+    const acquirer = (operation: string) =>
+      Effect.map(Effect.mapError(pool.lease(operation), asSqlError), (leased) =>
+        transactionConnection(
+          leased,
+          (statement, text) => Effect.mapError(leased.watched(statement, text), poolFailure),
+          control
+        )
+      )
+    const streaming = acquirer("stream")
+    const reserve = acquirer("sql.reserve")
+    const transactionAcquirer = acquirer("Transaction")
+
+    // ---- what needs a session
+
+    const needsSession: PostgresClient["Service"]["needsSession"] = (operation) =>
+      config.pooler === "none"
+        ? Effect.void
+        : Effect.fail(noSession(operation, "pooler", "must be none: a pooler in transaction mode keeps no session"))
+    const canListen =
+      target.stream === undefined
+        ? needsSession("listen")
+        : Effect.fail(noSession("listen", "", "the embedded engine has one session, and listening needs its own"))
+    const listener = yield* makePostgresListener({
+      openSession: sessionOpener(target, config)(),
+      failure: (error) => storeError({ operation: "listen", kind: "read" }, error, clock.currentTimeMillisUnsafe()),
+      heartbeat: "10 seconds",
+      patience: "5 seconds"
+    })
+    const listen: PostgresClient["Service"]["listen"] = (channel) =>
+      Stream.unwrap(Effect.as(canListen, listener.listen(channel)))
+
     const reactivity = yield* Reactivity.make
     const effectClient = (
       borrow: PostgresPool["shared"],
@@ -145,11 +192,11 @@ export const makeFor = (
       SqlClient.make({
         driver: "pg",
         compiler: makeCompiler(),
-        acquirer: transactionAcquirer,
+        acquirer: streaming,
         transactionAcquirer,
         borrower: (use) =>
           Effect.mapError(
-            borrow((connection) => use(sqlConnection(connection))),
+            borrow((connection, note) => use(sqlConnection(connection, note))),
             poolFailure
           ),
         prepareTransactionControls: true,
@@ -166,7 +213,11 @@ export const makeFor = (
         [PgClient.TypeId]: PgClient.TypeId,
         config: { applicationName: target.applicationName, host: endpoint.host, port: endpoint.port },
         json: (value: unknown) => Statement.fragment([PgJson(value)]),
-        listen: (channel: string) => Effect.flatMap(lease, ({ connection }) => connection.listen(channel)),
+        reserve,
+        listen: (channel: string) =>
+          Effect.flatMap(Effect.mapError(Effect.andThen(canListen, listener.connection), asSqlError), (connection) =>
+            connection.listen(channel)
+          ),
         notify: (channel: string, payload: string) => Effect.asVoid(client`SELECT pg_notify(${channel}, ${payload})`)
       })
     const sql = markStatements(pgClient(yield* effectClient(pool.exclusive)), pool.exclusive)
@@ -183,7 +234,7 @@ export const makeFor = (
       retry(
         Effect.withFiber((fiber) => {
           const startedAt = clock.currentTimeMillisUnsafe()
-          return Effect.mapError(run(fiber, statement), (error) =>
+          return Effect.mapError(run(fiber, statement, call.operation), (error) =>
             storeError(call, poolFailure(error), startedAt, statement)
           )
         }),
@@ -201,7 +252,17 @@ export const makeFor = (
 
     return Context.make(
       PostgresClient,
-      PostgresClient.of({ endpoint, sql, keyed, query, unit, ping, stats: Effect.sync(pool.stats) })
+      PostgresClient.of({
+        endpoint,
+        sql,
+        keyed,
+        query,
+        unit,
+        listen,
+        needsSession,
+        ping,
+        stats: Effect.sync(pool.stats)
+      })
     ).pipe(Context.add(PgClient.PgClient, sql), Context.add(SqlClient.SqlClient, sql))
   })
 
@@ -248,6 +309,15 @@ export const make = (
 export const layer = (options: PostgresOptions): Layer.Layer<PostgresTags, ConfigInvalid | StoreError> =>
   providing(make(options))
 
-/** A client configured by the environment (`DATABASE_URL`, `DB_MAX_CONNECTIONS` …); `preset` takes the place of the defaults. */
+/**
+ * A client configured by the environment (`DATABASE_URL`, `DB_MAX_CONNECTIONS` …, `DB_SLOW_QUERY_THRESHOLD_MS`); `preset` takes
+ * the place of the defaults.
+ */
 export const layerConfig = (preset?: PostgresPreset): Layer.Layer<PostgresTags, ConfigInvalid | StoreError> =>
-  providing(Effect.flatMap(sections.postgresql.fromEnvironment(preset), makeFromConfig))
+  providing(
+    Effect.gen(function* () {
+      const config = yield* sections.postgresql.fromEnvironment(preset)
+      const { slowQueryThreshold } = yield* sections.monitoring.fromEnvironment()
+      return yield* Effect.provideService(makeFromConfig(config), SlowQueryThreshold, slowQueryThreshold)
+    })
+  )

@@ -9,8 +9,8 @@ import type { LeasedConnection } from "./PostgresPool.ts"
 
 type TransformRows = (<A extends object>(row: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
 
-/** Runs one statement; where a connection is held for longer than a statement, bounds it. */
-export type RunStatement = <A>(statement: Effect.Effect<A, SqlError>) => Effect.Effect<A, SqlError>
+/** Runs one statement, which is told by its text; where a connection is held for longer than a statement, bounds it. */
+export type RunStatement = <A>(statement: Effect.Effect<A, SqlError>, text: string) => Effect.Effect<A, SqlError>
 
 const asIs: RunStatement = (statement) => statement
 
@@ -22,15 +22,15 @@ export const sqlConnection = (connection: PgConnection, run: RunStatement = asIs
     prepare: boolean,
     transform?: TransformRows
   ): Effect.Effect<ReadonlyArray<Row>, SqlError> =>
-    Effect.map(run(connection.query(sql, params, prepare)), (result) =>
+    Effect.map(run(connection.query(sql, params, prepare), sql), (result) =>
       transform === undefined ? result.rows : transform(result.rows)
     )
   return {
     execute: (sql, params, transform) => rows(sql, params, true, transform),
     executeUnprepared: (sql, params, transform) => rows(sql, params, false, transform),
-    executeRaw: (sql, params): Effect.Effect<Result, SqlError> => run(connection.query(sql, params)),
-    executeValues: (sql, params) => run(connection.queryValues(sql, params)),
-    executeValuesUnprepared: (sql, params) => run(connection.queryValues(sql, params, false)),
+    executeRaw: (sql, params): Effect.Effect<Result, SqlError> => run(connection.query(sql, params), sql),
+    executeValues: (sql, params) => run(connection.queryValues(sql, params), sql),
+    executeValuesUnprepared: (sql, params) => run(connection.queryValues(sql, params, false), sql),
     executeStream: (sql, params, transform) => {
       const stream = connection.stream(sql, params)
       return transform === undefined
@@ -68,7 +68,7 @@ export const transactionConnection = (
     alive()
       ? Effect.flatMap(
           Effect.mapError(
-            Effect.tapError(run(connection.query("COMMIT")), (error) =>
+            Effect.tapError(run(connection.query("COMMIT"), "COMMIT"), (error) =>
               Effect.sync(() => {
                 if (!isServerError(error.reason.cause)) retire()
               })

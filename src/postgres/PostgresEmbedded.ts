@@ -7,7 +7,7 @@ import { StoreError } from "../core/StoreError.ts"
 import { lockFolder } from "./FolderLock.ts"
 import { makeTurns, PgliteWire } from "./PgliteWire.ts"
 import { makeFor, type PostgresTags } from "./PostgresClient.ts"
-import type { PostgresTarget } from "./PostgresPool.ts"
+import type { PostgresTarget } from "./PostgresSession.ts"
 
 /** How the embedded engine runs. */
 export interface PostgresEmbeddedOptions {

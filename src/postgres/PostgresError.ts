@@ -118,6 +118,7 @@ const reasonOf = (
     case "3F000":
     case "0A000":
       return new InvalidStatement(told)
+    case "53400":
     case "54000":
     case "54001":
     case "54011":
@@ -238,6 +239,18 @@ const connectReason = (
     return unavailable(endpoint, {
       code,
       detail: code === undefined && cause instanceof Error ? cause.message : undefined
+    })
+  }
+  if (found._tag === "ConnectionLost" && found.code === "08P01") {
+    return new InvalidData({
+      code: found.code,
+      subject: "configuration",
+      problems: [
+        {
+          field: "pooler",
+          problem: "must be transaction: what answers at this URL takes no start-up parameters, as PgBouncer does"
+        }
+      ]
     })
   }
   if (found._tag === "ConnectionLost") return unavailable(endpoint, { code: found.code })

@@ -50,7 +50,7 @@ const reserveFailure = (error: SqlError): StoreError =>
  * would block the holder's `CREATE INDEX CONCURRENTLY`. A migration and its row of the history are one transaction.
  */
 export const make = (options: PostgresMigrationsOptions): Effect.Effect<MigrationDriver, never, PostgresClient> =>
-  Effect.map(PostgresClient, ({ query, sql }) => {
+  Effect.map(PostgresClient, ({ needsSession, query, sql }) => {
     const key = lockKey(options.schema)
     const table = sql`${sql(options.schema)}.schema_migrations`
     const lockMillis = Duration.toMillis(options.lockTimeout ?? "60 seconds")
@@ -149,6 +149,7 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
       locked: (use) =>
         Effect.scoped(
           Effect.gen(function* () {
+            yield* needsSession("Migrations.lock")
             const connection = yield* Effect.mapError(sql.reserve, reserveFailure)
             return yield* Effect.acquireUseRelease(
               lock,

@@ -1,38 +1,55 @@
 import type { PgConnection } from "@effect/sql-pg/PgConnection"
-import * as PgConnections from "@effect/sql-pg/PgConnection"
-import { Cause, Clock, Duration, Effect, Exit, Random, type Redacted, Scope } from "effect"
-import type { SqlError } from "effect/sql/SqlError"
-import * as Net from "node:net"
-import type { Duplex } from "node:stream"
-import type { Call, Calls } from "../core/Calls.ts"
-import { type Credential, currentCredential } from "../core/Credential.ts"
+import { Cause, Clock, Duration, Effect, Exit, type Fiber, Random, Scope } from "effect"
+import type { Calls } from "../core/Calls.ts"
 import type { PostgresConfig } from "../core/DatabaseConfig.ts"
 import { Deadline } from "../core/Deadline.ts"
-import { poolStats, type PoolStats } from "../core/Pool.ts"
-import type { Endpoint } from "../core/StartUp.ts"
+import type { PoolHooks } from "../core/Instrumentation.ts"
+import { makeAcquireTimes, poolStats, type PoolStats } from "../core/Pool.ts"
 import { unavailable } from "../core/StartUp.ts"
-import { PoolExhausted, type Reason, StoreError, Timeout } from "../core/StoreError.ts"
-import { connectFailure, StatementExpired } from "./PostgresError.ts"
-
-/** How the pool reaches its server. */
-export interface PostgresTarget {
-  readonly endpoint: Endpoint
-  /** Read for each new connection. */
-  readonly url: Credential
-  /** Opens the transport where it is not a socket to the endpoint; the embedded engine's own stream. */
-  readonly stream?: (() => Duplex) | undefined
-  readonly applicationName: string
-}
+import { type Reason, StoreError, Timeout } from "../core/StoreError.ts"
+import { makePoolCheck } from "./PoolCheck.ts"
+import { exhausted } from "./PoolExhaustion.ts"
+import { makePoolGrowth } from "./PoolGrowth.ts"
+import { makePoolLine } from "./PoolLine.ts"
+import {
+  CurrentOperation,
+  expiry,
+  giveBack,
+  grant,
+  isFresh,
+  isIdle,
+  type Kind,
+  type Lease,
+  lentOut,
+  newLease,
+  newSlot,
+  pick,
+  type Slot,
+  usable
+} from "./PoolSlots.ts"
+import { poolUpkeep } from "./PoolUpkeep.ts"
+import { StatementExpired } from "./PostgresError.ts"
+import { type PostgresTarget, sessionOpener } from "./PostgresSession.ts"
+import { makeStatementLog } from "./StatementLog.ts"
 
 /** A connection that one holder has to itself. */
 export interface LeasedConnection {
   readonly connection: PgConnection
   /** Bounds a statement by its timeout and the Context's deadline; not sent where that has passed. */
-  readonly watched: <A, E, R>(statement: Effect.Effect<A, E, R>) => Effect.Effect<A, E | StoreError, R>
+  readonly watched: <A, E, R>(statement: Effect.Effect<A, E, R>, text?: string) => Effect.Effect<A, E | StoreError, R>
   readonly alive: () => boolean
   /** Says that nobody may have it again: what was begun on it may still be open. */
   readonly retire: () => void
 }
+
+/** Notes a statement that is sent over a borrowed connection, so that a report can tell. */
+export type NoteStatement = <A, E, R>(statement: Effect.Effect<A, E, R>, text: string) => Effect.Effect<A, E, R>
+
+/** Lends a connection while it is used; the operation names the borrower, else the Context's `CurrentOperation` does. */
+export type Borrow = <A, E, R>(
+  use: (connection: PgConnection, note: NoteStatement) => Effect.Effect<A, E, R>,
+  operation?: string
+) => Effect.Effect<A, E | StoreError, R>
 
 /**
  * Connections to one PostgreSQL server, lent in two ways.
@@ -43,322 +60,58 @@ export interface LeasedConnection {
  */
 export interface PostgresPool {
   readonly stats: () => PoolStats
-  readonly shared: <A, E, R>(
-    use: (connection: PgConnection) => Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E | StoreError, R>
-  readonly exclusive: <A, E, R>(
-    use: (connection: PgConnection) => Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E | StoreError, R>
+  readonly shared: Borrow
+  readonly exclusive: Borrow
   /** Lends a connection to one holder for statements that it sends all at once; he cannot be interrupted while he has it. */
-  readonly unit: <A, E, R>(
-    use: (connection: PgConnection) => Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E | StoreError, R>
-  /** An exclusive connection until the scope closes; its statements run `watched`, so that none outlives its timeout. */
-  readonly lease: Effect.Effect<LeasedConnection, StoreError, Scope.Scope>
+  readonly unit: Borrow
+  /**
+   * An exclusive connection until the scope closes; its statements run `watched`, so that none outlives its timeout. The
+   * operation names its holder where others wait in vain.
+   */
+  readonly lease: (operation: string) => Effect.Effect<LeasedConnection, StoreError, Scope.Scope>
   /** Opens one connection beforehand; how a layer finds out whether the server is there. */
   readonly warm: Effect.Effect<void, StoreError>
   /** Waits for what is lent, at most this long, then closes every connection. */
   readonly close: (timeout: Duration.Input) => Effect.Effect<void>
 }
 
-/**
- * Statements that may share a connection.
- *
- * At 8 a point SELECT gains as much as at 32 while durable INSERTs still commit in groups and p99 stays low: at 32, one slow
- * statement holds up 31 others. Measured in bench/postgres.
- */
-const sharedDepth = 8
-
-type Kind = "shared" | "exclusive"
-
-interface Slot {
-  readonly connection: PgConnection
-  readonly scope: Scope.Closeable
-  readonly socket: Duplex
-  /** Clock milliseconds after which it is replaced once nobody holds it. */
-  readonly expiresAt: number
-  idleSince: number
-  /** Statements that share it now. */
-  sharers: number
-  exclusive: boolean
-  /** Not to be lent again. */
-  retired: boolean
-  /** Cancel requests sent for it; one that comes late would hit the next statement. */
-  cancels: number
-}
-
-interface Lease {
-  readonly kind: Kind
-  slot: Slot | undefined
-  call: Call | undefined
-  /** Its caller has gone, and its statement still runs. */
-  abandoned: boolean
-}
-
-interface Waiter {
-  readonly lease: Lease
-  readonly resume: (granted: Effect.Effect<Slot, StoreError>) => void
-  call: Call | undefined
-}
-
-const maintenanceInterval = Duration.seconds(1)
+/** How long after its own timeout a server may still answer before its connection is given up. */
+const graceMillis = 1000
 
 /** Makes the pool; opens nothing before it is asked to. */
 export const makePostgresPool = (options: {
   readonly target: PostgresTarget
-  readonly config: Pick<
-    PostgresConfig,
-    | "maxConnections"
-    | "minConnections"
-    | "acquireTimeout"
-    | "idleTimeout"
-    | "maxLifetime"
-    | "connectTimeout"
-    | "statementTimeout"
-  >
+  readonly config: PostgresConfig
   readonly calls: Calls
+  readonly hooks: PoolHooks
+  readonly slowMillis: number
 }): Effect.Effect<PostgresPool, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { calls, config, target } = options
+    const { calls, config, hooks, slowMillis, target } = options
     const { endpoint } = target
     const clock = yield* Clock.Clock
     const scope = yield* Effect.scope
     const fork = Effect.runForkWith(yield* Effect.context<never>())
+    const forkHere = (effect: Effect.Effect<void>) => {
+      fork(Effect.forkIn(effect, scope))
+    }
     const now = () => clock.currentTimeMillisUnsafe()
     const max = config.maxConnections
     const acquireMillis = Duration.toMillis(config.acquireTimeout)
-    const idleMillis = Duration.toMillis(config.idleTimeout)
     const lifetimeMillis = Duration.toMillis(config.maxLifetime)
+    const leakMillis = Duration.toMillis(config.leakDetectionThreshold) || Number.POSITIVE_INFINITY
     const statementMillis = Duration.toMillis(config.statementTimeout)
+    // A session behind a pooler has no statement_timeout: then the client asks the server to stop.
+    const serverKeepsTimeout = config.pooler === "none"
+    // What runs in this process cannot go silent behind our back.
+    const trusts = target.stream !== undefined
 
     const slots = new Set<Slot>()
-    const waiters = new Set<Waiter>()
-    let opening = 0
+    const acquireTimes = makeAcquireTimes()
+    const log = makeStatementLog(slowMillis)
+    const openSession = sessionOpener(target, config)
     let closing = false
-    let lastFailure: StoreError | undefined
-    let backoffMillis = 0
-    /** Nothing is opened for a while, because opening failed; one pause for all who wait. */
-    let pausing = false
     let onReturned: (() => void) | undefined
-
-    const inUse = (slot: Slot) => slot.exclusive || slot.sharers > 0
-    const lentOut = () => {
-      let n = 0
-      for (const slot of slots) if (inUse(slot)) n++
-      return n
-    }
-
-    // ---- opening and closing
-
-    const startupParameters = { statement_timeout: String(Math.ceil(statementMillis)) }
-
-    const connect = (url: Redacted.Redacted, slotScope: Scope.Closeable) => {
-      const opened: { socket: Duplex | undefined; cancels: () => void } = {
-        socket: undefined,
-        cancels: () => undefined
-      }
-      const socket = (): Duplex => {
-        if (target.stream !== undefined) return target.stream()
-        const { host, port = 5432 } = endpoint
-        const plain = host.startsWith("/")
-          ? Net.connect({ path: `${host}/.s.PGSQL.${port}` })
-          : Net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 })
-        // An error may come before anybody listens, and again after the last listener left.
-        return plain.on("error", () => undefined)
-      }
-      return Effect.map(
-        Scope.provide(
-          PgConnections.make({
-            url,
-            applicationName: target.applicationName,
-            connectTimeout: Duration.infinity,
-            multiplex: true,
-            ...(target.stream === undefined ? { startupParameters } : {}),
-            // The first call makes the session's own transport, each later one a cancel request's.
-            stream: () => {
-              const made = socket()
-              if (opened.socket === undefined) opened.socket = made
-              else opened.cancels()
-              return made
-            }
-          }),
-          slotScope
-        ),
-        (connection) => ({ connection, opened })
-      )
-    }
-
-    const silent = new StoreError({
-      store: "postgresql",
-      operation: "connect",
-      outcome: "not-applied",
-      reason: new Timeout({
-        afterMillis: Duration.toMillis(config.connectTimeout),
-        detail: `${endpoint.host}:${endpoint.port} does not answer`
-      })
-    })
-
-    const open: Effect.Effect<void, StoreError> = Effect.gen(function* () {
-      const slotScope = yield* Scope.make()
-      const jitter = 1 - 0.1 * (yield* Random.next)
-      const { connection, opened } = yield* Effect.flatMap(currentCredential(target.url), (url) =>
-        connect(url, slotScope)
-      ).pipe(
-        Effect.onError((cause) => Scope.close(slotScope, Exit.failCause(cause))),
-        Effect.mapError((error: SqlError) => connectFailure(endpoint, error)),
-        Effect.timeoutOrElse({ duration: config.connectTimeout, orElse: () => Effect.fail(silent) })
-      )
-      const socket = opened.socket
-      if (socket === undefined) return yield* Effect.die("a PostgreSQL connection was made without its transport")
-      const slot: Slot = {
-        connection,
-        scope: slotScope,
-        socket,
-        expiresAt: lifetimeMillis === 0 ? Number.POSITIVE_INFINITY : now() + lifetimeMillis * jitter,
-        idleSince: now(),
-        sharers: 0,
-        exclusive: false,
-        retired: false,
-        cancels: 0
-      }
-      opened.cancels = () => {
-        slot.cancels++
-      }
-      if (closing) return yield* Scope.close(slotScope, Exit.void)
-      slots.add(slot)
-      socket.once("close", () => discard(slot))
-      lastFailure = undefined
-      backoffMillis = 0
-    })
-
-    const openOne = () => {
-      opening++
-      const opened = Effect.matchEffect(open, {
-        onSuccess: () =>
-          Effect.sync(() => {
-            opening--
-            serve()
-          }),
-        onFailure: (failure) =>
-          Effect.suspend(() => {
-            opening--
-            lastFailure = failure
-            if (!failure.isRetryable()) {
-              for (const waiter of waiters) settle(waiter, Effect.fail(failure))
-              return Effect.void
-            }
-            if (pausing) return Effect.void
-            pausing = true
-            backoffMillis = Math.min(1000, Math.max(50, backoffMillis * 2))
-            return Effect.andThen(
-              Effect.sleep(backoffMillis),
-              Effect.sync(() => {
-                pausing = false
-                grow()
-              })
-            )
-          })
-      })
-      fork(Effect.forkIn(opened, scope))
-    }
-
-    /** Opens as many connections as those who wait can use. */
-    const grow = () => {
-      if (closing || pausing) return
-      let exclusive = 0
-      let shared = 0
-      for (const { lease } of waiters) {
-        if (lease.kind === "exclusive") exclusive++
-        else shared++
-      }
-      const wanted = Math.max(exclusive + Math.ceil(shared / sharedDepth), config.minConnections - slots.size)
-      while (opening < wanted && slots.size + opening < max) openOne()
-    }
-
-    /** Takes a slot out of the pool; those who hold it are told by their connection. */
-    const discard = (slot: Slot) => {
-      if (!slots.delete(slot)) return
-      slot.retired = true
-      fork(Scope.close(slot.scope, Exit.void))
-      if (waiters.size > 0) serve()
-    }
-
-    // ---- lending
-
-    const usable = (slot: Slot) => !slot.retired && slot.socket.writable
-
-    const pick = (kind: Kind): Slot | undefined => {
-      let best: Slot | undefined
-      for (const slot of slots) {
-        if (slot.exclusive || !usable(slot)) continue
-        if (kind === "exclusive") {
-          if (slot.sharers === 0) return slot
-        } else if (slot.sharers < sharedDepth && (best === undefined || slot.sharers < best.sharers)) {
-          best = slot
-          if (best.sharers === 0) return best
-        }
-      }
-      return best
-    }
-
-    const grant = (lease: Lease, slot: Slot) => {
-      lease.slot = slot
-      if (lease.kind === "shared") slot.sharers++
-      else slot.exclusive = true
-    }
-
-    /**
-     * Ends a statement that its server neither finished nor stopped in time: the connection goes, and says why.
-     *
-     * Only a statement that shares its connection is not ended by the Context's deadline in this way.
-     */
-    const watch = (lease: Lease, slot: Slot, contextDeadline: number) => {
-      const startedAt = now()
-      const limit = startedAt + statementMillis + graceMillis
-      lease.call = calls.begin("statement", Math.min(limit, contextDeadline), () => {
-        lease.call = undefined
-        // Its close takes it out of the pool, once those who wait on it have been told why.
-        slot.retired = true
-        // The server would run it on to its own timeout, whoever has gone.
-        if (contextDeadline < limit) fork(slot.connection.interrupt)
-        slot.socket.destroy(new StatementExpired(now() - startedAt))
-      })
-    }
-
-    const release = (lease: Lease) => {
-      if (lease.call !== undefined) {
-        calls.end(lease.call)
-        lease.call = undefined
-      }
-      const slot = lease.slot
-      if (slot === undefined) return
-      lease.slot = undefined
-      if (lease.kind === "shared") slot.sharers--
-      else slot.exclusive = false
-      if (!inUse(slot)) {
-        slot.idleSince = now()
-        if (slot.retired || slot.cancels > 0 || slot.idleSince >= slot.expiresAt || closing) discard(slot)
-      }
-      if (waiters.size > 0) serve()
-      if (closing && lentOut() === 0) onReturned?.()
-    }
-
-    const settle = (waiter: Waiter, granted: Effect.Effect<Slot, StoreError>) => {
-      waiters.delete(waiter)
-      if (waiter.call !== undefined) calls.end(waiter.call)
-      waiter.resume(granted)
-    }
-
-    const serve = () => {
-      for (const waiter of waiters) {
-        const slot = pick(waiter.lease.kind)
-        // Those behind wait too, so that short statements never keep a caller from a connection of its own.
-        if (slot === undefined) break
-        grant(waiter.lease, slot)
-        settle(waiter, Effect.succeed(slot))
-      }
-      if (waiters.size > 0) grow()
-    }
 
     const failure = (reason: Reason, cause?: unknown): StoreError =>
       new StoreError({
@@ -368,51 +121,173 @@ export const makePostgresPool = (options: {
         reason,
         ...(cause === undefined ? {} : { cause })
       })
+    const shutDown = () => failure(unavailable(endpoint, { detail: "this client is shutting down" }))
+    const expired = (): StoreError => failure(new Timeout({ afterMillis: 0, detail: "the deadline had passed before" }))
 
-    const gaveUp = (waitedMillis: number): StoreError => {
-      if (lastFailure === undefined || slots.size > 0) {
-        return failure(new PoolExhausted({ limit: max, waiting: waiters.size + 1, waitedMillis }))
-      }
-      return lastFailure.reason._tag === "Timeout"
-        ? failure(unavailable(endpoint, { detail: lastFailure.reason.detail }), lastFailure.cause)
-        : lastFailure
+    // ---- the connections
+
+    const open: Effect.Effect<void, StoreError> = Effect.gen(function* () {
+      const startedAt = now()
+      let slot: Slot | undefined
+      const session = yield* openSession(() => {
+        if (slot !== undefined) slot.cancels++
+      })
+      if (closing) return yield* Scope.close(session.scope, Exit.void)
+      const at = now()
+      const made = newSlot(session, at, expiry(at, lifetimeMillis, yield* Random.next))
+      slot = made
+      slots.add(made)
+      made.socket.once("close", () => discard(made))
+      hooks.opened?.(at - startedAt)
+    })
+
+    const remove = (slot: Slot) => {
+      if (!slots.delete(slot)) return
+      slot.retired = true
+      fork(Scope.close(slot.scope, Exit.void))
+      hooks.closed?.()
     }
 
-    const shutDown = () => failure(unavailable(endpoint, { detail: "this client is shutting down" }))
+    /** Takes a slot out of the pool; those who hold it are told by their connection. */
+    const discard = (slot: Slot) => {
+      remove(slot)
+      serve()
+    }
 
-    const wait = (lease: Lease, contextDeadline: number): Effect.Effect<Slot, StoreError> =>
-      Effect.callback((resume) => {
-        const since = now()
-        const waiter: Waiter = { lease, resume, call: undefined }
-        waiter.call = calls.begin("acquire", Math.min(since + acquireMillis, contextDeadline), () => {
-          waiter.call = undefined
-          waiters.delete(waiter)
-          resume(Effect.fail(gaveUp(now() - since)))
-        })
-        waiters.add(waiter)
-        grow()
-        return Effect.sync(() => {
-          waiters.delete(waiter)
-          if (waiter.call !== undefined) calls.end(waiter.call)
-        })
-      })
+    const check = makePoolCheck({
+      fork: forkHere,
+      acquireTimeout: config.acquireTimeout,
+      alive: (slot) => {
+        slot.idleSince = now()
+        serve()
+      },
+      // Where one has died unseen, those that were idle for as long have too.
+      dead: (slot) => {
+        slot.socket.destroy()
+        const at = now()
+        for (const other of slots) if (other === slot || (isIdle(other) && !isFresh(other, at))) remove(other)
+        serve()
+      }
+    })
 
-    const expired = (): StoreError => failure(new Timeout({ afterMillis: 0, detail: "the deadline had passed before" }))
+    const checking = (): number => {
+      let n = 0
+      for (const slot of slots) if (slot.checking) n++
+      return n
+    }
+
+    const growth = makePoolGrowth({
+      open,
+      now,
+      fork: forkHere,
+      wanted: () => (closing ? 0 : Math.max(line.wanted() - checking(), config.minConnections - slots.size)),
+      room: () => max - slots.size,
+      opened: () => serve(),
+      refused: (refusal) => line.failAll(refusal)
+    })
+
+    /** Sees to it that those who wait get a connection: one that is idle and may be dead, or a new one. */
+    const grow = () => {
+      const at = now()
+      let missing = line.wanted() - checking()
+      for (const slot of slots) {
+        if (missing <= 0) break
+        if (!isIdle(slot) || trusts || isFresh(slot, at)) continue
+        check(slot)
+        missing--
+      }
+      growth.grow()
+    }
+
+    // ---- lending
+
+    const gaveUp = (waitedMillis: number): StoreError => {
+      acquireTimes.gaveUp()
+      hooks.timedOut?.(waitedMillis)
+      const at = now()
+      const lastFailure = growth.failureSince(at - waitedMillis)
+      if (lentOut(slots) > 0) {
+        const waiting = line.size() + 1
+        return failure(exhausted({ slots, at, limit: max, waiting, waitedMillis, leakMillis, slowMillis, lastFailure }))
+      }
+      return lastFailure !== undefined && lastFailure.reason._tag !== "Timeout"
+        ? lastFailure
+        : failure(
+            unavailable(endpoint, { detail: `it has not answered for ${Math.round(waitedMillis)} ms` }),
+            lastFailure?.cause
+          )
+    }
+
+    const line = makePoolLine({ calls, now, gaveUp, joined: () => grow() })
+
+    const lendTo = (lease: Lease, waitedMillis: number): Slot | undefined => {
+      const at = now()
+      const slot = pick(slots, lease.kind, at, trusts, check)
+      if (slot === undefined) return undefined
+      grant(lease, slot, at)
+      acquireTimes.lent(waitedMillis)
+      hooks.acquired?.(waitedMillis)
+      return slot
+    }
+
+    const serve = () => {
+      if (line.size() === 0) return
+      line.serve(lendTo)
+      if (line.size() > 0) grow()
+    }
 
     /** Puts a connection into the lease: at once where one is free and nobody waits. */
     const acquire = (lease: Lease, contextDeadline: number): Effect.Effect<Slot, StoreError> =>
       Effect.suspend(() => {
         if (closing) return Effect.fail(shutDown())
-        if (contextDeadline !== Number.POSITIVE_INFINITY && contextDeadline <= now()) return Effect.fail(expired())
-        if (waiters.size === 0) {
-          const slot = pick(lease.kind)
-          if (slot !== undefined) {
-            grant(lease, slot)
-            return Effect.succeed(slot)
-          }
-        }
-        return wait(lease, contextDeadline)
+        const at = now()
+        if (contextDeadline <= at) return Effect.fail(expired())
+        const slot = line.size() === 0 ? lendTo(lease, 0) : undefined
+        return slot === undefined
+          ? line.wait(lease, Math.min(at + acquireMillis, contextDeadline))
+          : Effect.succeed(slot)
       })
+
+    /**
+     * Ends a statement that its server neither finished nor stopped in time: the connection goes, and says why.
+     *
+     * Only a statement that shares its connection is not ended by the Context's deadline in this way.
+     */
+    const watch = (lease: Lease, slot: Slot, startedAt: number, contextDeadline: number) => {
+      const limit = startedAt + statementMillis + graceMillis
+      const giveUp = () => {
+        lease.call = undefined
+        // Its close takes it out of the pool, once those who wait on it have been told why.
+        slot.retired = true
+        // The server would run it on to its own timeout, whoever has gone.
+        if (contextDeadline < limit) fork(slot.connection.interrupt)
+        slot.socket.destroy(new StatementExpired(now() - startedAt))
+      }
+      const untilGivenUp = () => {
+        lease.call = calls.begin("statement", Math.min(limit, contextDeadline), giveUp)
+      }
+      const timeout = startedAt + statementMillis
+      if (serverKeepsTimeout || contextDeadline <= timeout) return untilGivenUp()
+      lease.call = calls.begin("statement", timeout, () => {
+        untilGivenUp()
+        fork(slot.connection.interrupt)
+      })
+    }
+
+    const release = (lease: Lease, at: number) => {
+      if (lease.call !== undefined) {
+        calls.end(lease.call)
+        lease.call = undefined
+      }
+      const slot = giveBack(lease, at)
+      if (slot === undefined) return
+      hooks.released?.(at - lease.since)
+      if (slot.holders.size === 0 && (slot.retired || slot.cancels > 0 || at >= slot.expiresAt || closing)) {
+        discard(slot)
+      }
+      serve()
+      if (closing && lentOut(slots) === 0) onReturned?.()
+    }
 
     /** Leaves a shared statement to itself at the Context's deadline: its connection is others' too. */
     const abandonAt = <A, E, R>(
@@ -434,107 +309,142 @@ export const makePostgresPool = (options: {
       })
     }
 
-    const newLease = (kind: Kind): Lease => ({ kind, slot: undefined, call: undefined, abandoned: false })
-
     const lend = <A, E, R>(
       kind: Kind,
       use: (slot: Slot, lease: Lease, contextDeadline: number) => Effect.Effect<A, E, R>,
-      onReturn: (lease: Lease, exit: Exit.Exit<A, E | StoreError>) => void
+      onReturn: (lease: Lease, at: number, exit: Exit.Exit<A, E | StoreError>) => void,
+      operation: string | undefined
     ): Effect.Effect<A, E | StoreError, R> =>
       Effect.withFiber((fiber) => {
-        const lease = newLease(kind)
+        const lease = newLease(kind, fiber, operation ?? fiber.getRef(CurrentOperation) ?? "statement")
         const contextDeadline = fiber.getRef(Deadline)
         // The lease is taken inside the frame that gives it back, so that no interruption falls between the two.
         return Effect.onExitPrimitive(
           Effect.flatMap(acquire(lease, contextDeadline), (slot) => {
-            watch(lease, slot, kind === "shared" ? Number.POSITIVE_INFINITY : contextDeadline)
+            watch(lease, slot, lease.since, kind === "shared" ? Number.POSITIVE_INFINITY : contextDeadline)
             return use(slot, lease, contextDeadline)
           }),
           (exit) => {
-            onReturn(lease, exit)
-            return undefined
+            const at = now()
+            onReturn(lease, at, exit)
+            return log(fiber, lease, at - lease.since, exit)
           }
         )
       })
 
     /** An abandoned statement still runs: its place is free once an empty one behind it has been answered. */
-    const releaseShared = (lease: Lease, exit: Exit.Exit<unknown, unknown>) => {
+    const releaseShared = (lease: Lease, at: number, exit: Exit.Exit<unknown, unknown>) => {
       const { slot } = lease
       if (Exit.isFailure(exit) && Cause.hasInterrupts(exit.cause)) lease.abandoned = true
-      if (slot === undefined || !lease.abandoned) return release(lease)
+      if (slot === undefined || !lease.abandoned) return release(lease, at)
       fork(
         Effect.ensuring(
           Effect.ignore(slot.connection.query("", [], false)),
-          Effect.sync(() => release(lease))
+          Effect.sync(() => release(lease, now()))
         )
       )
     }
 
-    const shared: PostgresPool["shared"] = (use) =>
+    const noteOf =
+      (lease: Lease): NoteStatement =>
+      (statement, text) => {
+        lease.statement = text
+        return statement
+      }
+
+    const shared: PostgresPool["shared"] = (use, operation) =>
       lend(
         "shared",
-        (slot, lease, contextDeadline) => abandonAt(lease, contextDeadline, use(slot.connection)),
-        releaseShared
+        (slot, lease, contextDeadline) => abandonAt(lease, contextDeadline, use(slot.connection, noteOf(lease))),
+        releaseShared,
+        operation
       )
 
     // Only a pinned session is cancelled on the server when its fiber is interrupted.
-    const exclusive: PostgresPool["exclusive"] = (use) =>
-      lend("exclusive", (slot) => Effect.scoped(Effect.flatMap(slot.connection.pin, use)), release)
+    const exclusive: PostgresPool["exclusive"] = (use, operation) =>
+      lend(
+        "exclusive",
+        (slot, lease) =>
+          Effect.scoped(Effect.flatMap(slot.connection.pin, (connection) => use(connection, noteOf(lease)))),
+        release,
+        operation
+      )
 
-    const unit: PostgresPool["unit"] = (use) =>
-      lend("exclusive", (slot) => Effect.uninterruptible(use(slot.connection)), release)
+    const unit: PostgresPool["unit"] = (use, operation) =>
+      lend(
+        "exclusive",
+        (slot, lease) => Effect.uninterruptible(use(slot.connection, noteOf(lease))),
+        release,
+        operation
+      )
 
-    const lease: PostgresPool["lease"] = Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function* () {
-        const held = newLease("exclusive")
-        yield* Effect.addFinalizer(() => Effect.sync(() => release(held)))
-        const slot = yield* restore(acquire(held, yield* Deadline))
-        const connection = yield* slot.connection.pin
-        return {
-          connection,
-          alive: () => usable(slot),
-          retire: () => {
-            slot.retired = true
-          },
-          watched: <A, E, R>(statement: Effect.Effect<A, E, R>) =>
-            Effect.withFiber<A, E | StoreError, R>((fiber) => {
-              const contextDeadline = fiber.getRef(Deadline)
-              if (contextDeadline !== Number.POSITIVE_INFINITY && contextDeadline <= now())
-                return Effect.fail(expired())
-              const call = newLease("exclusive")
-              return Effect.onExitPrimitive(
-                Effect.suspend(() => {
-                  watch(call, slot, contextDeadline)
-                  return statement
-                }),
-                () => {
-                  release(call)
-                  return undefined
-                }
-              )
-            })
+    /** A statement of a holder that keeps its connection. */
+    const watchedOn =
+      (held: Lease, slot: Slot): LeasedConnection["watched"] =>
+      <A, E, R>(statement: Effect.Effect<A, E, R>, text?: string) =>
+        Effect.withFiber<A, E | StoreError, R>((fiber) => {
+          const contextDeadline = fiber.getRef(Deadline)
+          const startedAt = now()
+          if (contextDeadline <= startedAt) return Effect.fail(expired())
+          const call = newLease("exclusive", fiber, fiber.getRef(CurrentOperation) ?? held.operation)
+          call.statement = text
+          held.statement = text
+          return Effect.onExitPrimitive(
+            Effect.suspend(() => {
+              watch(call, slot, startedAt, contextDeadline)
+              return statement
+            }),
+            (exit) => {
+              const at = now()
+              release(call, at)
+              return log(fiber, call, at - startedAt, exit)
+            }
+          )
+        })
+
+    const lease: PostgresPool["lease"] = (operation) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.withFiber((fiber: Fiber.Fiber<unknown, unknown>) =>
+          Effect.gen(function* () {
+            const held = newLease("exclusive", fiber, operation)
+            yield* Effect.addFinalizer(() => Effect.sync(() => release(held, now())))
+            const slot = yield* restore(acquire(held, yield* Deadline))
+            const connection = yield* slot.connection.pin
+            return {
+              connection,
+              alive: () => usable(slot),
+              retire: () => {
+                slot.retired = true
+              },
+              watched: watchedOn(held, slot)
+            }
+          })
+        )
+      )
+
+    // ---- upkeep
+
+    yield* Effect.forkScoped(
+      poolUpkeep({
+        slots,
+        now,
+        minConnections: config.minConnections,
+        idleMillis: Duration.toMillis(config.idleTimeout),
+        leakMillis,
+        acquireTimes,
+        discard,
+        // A refusal that time does not mend is found out again by the next caller only.
+        grow: () => {
+          if (growth.failureSince(0)?.isRetryable() !== false) growth.grow()
         }
       })
     )
 
-    // ---- upkeep
-
-    const upkeep = Effect.sync(() => {
-      const at = now()
-      for (const slot of slots) {
-        if (inUse(slot)) continue
-        const idleTooLong = idleMillis > 0 && at - slot.idleSince >= idleMillis && slots.size > config.minConnections
-        if (idleTooLong || at >= slot.expiresAt || !usable(slot)) discard(slot)
-      }
-      if (lastFailure === undefined) grow()
-    })
-    yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(maintenanceInterval), upkeep)))
-
     const close: PostgresPool["close"] = (timeout) =>
       Effect.gen(function* () {
         closing = true
-        for (const waiter of waiters) settle(waiter, Effect.fail(shutDown()))
-        if (lentOut() > 0) {
+        line.failAll(shutDown())
+        if (lentOut(slots) > 0) {
           const returned = Effect.callback<void>((resume) => {
             onReturned = () => resume(Effect.void)
           })
@@ -544,11 +454,19 @@ export const makePostgresPool = (options: {
           slots.delete(slot)
           slot.retired = true
           yield* Scope.close(slot.scope, Exit.void)
+          hooks.closed?.()
         }
       })
 
     return {
-      stats: () => poolStats({ size: slots.size, inUse: lentOut(), waiting: waiters.size, max }),
+      stats: () =>
+        poolStats({
+          size: slots.size,
+          inUse: lentOut(slots),
+          waiting: line.size(),
+          max,
+          acquire: acquireTimes.stats()
+        }),
       shared,
       exclusive,
       unit,
@@ -557,6 +475,3 @@ export const makePostgresPool = (options: {
       close
     }
   })
-
-/** How long after its own timeout a server may still answer before its connection is given up. */
-const graceMillis = 1000

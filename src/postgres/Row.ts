@@ -7,6 +7,9 @@ export const Timestamp = decodedBy(Schema.DateTimeUtcFromDate, (date) =>
   date instanceof Date && !Number.isNaN(date.getTime()) ? DateTime.fromDateUnsafe(date) : undefined
 )
 
+/** The same, or null. */
+export const NullableTimestamp = Schema.NullOr(Timestamp)
+
 /** A `bigint` as the driver gives it, as a number where that holds it exactly; larger ones are refused. */
 export const SafeInteger = decodedBy(
   Schema.BigInt.check(

@@ -4,16 +4,17 @@ import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { CurrentTransformer, type Statement } from "effect/sql/Statement"
 import type { StoreError } from "../core/StoreError.ts"
-import type { PostgresPool } from "./PostgresPool.ts"
+import { CurrentOperation } from "./PoolSlots.ts"
+import type { Borrow } from "./PostgresPool.ts"
 
 const borrowing = Symbol("@ai-core/database/postgres/borrowing")
 
 interface Borrowing {
-  [borrowing]?: PostgresPool["shared"] | undefined
+  [borrowing]?: Borrow | undefined
 }
 
 /** A client whose statements tell `runStatement` how they borrow their connection. */
-export const markStatements = <Client extends SqlClient>(client: Client, borrow: PostgresPool["shared"]): Client => {
+export const markStatements = <Client extends SqlClient>(client: Client, borrow: Borrow): Client => {
   const make = (strings: TemplateStringsArray | string, ...values: Array<unknown>) => {
     if (typeof strings === "string") return client(strings)
     const made: Statement<Row> & Borrowing = client(strings, ...values)
@@ -34,7 +35,8 @@ export const runStatement =
   ({ transactionService }: Pick<SqlClient, "transactionService">) =>
   <A>(
     fiber: Fiber.Fiber<unknown, unknown>,
-    statement: Statement<A> & Borrowing
+    statement: Statement<A> & Borrowing,
+    operation: string
   ): Effect.Effect<ReadonlyArray<A>, SqlError | StoreError> => {
     const borrow = statement[borrowing]
     if (
@@ -42,10 +44,16 @@ export const runStatement =
       fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer ||
       fiber.getRef(CurrentTransformer) !== undefined
     ) {
-      return statement
+      return Effect.provideService(statement, CurrentOperation, operation)
     }
     const [text, values] = statement.compile()
     const transaction = Context.getOrUndefined(fiber.context, transactionService)
-    if (transaction !== undefined) return transaction[0].execute(text, values, undefined)
-    return borrow((connection) => Effect.map(connection.query(text, values), ({ rows }) => rows as ReadonlyArray<A>))
+    if (transaction !== undefined) {
+      return Effect.provideService(transaction[0].execute(text, values, undefined), CurrentOperation, operation)
+    }
+    return borrow(
+      (connection, note) =>
+        Effect.map(note(connection.query(text, values), text), ({ rows }) => rows as ReadonlyArray<A>),
+      operation
+    )
   }

@@ -1,4 +1,4 @@
-import { Cause, Effect, Exit, Option, Schema, type SchemaIssue, SchemaParser } from "effect"
+import { Cause, Effect, Exit, Option, Result, Schema, type SchemaIssue, SchemaParser } from "effect"
 import { decodeStored, invalidData, type Subject } from "../core/Decode.ts"
 import { fieldProblems } from "../core/FieldProblems.ts"
 import type { FieldProblem, StoreError } from "../core/StoreError.ts"
@@ -30,8 +30,8 @@ const problemsOf = (cause: Cause.Cause<ReadonlyArray<FieldProblem>>): ReadonlyAr
   Option.getOrElse(Cause.findErrorOption(cause), () => [{ field: "", problem: "cannot be encoded" }])
 
 /** Apart from the schema, because a schema over JSON text takes twice as long. */
-const parseJson = (at: Subject, text: string): Effect.Effect<unknown, StoreError> =>
-  Effect.try({
+const parseJson = (at: Subject, text: string): Result.Result<unknown, StoreError> =>
+  Result.try({
     try: (): unknown => JSON.parse(text),
     catch: () => invalidData(at, [{ field: "", problem: "must be JSON" }])
   })
@@ -82,7 +82,8 @@ export const make = <K, A>(
     const exit = Exit.map(segmentOf(key), (segment) => `${prefix}:${segment}`)
     const decode: CacheKey<A>["decode"] = (operation, text) => {
       const at = { store: "redis", operation, subject: `value of ${family}` } as const
-      return Effect.flatMap(parseJson(at, text), (json) => decodeValue(at, json))
+      const json = parseJson(at, text)
+      return Result.isSuccess(json) ? decodeValue(at, json.success) : Effect.fail(json.failure)
     }
     return {
       family,

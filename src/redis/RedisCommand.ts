@@ -25,6 +25,8 @@ const ping = "*1\r\n$4\r\nPING\r\n"
 export class RedisCommand extends Command {
   written = false
   abandoned = false
+  // Made at once, so that one that cannot be made fails its caller, and not those that it leaves with.
+  private bytes: string | Buffer | undefined = super.toWritable(this)
 
   /** @param settled called once, with the decoded answer or with the failure */
   constructor(
@@ -43,6 +45,8 @@ export class RedisCommand extends Command {
   override toWritable(socket: object): string | Buffer {
     if (this.abandoned) return ping
     this.written = true
-    return super.toWritable(socket)
+    const bytes = this.bytes ?? super.toWritable(socket)
+    this.bytes = undefined
+    return bytes
   }
 }

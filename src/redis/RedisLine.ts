@@ -3,6 +3,7 @@ import { Redis } from "ioredis"
 import type { Calls } from "../core/Calls.ts"
 import { type Endpoint, unavailable } from "../core/StartUp.ts"
 import { type Outcome, PoolExhausted, type Reason, StoreError, Timeout } from "../core/StoreError.ts"
+import { makeBatch } from "./RedisBatch.ts"
 import { type Argument, RedisCommand } from "./RedisCommand.ts"
 import type { Driver } from "./RedisDriver.ts"
 import { connectError, outcomeOf, redisError, scriptError } from "./RedisError.ts"
@@ -36,27 +37,6 @@ export interface Line {
   ) => Effect.Effect<A, StoreError>
 }
 
-interface Corkable {
-  readonly cork: () => void
-  readonly uncork: () => void
-}
-
-/** Lets everything that is written in one turn leave in one write. */
-const makeBatch = (): ((stream: Corkable) => void) => {
-  let corked: Corkable | undefined = undefined
-  const flush = () => {
-    const stream = corked
-    corked = undefined
-    stream?.uncork()
-  }
-  return (stream) => {
-    if (corked !== undefined) return
-    stream.cork()
-    corked = stream
-    process.nextTick(flush)
-  }
-}
-
 const isScript = (command: string): boolean => {
   const name = command.toUpperCase()
   return name === "EVAL" || name === "EVALSHA" || name === "FCALL"
@@ -79,8 +59,7 @@ export const makeLine = (options: {
   Effect.gen(function* () {
     const { calls, driver, endpoint, lastError, maxPending, succeeded } = options
     const clock = yield* Clock.Clock
-    const batch = makeBatch()
-    const single = driver instanceof Redis ? driver : undefined
+    const batch = driver instanceof Redis ? makeBatch(driver) : undefined
     let pending = 0
     let closed = false
 
@@ -108,11 +87,6 @@ export const makeLine = (options: {
         if (refused !== undefined) return resume(failed(refused))
         const startedAt = clock.currentTimeMillisUnsafe()
         if (deadline <= startedAt) return resume(Effect.fail(failure(what.operation, new Timeout({ afterMillis: 0 }))))
-        const timedOut = () => {
-          const sent = { ...what, written: request.written }
-          const waited = clock.currentTimeMillisUnsafe() - startedAt
-          return failed(failure(what.operation, new Timeout({ afterMillis: waited }), outcomeOf(sent)))
-        }
         const request = new RedisCommand(command, args, (cause, reply) => {
           pending--
           if (request.abandoned) return
@@ -127,12 +101,14 @@ export const makeLine = (options: {
         })
         const call = calls.begin(what.operation, deadline, () => {
           request.abandoned = true
-          resume(timedOut())
+          const sent = { ...what, written: request.written }
+          const waited = clock.currentTimeMillisUnsafe() - startedAt
+          resume(failed(failure(what.operation, new Timeout({ afterMillis: waited }), outcomeOf(sent))))
         })
         // A lone command goes out at once: waiting for company would only delay it.
-        if (single !== undefined && pending > 0) batch(single.stream)
+        if (batch !== undefined && pending > 0) batch(request)
+        else driver.sendCommand(request)
         pending++
-        driver.sendCommand(request)
         return Effect.sync(() => {
           request.abandoned = true
           calls.end(call)

@@ -1,31 +1,6 @@
-import { Effect, Layer, Redacted } from "effect"
-import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import * as UsersLive from "../../src/platform/UsersLive.ts"
 import * as UsersMemory from "../../src/platform/UsersMemory.ts"
-import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
-import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
-import * as PostgresMemory from "../../src/postgres/PostgresMemory.ts"
-import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
-import * as TransactionMemory from "../../src/postgres/TransactionMemory.ts"
 import { UsersContract } from "../../src/testing/contracts/UsersContract.ts"
-import { freshPostgres } from "../servers/index.ts"
-import { runContract } from "./runContract.ts"
+import { runOnPostgres } from "./postgresLayers.ts"
 
-const memory = Layer.mergeAll(UsersMemory.layer, TransactionMemory.layer).pipe(Layer.provide(PostgresMemory.layer))
-
-const repositories = Layer.mergeAll(UsersLive.layer, TransactionLive.layer).pipe(
-  Layer.provide(PlatformMigrations.layerPostgres)
-)
-const embedded = repositories.pipe(Layer.provide(PostgresEmbedded.layer()))
-const live = () =>
-  repositories.pipe(
-    Layer.provide(
-      Layer.unwrap(
-        Effect.map(freshPostgres, (url) => PostgresClient.layer({ url: Redacted.make(url), maxConnections: 8 }))
-      )
-    )
-  )
-
-runContract(UsersContract, { implementation: "memory", layer: memory })
-runContract(UsersContract, { implementation: "embedded", layer: embedded })
-runContract(UsersContract, { implementation: "live", stores: ["postgresql"], layer: live })
+runOnPostgres(UsersContract, { memory: UsersMemory.layer, live: UsersLive.layer })

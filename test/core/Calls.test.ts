@@ -92,6 +92,43 @@ describe("Calls", () => {
       })
   )
 
+  it.effect("calls end in any order, each once, and those left still end at their deadline", () =>
+    Effect.gen(function* () {
+      const register = yield* calls
+      const expired: Array<string> = []
+      const begin = (operation: string) => register.begin(operation, 1000, () => expired.push(operation))
+      const first = begin("first")
+      const second = begin("second")
+      begin("third")
+      const fourth = begin("fourth")
+      begin("fifth")
+      register.end(second)
+      register.end(second)
+      register.end(fourth)
+      register.end(first)
+      assert.equal(register.size(), 2)
+      yield* TestClock.adjust("1025 millis")
+      assert.deepEqual(expired.sort(), ["fifth", "third"])
+      assert.equal(register.size(), 0)
+    })
+  )
+
+  it.effect("a call that another one ends as it is given up is not given up itself", () =>
+    Effect.gen(function* () {
+      const register = yield* calls
+      const expired: Array<string> = []
+      register.begin("first", 1000, () => {
+        expired.push("first")
+        register.end(second)
+      })
+      const second = register.begin("second", 1000, () => expired.push("second"))
+      register.begin("third", 1000, () => expired.push("third"))
+      yield* TestClock.adjust("1025 millis")
+      assert.deepEqual(expired, ["first", "third"])
+      assert.equal(register.size(), 0)
+    })
+  )
+
   it.effect("the sweep rests when nothing is under way, and wakes for the next call", () =>
     Effect.gen(function* () {
       const register = yield* calls

@@ -59,6 +59,8 @@ const expected: {
     maxLifetime: ["DB_MAX_LIFETIME", "1800000 ms", seconds(0), wrongTimeOrNever],
     connectTimeout: ["DB_CONNECT_TIMEOUT", "10000 ms", { text: "0.5", value: "500 ms" }, wrongTime],
     statementTimeout: ["DB_STATEMENT_TIMEOUT", "30000 ms", seconds(4), wrongTime],
+    leakDetectionThreshold: ["DB_LEAK_DETECTION_THRESHOLD", "60000 ms", seconds(0), wrongTimeOrNever],
+    pooler: ["DB_POOLER", "none", { text: "Transaction", value: "transaction" }, ["session", "pgbouncer"]],
     shutdownTimeout: ["DB_SHUTDOWN_TIMEOUT", "10000 ms", seconds(4), wrongTime],
     enableMigrations: ["DB_ENABLE_MIGRATIONS", true, off, wrongFlag]
   },

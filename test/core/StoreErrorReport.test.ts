@@ -133,6 +133,63 @@ describe("a report", () => {
     )
   })
 
+  it("says why a pool is exhausted: the diagnosis, what speaks for it, and what to do", () => {
+    const exhausted = (diagnosis: E.PoolDiagnosis, detail?: string) =>
+      render(
+        new E.StoreError({
+          store: "postgresql",
+          operation: "Users.findById",
+          outcome: "not-applied",
+          reason: new E.PoolExhausted({
+            limit: 5,
+            waiting: 3,
+            waitedMillis: 2000,
+            diagnosis,
+            ...(detail === undefined ? {} : { detail }),
+            ...(diagnosis === "unreachable" ? { open: 2 } : {}),
+            holders: [{ operation: "Transaction", heldMillis: 61_000.2, fiber: 12, statement: "SELECT '…'" }]
+          })
+        })
+      )
+        .split("\n")
+        .filter((line) => line !== "" && !/Outcome|Retry/.test(line))
+    assert.deepEqual(exhausted("leaked", "1 of 5 have been held for more than 60 s"), [
+      "PostgreSQL · Users.findById failed: PoolExhausted (leaked)",
+      "  Problem  all 5 connections were in use for 2000 ms, 3 waiting",
+      "  Detail   1 of 5 have been held for more than 60 s",
+      "  Hint     Let the holders below give their connections back: end their transactions, close their scopes.",
+      "  Held by",
+      "    Transaction for 61000 ms, fiber #12: SELECT '…'"
+    ])
+    assert.deepEqual(exhausted("unreachable").slice(0, 3), [
+      "PostgreSQL · Users.findById failed: PoolExhausted (unreachable)",
+      "  Problem  all 2 connections were in use for 2000 ms, 3 waiting",
+      "  Hint     See why no more connections can be opened: the server's limit, its health, the network."
+    ])
+    assert.match(exhausted("slow")[2]!, /^ {2}Hint {5}See what the holders below wait for/)
+    assert.match(exhausted("saturated")[2]!, /^ {2}Hint {5}Raise the pool's maximum/)
+  })
+
+  it("does not ask whether a server runs whose certificate was refused", () => {
+    const hint = (code?: string) =>
+      render(
+        new E.StoreError({
+          store: "postgresql",
+          operation: "connect",
+          outcome: "not-applied",
+          reason: new E.Unavailable({ host: "db", ...(code === undefined ? {} : { code }) })
+        })
+      )
+        .split("\n")
+        .find((line) => line.includes("Hint"))
+    const running = "  Hint     Is PostgreSQL running, and reachable from here at that address?"
+    const certificate =
+      "  Hint     The server's certificate was not accepted: check the host name and the root certificate."
+    for (const code of [undefined, "ECONNREFUSED", "57P03"]) assert.equal(hint(code), running)
+    for (const code of ["ERR_TLS_CERT_ALTNAME_INVALID", "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "CERT_HAS_EXPIRED"])
+      assert.equal(hint(code), certificate)
+  })
+
   it("names the wrong fields of an input", () => {
     const invalid = new E.StoreError({
       store: "mongodb",

@@ -1,7 +1,8 @@
 import * as assert from "node:assert/strict"
 import { describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer, Redacted, Tracer } from "effect"
+import { ConfigProvider, Effect, Fiber, Layer, Redacted, Tracer } from "effect"
 import { Redis } from "ioredis"
+import { vi } from "vitest"
 import { RedisCommand } from "../../src/redis/RedisCommand.ts"
 import * as RedisClient from "../../src/redis/RedisClient.ts"
 import { describeLive, freshRedisPrefix } from "../servers/index.ts"
@@ -95,6 +96,48 @@ describeLive("redis", "Redis client", (url) => {
         answers,
         numbers.map((i) => `${prefix}${i}`)
       )
+      assert.equal((yield* client.stats).pending, 0)
+    })
+  )
+
+  it.live("the commands of one turn leave in one write, but for the first", () =>
+    Effect.gen(function* () {
+      const client = yield* clientOf(url!)
+      assert.ok(client.raw instanceof Redis)
+      const writes = vi.spyOn(client.raw.stream, "write")
+      yield* Effect.forEach(Array.from({ length: 50 }), () => client.ping, { concurrency: "unbounded" })
+      assert.equal(writes.mock.calls.length, 2)
+    })
+  )
+
+  it.live("short and long text and bytes, sent in one turn, are each answered", () =>
+    Effect.gen(function* () {
+      const client = yield* clientOf(url!)
+      const values = Array.from({ length: 60 }, (_, i) => {
+        if (i % 3 === 0) return `ä${i}`
+        return i % 3 === 1 ? `${i}`.repeat(40_000) : Buffer.from(`bytes ${i}`)
+      })
+      const answers = yield* Effect.forEach(values, (value) => client.call(read, "ECHO", [value]), {
+        concurrency: "unbounded"
+      })
+      assert.deepEqual(
+        answers,
+        values.map((value) => value.toString())
+      )
+    })
+  )
+
+  it.live("a command that is interrupted in the turn it was sent in never runs", () =>
+    Effect.gen(function* () {
+      const key = `${yield* freshRedisPrefix}key`
+      const client = yield* clientOf(url!)
+      const before = yield* Effect.forkChild(client.ping, { startImmediately: true })
+      const interrupted = yield* Effect.forkChild(client.call(write, "SET", [key, "1"]), { startImmediately: true })
+      const after = yield* Effect.forkChild(client.call(read, "ECHO", ["after"]), { startImmediately: true })
+      yield* Fiber.interrupt(interrupted)
+      yield* Fiber.join(before)
+      assert.equal(yield* Fiber.join(after), "after")
+      assert.equal(yield* client.call(read, "EXISTS", [key]), 0)
       assert.equal((yield* client.stats).pending, 0)
     })
   )

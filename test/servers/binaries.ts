@@ -28,7 +28,7 @@ const isExecutable = (file: string): boolean => {
   }
 }
 
-const onPath = (name: string): string | undefined =>
+export const onPath = (name: string): string | undefined =>
   (process.env.PATH ?? "")
     .split(delimiter)
     .map((folder) => join(folder, name))
@@ -51,8 +51,8 @@ const postgresBinary = (name: "postgres" | "initdb"): string | undefined =>
     .map((folder) => join(folder, name))
     .find(isExecutable)
 
-/** PostgreSQL refuses to run as root: then it runs as `postgres`, or as `nobody`. */
-const unprivileged = (): User | undefined => {
+/** PostgreSQL and PgBouncer refuse to run as root: then they run as `postgres`, or as `nobody`. */
+export const unprivileged = (): User | undefined => {
   if (process.getuid?.() !== 0) return undefined
   const lines = readFileSync("/etc/passwd", "utf8").split("\n")
   const line = lines.find((l) => l.startsWith("postgres:")) ?? lines.find((l) => l.startsWith("nobody:"))

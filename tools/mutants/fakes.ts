@@ -474,8 +474,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: a new user begins at version 0",
     file: usersMemory,
-    find: "version: 1, createdAt",
-    replace: "version: 0, createdAt",
+    find: "version: 1,\n      createdAt",
+    replace: "version: 0,\n      createdAt",
     red: users
   },
   {

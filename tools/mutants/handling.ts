@@ -14,7 +14,12 @@ const core = {
 const postgres = {
   network: at("test/postgres/PostgresNetwork.test.ts"),
   faults: at("test/postgres/PostgresFaults.test.ts"),
-  client: at("test/postgres/PostgresClient.test.ts")
+  client: at("test/postgres/PostgresClient.test.ts"),
+  pool: at("test/postgres/PostgresPool.test.ts"),
+  tls: at("test/postgres/PostgresTls.test.ts"),
+  pooler: at("test/postgres/PgBouncer.test.ts"),
+  listener: at("test/postgres/PostgresListener.test.ts"),
+  log: at("test/postgres/StatementLog.test.ts")
 }
 const redis = {
   faults: at("test/redis/RedisFaults.test.ts"),
@@ -153,8 +158,8 @@ const ofCore: ReadonlyArray<Mutant> = [
   {
     name: "Calls: closing does not wait for what is under way",
     file: "src/core/Calls.ts",
-    find: "        if (pending.size === 0) return\n        const empty",
-    replace: "        if (pending.size >= 0) return\n        const empty",
+    find: "        if (pending.length === 0) return\n        const empty",
+    replace: "        if (pending.length >= 0) return\n        const empty",
     red: [
       core.calls("drain waits for what is under way"),
       redis.faults("closing waits for the calls under way"),
@@ -217,7 +222,7 @@ const postgresError = "src/postgres/PostgresError.ts"
 const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: a silent server at start is not given up",
-    file: pool,
+    file: "src/postgres/PostgresSession.ts",
     find: "Effect.timeoutOrElse({ duration: config.connectTimeout, orElse: () => Effect.fail(silent) })",
     replace: "Effect.uninterruptible",
     red: [postgres.network("accepts and never answers")]
@@ -256,9 +261,9 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: a dead connection is lent",
-    file: pool,
-    find: "const usable = (slot: Slot) => !slot.retired && slot.socket.writable",
-    replace: "const usable = (_: Slot) => true",
+    file: "src/postgres/PoolSlots.ts",
+    find: "const usable = (slot: Slot): boolean => !slot.retired && slot.socket.writable",
+    replace: "const usable = (_: Slot): boolean => true",
     red: [postgres.network("resets the connection in a call")]
   },
   {
@@ -271,28 +276,27 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: waiting for a connection has no limit",
     file: pool,
-    find: "Math.min(since + acquireMillis, contextDeadline)",
+    find: "Math.min(at + acquireMillis, contextDeadline)",
     replace: "Number.POSITIVE_INFINITY",
     red: [postgres.client("limit, waiting and waited")]
   },
   {
     name: "PostgreSQL: an interrupted statement keeps its connection",
     file: pool,
-    find: 'lend("exclusive", (slot) => Effect.scoped(Effect.flatMap(slot.connection.pin, use)), release)',
-    replace:
-      'lend("exclusive", (slot) => Effect.scoped(Effect.flatMap(slot.connection.pin, use)), (lease, exit) => { if (Exit.isSuccess(exit)) release(lease) })',
+    find: "            onReturn(lease, at, exit)\n",
+    replace: "            if (Exit.isSuccess(exit)) onReturn(lease, at, exit)\n",
     red: [postgres.client("interrupted fiber")]
   },
   {
     name: "PostgreSQL: a statement of its own is not cancelled on the server",
     file: pool,
-    find: "Effect.scoped(Effect.flatMap(slot.connection.pin, use))",
-    replace: "use(slot.connection)",
+    find: "Effect.scoped(Effect.flatMap(slot.connection.pin, (connection) => use(connection, noteOf(lease))))",
+    replace: "use(slot.connection, noteOf(lease))",
     red: [postgres.client("interrupted fiber")]
   },
   {
     name: "PostgreSQL: sessions have no statement timeout",
-    file: pool,
+    file: "src/postgres/PostgresSession.ts",
     find: "{ statement_timeout: String(Math.ceil(statementMillis)) }",
     replace: "{}",
     red: [postgres.client("statement timeout")]
@@ -300,23 +304,149 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: closing does not wait for what is under way",
     file: pool,
-    find: "if (lentOut() > 0) {",
-    replace: "if (lentOut() < 0) {",
+    find: "if (lentOut(slots) > 0) {\n          const returned",
+    replace: "if (lentOut(slots) < 0) {\n          const returned",
     red: [postgres.client("under way")]
   },
   {
     name: "PostgreSQL: an abandoned statement's place is given away at once",
     file: pool,
-    find: "if (slot === undefined || !lease.abandoned) return release(lease)",
-    replace: "if (slot !== null) return release(lease)",
+    find: "if (slot === undefined || !lease.abandoned) return release(lease, at)",
+    replace: "if (slot !== null) return release(lease, at)",
     red: [postgres.client("abandoned")]
   },
   {
     name: "PostgreSQL: short statements starve a caller that needs a connection of its own",
-    file: pool,
+    file: "src/postgres/PoolLine.ts",
     find: "if (slot === undefined) break",
     replace: "if (slot === undefined) continue",
     red: [postgres.client("short statements keep coming")]
+  },
+  {
+    name: "PostgreSQL: a connection that may have died is lent unasked",
+    file: "src/postgres/PoolSlots.ts",
+    find: "if (trusts || isFresh(slot, at)) return slot",
+    replace: "return slot",
+    red: [postgres.pool("gone silent while idle")]
+  },
+  {
+    name: "PostgreSQL: connections that never come back are not told from busy ones",
+    file: "src/postgres/PoolExhaustion.ts",
+    find: "if (leaked > 0) return",
+    replace: "if (leaked < 0) return",
+    red: [postgres.pool("five connections, 500 callers")]
+  },
+  {
+    name: "PostgreSQL: nobody knows who holds the connections",
+    file: "src/postgres/PoolExhaustion.ts",
+    find: "if (lease !== undefined) holders.push(",
+    replace: "if (lease === null) holders.push(",
+    red: [postgres.pool("five connections, 500 callers"), postgres.pool("a transaction is named")]
+  },
+  {
+    name: "PostgreSQL: slow statements are told as too many callers",
+    file: "src/postgres/PoolExhaustion.ts",
+    find: "slow * 2 >= open",
+    replace: "slow < 0",
+    red: [postgres.pool("slow statements")]
+  },
+  {
+    name: "PostgreSQL: a server that takes no more connections is told as a small pool",
+    file: "src/postgres/PoolExhaustion.ts",
+    find: "if (lastFailure !== undefined && open < limit) {",
+    replace: "if (lastFailure === null) {",
+    red: [postgres.pool("the server takes no more connections")]
+  },
+  {
+    name: "PostgreSQL: a server that does not answer is told as a small pool",
+    file: pool,
+    find: "if (lentOut(slots) > 0) {\n        const waiting",
+    replace: "if (slots.size >= 0) {\n        const waiting",
+    red: [postgres.pool("reachable by nobody")]
+  },
+  {
+    name: "PostgreSQL: a leaked connection is logged every second",
+    file: "src/postgres/PoolUpkeep.ts",
+    find: "if (lease.reported || ",
+    replace: "if (",
+    red: [postgres.pool("a connection held for too long")]
+  },
+  {
+    name: "PostgreSQL: the minimum is not opened again after an outage",
+    file: "src/postgres/PoolUpkeep.ts",
+    find: "    grow()\n    if (++ticks",
+    replace: "    if (++ticks",
+    red: [postgres.pool("keeps its minimum warm")]
+  },
+  {
+    name: "PostgreSQL: verify-full takes a certificate for another host",
+    file: "src/postgres/PostgresTls.ts",
+    find: `mode === "verify-full" ? { ca } :`,
+    replace: `mode === "" ? { ca } :`,
+    red: [postgres.tls("each sslmode")]
+  },
+  {
+    name: "PostgreSQL: an authority that is named is not asked",
+    file: "src/postgres/PostgresTls.ts",
+    find: `if (file !== "system") {`,
+    replace: `if (mode === "verify-full" && file !== "system") {`,
+    red: [postgres.tls("each sslmode")]
+  },
+  {
+    name: "PostgreSQL: an unknown sslmode is taken",
+    file: "src/postgres/PostgresTls.ts",
+    find: "if (!modes.includes(mode)) return",
+    replace: "if (modes.length === 0) return",
+    red: [postgres.tls("what cannot be meant is refused")]
+  },
+  {
+    name: "PostgreSQL: statements are prepared behind a pooler",
+    file: "src/postgres/PostgresSession.ts",
+    find: "prepare: !pooled,",
+    replace: "prepare: true,",
+    red: [postgres.pooler("statements of many callers at once")]
+  },
+  {
+    name: "PostgreSQL: behind a pooler a statement has no timeout on the server",
+    file: pool,
+    find: "        untilGivenUp()\n        fork(slot.connection.interrupt)\n",
+    replace: "        untilGivenUp()\n",
+    red: [postgres.pooler("a statement that the server does not end")]
+  },
+  {
+    name: "PostgreSQL: migrations lock in a session that is none",
+    file: "src/postgres/PostgresMigrations.ts",
+    find: `yield* needsSession("Migrations.lock")`,
+    replace: "",
+    red: [postgres.pooler("what needs a session")]
+  },
+  {
+    name: "PostgreSQL: a listener does not notice that its connection fell silent",
+    file: "src/postgres/PostgresListener.ts",
+    find: "Effect.andThen(end), Effect.andThen(Effect.never)",
+    replace: "Effect.andThen(Effect.never)",
+    red: [postgres.listener("fell silent")]
+  },
+  {
+    name: "PostgreSQL: a listener does not tell that it was deaf",
+    file: "src/postgres/PostgresListener.ts",
+    find: `{ _tag: "Reconnected", deafMillis: now() - since }`,
+    replace: `{ _tag: "Listening" }`,
+    red: [postgres.listener("a connection that is lost is told"), postgres.listener("fell silent")]
+  },
+  {
+    name: "PostgreSQL: the log shows values",
+    file: "src/postgres/StatementLog.ts",
+    find: "statement: summaryOf(statement)",
+    replace: "statement",
+    red: [postgres.log("at debug level")]
+  },
+  {
+    name: "PostgreSQL: a slow statement is not reported",
+    file: "src/postgres/StatementLog.ts",
+    find: "const slow = elapsedMillis >= slowMillis",
+    replace: "const slow = elapsedMillis < 0",
+    red: [postgres.log("above it")]
   }
 ]
 

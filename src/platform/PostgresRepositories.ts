@@ -1,0 +1,9 @@
+import type { Transaction } from "../postgres/Transaction.ts"
+import type { AuditLog } from "./audit/AuditLog.ts"
+import type { ApiKeys } from "./users/ApiKeys.ts"
+import type { Roles } from "./users/Roles.ts"
+import type { UserTokens } from "./users/UserTokens.ts"
+import type { Users } from "./Users.ts"
+
+/** Every repository of the platform in PostgreSQL, and the transactions that they take part in. */
+export type PostgresRepositories = Users | Roles | ApiKeys | UserTokens | AuditLog | Transaction

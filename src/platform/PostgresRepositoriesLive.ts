@@ -1,0 +1,18 @@
+import { Layer } from "effect"
+import type { PostgresClient } from "../postgres/PostgresClient.ts"
+import * as TransactionLive from "../postgres/TransactionLive.ts"
+import * as AuditLogLive from "./audit/AuditLogLive.ts"
+import * as ApiKeysLive from "./users/ApiKeysLive.ts"
+import * as RolesLive from "./users/RolesLive.ts"
+import * as UserTokensLive from "./users/UserTokensLive.ts"
+import * as UsersLive from "./UsersLive.ts"
+import type { PostgresRepositories } from "./PostgresRepositories.ts"
+
+/** Every repository of the platform, on a server or the embedded engine. Their tables come from the platform's migrations. */
+export const layer: Layer.Layer<PostgresRepositories, never, PostgresClient> = Layer.mergeAll(
+  UsersLive.layer,
+  RolesLive.layer,
+  ApiKeysLive.layer,
+  UserTokensLive.layer,
+  AuditLogLive.layer
+).pipe(Layer.provideMerge(TransactionLive.layer))

@@ -1,0 +1,19 @@
+import { Layer } from "effect"
+import * as PostgresMemory from "../postgres/PostgresMemory.ts"
+import * as TransactionMemory from "../postgres/TransactionMemory.ts"
+import * as AuditLogMemory from "./audit/AuditLogMemory.ts"
+import * as ApiKeysMemory from "./users/ApiKeysMemory.ts"
+import * as RolesMemory from "./users/RolesMemory.ts"
+import * as UserTokensMemory from "./users/UserTokensMemory.ts"
+import * as UsersMemory from "./UsersMemory.ts"
+import type { PostgresRepositories } from "./PostgresRepositories.ts"
+
+/** Every repository of the platform in memory, under one transactional state of its own. */
+export const layer: Layer.Layer<PostgresRepositories> = Layer.mergeAll(
+  UsersMemory.layer,
+  RolesMemory.layer,
+  ApiKeysMemory.layer,
+  UserTokensMemory.layer,
+  AuditLogMemory.layer,
+  TransactionMemory.layer
+).pipe(Layer.provide(PostgresMemory.layer))

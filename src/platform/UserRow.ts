@@ -1,0 +1,26 @@
+import { Redacted, Schema } from "effect"
+import type * as SqlClient from "effect/sql/SqlClient"
+import type * as Statement from "effect/sql/Statement"
+import { decodedBy } from "../core/Decode.ts"
+import { rowReader, Timestamp } from "../postgres/Row.ts"
+import { User } from "./Users.ts"
+
+const StoredHash = decodedBy(Schema.RedactedFromValue(Schema.String), (hash) =>
+  typeof hash === "string" ? Redacted.make(hash) : undefined
+)
+
+/** Reads rows of `ai_core.users`. */
+export const userRows = rowReader(
+  User.mapFields((fields) => ({
+    ...fields,
+    passwordHash: StoredHash,
+    emailVerifiedAt: Schema.NullOr(Timestamp),
+    createdAt: Timestamp,
+    updatedAt: Timestamp
+  }))
+)
+
+/** The columns of `ai_core.users`, as {@link userRows} reads them. */
+export const userColumns = (sql: SqlClient.SqlClient): Statement.Fragment => sql`id, email, username,
+  password_hash as "passwordHash", email_verified_at as "emailVerifiedAt", version, created_at as "createdAt",
+  updated_at as "updatedAt"`

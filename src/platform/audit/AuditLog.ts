@@ -1,0 +1,106 @@
+import { Context, type DateTime, type Effect, Schema, type Stream } from "effect"
+import { cursor, type Page, PageSize } from "../../core/KeysetPage.ts"
+import { StorableJson } from "../../core/StorableJson.ts"
+import type { StoreError } from "../../core/StoreError.ts"
+import { Slug, textOf } from "../../core/Text.ts"
+import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
+import type { TimeRange } from "../TimeRange.ts"
+import { UserId } from "../Users.ts"
+
+export const AuditEntryId = TimeOrderedId.pipe(Schema.brand("AuditEntryId"))
+export type AuditEntryId = typeof AuditEntryId.Type
+
+/** Somebody did something to something. */
+export const AuditEntry = Schema.Struct({
+  id: AuditEntryId,
+  occurredAt: Schema.DateTimeUtc,
+  /** The user who did it; null where the platform did it by itself. */
+  actorId: Schema.NullOr(UserId),
+  /** What was done, as the program names it: `user.password-reset`. */
+  action: Schema.String,
+  /** What it was done to: `user`, and its id. */
+  subjectKind: Schema.String,
+  subjectId: Schema.String,
+  /** What else is worth knowing; no secrets, because nobody can take them out again. */
+  detail: Schema.Record(Schema.String, Schema.Json)
+})
+export type AuditEntry = typeof AuditEntry.Type
+
+/** What an entry is made of. */
+export const NewAuditEntry = Schema.Struct({
+  actorId: Schema.optional(Schema.NullOr(UserId)),
+  action: Slug,
+  subjectKind: Slug,
+  subjectId: textOf(1, 200),
+  detail: Schema.optional(StorableJson)
+})
+export interface NewAuditEntry {
+  readonly actorId?: UserId | null | undefined
+  readonly action: string
+  readonly subjectKind: string
+  readonly subjectId: string
+  readonly detail?: Schema.JsonObject | undefined
+}
+
+/** Continues a list of entries. */
+export const AuditCursor = Schema.String.pipe(Schema.brand("AuditCursor"))
+export type AuditCursor = typeof AuditCursor.Type
+
+export const auditCursor = cursor(
+  AuditCursor,
+  Schema.Struct({ occurredAt: Schema.DateTimeUtcFromMillis, id: AuditEntryId })
+)
+
+/** Which entries are meant: those that meet every condition that is given. */
+export interface AuditFilter {
+  readonly actorId?: UserId | undefined
+  readonly action?: string | undefined
+  readonly subjectKind?: string | undefined
+  readonly subjectId?: string | undefined
+  readonly during?: TimeRange | undefined
+}
+export interface AuditListOptions extends AuditFilter {
+  /** 1 to 1000; 50 where nothing is said. */
+  readonly limit?: number | undefined
+  readonly after?: AuditCursor | undefined
+}
+export const AuditList = Schema.Struct({
+  actorId: Schema.optional(UserId),
+  action: Schema.optional(Schema.String),
+  subjectKind: Schema.optional(Schema.String),
+  subjectId: Schema.optional(Schema.String),
+  during: Schema.optional(Schema.Unknown),
+  limit: Schema.optional(PageSize),
+  after: Schema.optional(auditCursor.key)
+})
+
+/** The place of an entry in the list. */
+export type AuditPlace = { readonly occurredAt: DateTime.Utc; readonly id: AuditEntryId }
+
+/**
+ * What happened, told once and never changed.
+ *
+ * An entry is appended in the `Transaction` around it, so that it is there exactly if what it tells of is. PostgreSQL refuses to
+ * change or remove entries, whoever asks; the role that an application runs under need not even be allowed to ask (see the guide
+ * to tenants and least privilege). Every method may fail with `StoreError`.
+ *
+ * @example
+ * ```ts
+ * yield* transaction.run(Effect.gen(function* () {
+ *   yield* users.delete(bob.id)
+ *   yield* audit.append({ actorId: alice.id, action: "user.delete", subjectKind: "user", subjectId: bob.id })
+ * }))
+ * ```
+ */
+export class AuditLog extends Context.Service<
+  AuditLog,
+  {
+    readonly append: (entry: NewAuditEntry) => Effect.Effect<AuditEntry, StoreError>
+    /** Appends several entries at once: all or none. */
+    readonly appendMany: (entries: ReadonlyArray<NewAuditEntry>) => Effect.Effect<ReadonlyArray<AuditEntry>, StoreError>
+    /** Lists entries page by page, newest first. */
+    readonly list: (options?: AuditListOptions) => Effect.Effect<Page<AuditEntry, AuditCursor>, StoreError>
+    /** Streams entries, newest first, with the memory of one page and without holding a connection. */
+    readonly stream: (filter?: AuditFilter) => Stream.Stream<AuditEntry, StoreError>
+  }
+>()("@ai-core/database/platform/AuditLog") {}

@@ -1,0 +1,122 @@
+import { DateTime, Duration, Effect, Layer, Option, Redacted } from "effect"
+import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
+import { hashSecret, makeSecret } from "./Secret.ts"
+import { makeIdsOf } from "../../core/TimeOrderedId.ts"
+import { makeContained } from "../../postgres/Contained.ts"
+import { keyset } from "../../postgres/Keyset.ts"
+import { onConstraint } from "../../postgres/onConstraint.ts"
+import { PostgresClient } from "../../postgres/PostgresClient.ts"
+import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/Row.ts"
+import { Transaction } from "../../postgres/Transaction.ts"
+import { UserNotFound } from "../Users.ts"
+import {
+  ApiKey,
+  apiKeyCursor,
+  ApiKeyId,
+  ApiKeyNotFound,
+  ApiKeyRefused,
+  ApiKeys,
+  lastUsedEvery,
+  prefixLength,
+  refusalOf
+} from "./ApiKeys.ts"
+import { ApiKeysInput } from "./ApiKeysInput.ts"
+
+const keys = rowReader(
+  ApiKey.mapFields((fields) => ({
+    ...fields,
+    createdAt: Timestamp,
+    expiresAt: NullableTimestamp,
+    lastUsedAt: NullableTimestamp,
+    revokedAt: NullableTimestamp
+  }))
+)
+
+const make = Effect.gen(function* () {
+  const client = yield* PostgresClient
+  const { keyed, query, sql } = client
+  const contained = makeContained(client, yield* Transaction)
+  const nextId = makeIdsOf(ApiKeyId)
+  const columns = sql`id, user_id as "userId", name, prefix, scopes, created_at as "createdAt",
+    expires_at as "expiresAt", last_used_at as "lastUsedAt", revoked_at as "revokedAt"`
+
+  const issue: ApiKeys["Service"]["issue"] = Effect.fnUntraced(function* (given) {
+    const operation = "ApiKeys.issue"
+    const { name, scopes = [], timeToLive, userId } = yield* ApiKeysInput.issue(given)
+    const secret = yield* makeSecret
+    const now = yield* DateTime.now
+    const expiresAt = timeToLive === undefined ? null : DateTime.toDateUtc(DateTime.addDuration(now, timeToLive))
+    const rows = yield* contained(
+      query(
+        { operation, kind: "write" },
+        keyed<object>`insert into ai_core.api_keys (id, user_id, name, prefix, hash, scopes, created_at, expires_at)
+          values (${yield* nextId}::uuid, ${userId}::uuid, ${name}, ${Redacted.value(secret).slice(0, prefixLength)},
+            ${hashSecret(secret)}, ${[...scopes]}::text[], ${DateTime.toDateUtc(now)}, ${expiresAt}::timestamptz)
+          returning ${columns}`
+      )
+    ).pipe(Effect.mapError(onConstraint({ api_keys_user_id_fkey: () => new UserNotFound({ id: userId }) })))
+    return { key: yield* keys.one(operation, rows), secret }
+  })
+
+  const authenticate: ApiKeys["Service"]["authenticate"] = Effect.fnUntraced(function* (given) {
+    const operation = "ApiKeys.authenticate"
+    const { secret } = yield* ApiKeysInput.authenticate(given)
+    const rows = yield* query(
+      { operation, kind: "read" },
+      keyed<object>`select ${columns} from ai_core.api_keys where hash = ${hashSecret(secret)}`
+    )
+    const found = Option.getOrUndefined(yield* keys.option(operation, rows))
+    if (found === undefined) return yield* new ApiKeyRefused({ because: "unknown" })
+    const now = yield* DateTime.now
+    const because = refusalOf(found, now)
+    if (because !== undefined) return yield* new ApiKeyRefused({ because })
+    const before = DateTime.subtractDuration(now, Duration.fromInputUnsafe(lastUsedEvery))
+    if (found.lastUsedAt !== null && DateTime.isGreaterThan(found.lastUsedAt, before)) return found
+    // Revoked meanwhile, it is refused here.
+    const noted = yield* query(
+      { operation, kind: "write", idempotent: true },
+      keyed<object>`update ai_core.api_keys set last_used_at = ${DateTime.toDateUtc(now)}
+        where id = ${found.id}::uuid and revoked_at is null returning ${columns}`
+    )
+    return yield* Effect.flatMap(
+      keys.option(operation, noted),
+      Option.match({
+        onNone: () => Effect.fail(new ApiKeyRefused({ because: "revoked" })),
+        onSome: Effect.succeed
+      })
+    )
+  })
+
+  const revoke: ApiKeys["Service"]["revoke"] = Effect.fnUntraced(function* (given) {
+    const operation = "ApiKeys.revoke"
+    const { id } = yield* ApiKeysInput.revoke(given)
+    const now = DateTime.toDateUtc(yield* DateTime.now)
+    const rows = yield* query(
+      { operation, kind: "write", idempotent: true },
+      keyed<object>`update ai_core.api_keys set revoked_at = coalesce(revoked_at, ${now})
+        where id = ${id}::uuid returning ${columns}`
+    )
+    return yield* Effect.flatMap(
+      keys.option(operation, rows),
+      Option.match({ onNone: () => Effect.fail(new ApiKeyNotFound({ id })), onSome: Effect.succeed })
+    )
+  })
+
+  const list: ApiKeys["Service"]["list"] = Effect.fnUntraced(function* (givenUser, givenOptions) {
+    const operation = "ApiKeys.list"
+    const { options, user } = yield* ApiKeysInput.list(givenUser, givenOptions)
+    const { after, limit = defaultPageSize } = options
+    const page = keyset(sql, ["id"], "ascending", after && [sql`${after.id}::uuid`])
+    const rows = yield* query(
+      { operation, kind: "read" },
+      keyed<object>`select ${columns} from ai_core.api_keys
+        where user_id = ${user}::uuid and ${page.behind} order by ${page.order} limit ${limit + 1}`
+    )
+    return pageOf(yield* keys.all(operation, rows), limit, apiKeyCursor.after)
+  })
+
+  return ApiKeys.of({ issue, authenticate, revoke, list })
+})
+
+/** `ApiKeys` on PostgreSQL: a server, or the embedded engine. Their table comes from the platform's migrations. */
+export const layer: Layer.Layer<ApiKeys, never, PostgresClient | Transaction> = Layer.effect(ApiKeys, make)

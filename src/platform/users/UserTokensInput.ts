@@ -1,0 +1,30 @@
+import { Schema } from "effect"
+import { decodeInput } from "../../core/Decode.ts"
+import { TimeSpan } from "../../core/TimeSpan.ts"
+import { PasswordHash, UserId } from "../Users.ts"
+import { SignInId, TokenPurpose } from "./UserTokens.ts"
+
+const subject = (method: string) =>
+  ({ store: "postgresql", operation: `UserTokens.${method}`, subject: "input" }) as const
+
+const secret = Schema.Redacted(Schema.String)
+const userFor = decodeInput(Schema.Struct({ user: UserId, timeToLive: TimeSpan }))
+const refresh = decodeInput(Schema.Struct({ secret, timeToLive: TimeSpan }))
+const signIn = decodeInput(Schema.Struct({ signIn: SignInId }))
+const user = decodeInput(Schema.Struct({ user: UserId }))
+const send = decodeInput(Schema.Struct({ user: UserId, purpose: TokenPurpose, timeToLive: TimeSpan }))
+const secretOnly = decodeInput(Schema.Struct({ secret }))
+const reset = decodeInput(Schema.Struct({ secret, passwordHash: PasswordHash }))
+const before = decodeInput(Schema.Struct({ before: TimeSpan }))
+
+/** The checks of what callers give to `UserTokens`: one for every implementation, so that all refuse the same. */
+export const UserTokensInput = {
+  signIn: (user: unknown, timeToLive: unknown) => userFor(subject("signIn"), { user, timeToLive }),
+  refresh: (secret: unknown, timeToLive: unknown) => refresh(subject("refresh"), { secret, timeToLive }),
+  signOut: (id: unknown) => signIn(subject("signOut"), { signIn: id }),
+  signOutEverywhere: (id: unknown) => user(subject("signOutEverywhere"), { user: id }),
+  send: (user: unknown, purpose: unknown, timeToLive: unknown) => send(subject("send"), { user, purpose, timeToLive }),
+  verifyEmail: (secret: unknown) => secretOnly(subject("verifyEmail"), { secret }),
+  resetPassword: (secret: unknown, passwordHash: unknown) => reset(subject("resetPassword"), { secret, passwordHash }),
+  removeExpired: (span: unknown) => before(subject("removeExpired"), { before: span })
+}

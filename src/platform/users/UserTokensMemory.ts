@@ -1,0 +1,218 @@
+import { DateTime, Effect, Layer, Option, Result } from "effect"
+import { hashSecret, makeSecret } from "./Secret.ts"
+import type { StoreError } from "../../core/StoreError.ts"
+import { makeIdsOf } from "../../core/TimeOrderedId.ts"
+import type { MemoryWriter } from "../../postgres/MemoryDatabase.ts"
+import { memoryTable } from "../../postgres/MemoryTable.ts"
+import { onConstraint } from "../../postgres/onConstraint.ts"
+import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
+import { type User, type UserId, UserNotFound } from "../Users.ts"
+import { usersTable } from "../UsersMemory.ts"
+import { SignInId, type TokenMarks, type TokenPurpose, TokenRefused, tokenRefusal, UserTokens } from "./UserTokens.ts"
+import { UserTokensInput } from "./UserTokensInput.ts"
+
+interface RefreshToken extends TokenMarks {
+  readonly hash: string
+  readonly userId: UserId
+  readonly signIn: SignInId
+}
+const refreshTokens = memoryTable<RefreshToken>({
+  name: "refresh_tokens",
+  key: ({ hash }) => hash,
+  references: { refresh_tokens_user_id_fkey: { to: "users", key: ({ userId }) => userId, onRemoval: "cascade" } }
+})
+
+interface OneTimeToken extends TokenMarks {
+  readonly hash: string
+  readonly userId: UserId
+  readonly purpose: TokenPurpose
+  readonly email: string
+}
+const oneTimeTokens = memoryTable<OneTimeToken>({
+  name: "one_time_tokens",
+  key: ({ hash }) => hash,
+  references: { one_time_tokens_user_id_fkey: { to: "users", key: ({ userId }) => userId, onRemoval: "cascade" } }
+})
+
+const unused = { usedAt: null, revokedAt: null } as const
+
+/** Ends the sign-ins of those tokens; gives how many were still good. */
+const end = (db: MemoryWriter, which: (token: RefreshToken) => boolean, now: DateTime.Utc) =>
+  Result.gen(function* () {
+    let good = 0
+    for (const token of db.rows(refreshTokens, which)) {
+      if (token.revokedAt !== null) continue
+      if (tokenRefusal(token, now) === undefined) good++
+      yield* db.replace(refreshTokens, { ...token, revokedAt: now })
+    }
+    return good
+  })
+
+/** Uses a token up. */
+const use = (
+  db: MemoryWriter,
+  purpose: TokenPurpose,
+  hash: string,
+  now: DateTime.Utc
+): Result.Result<OneTimeToken, TokenRefused | StoreError> =>
+  Result.gen(function* () {
+    const token = Option.getOrUndefined(db.get(oneTimeTokens, hash))
+    const because = token?.purpose === purpose ? tokenRefusal(token, now) : "unknown"
+    if (token === undefined || because !== undefined) {
+      return yield* Result.fail(new TokenRefused({ because: because ?? "unknown" }))
+    }
+    yield* db.replace(oneTimeTokens, { ...token, usedAt: now })
+    return token
+  })
+
+const make = Effect.gen(function* () {
+  const { write } = yield* PostgresMemory
+  const nextSignIn = makeIdsOf(SignInId)
+
+  const signIn: UserTokens["Service"]["signIn"] = Effect.fnUntraced(function* (givenUser, givenTime) {
+    const { timeToLive, user } = yield* UserTokensInput.signIn(givenUser, givenTime)
+    const signIn = yield* nextSignIn
+    const secret = yield* makeSecret
+    const expiresAt = DateTime.addDuration(yield* DateTime.now, timeToLive)
+    yield* Effect.mapError(
+      write("UserTokens.signIn", (db) =>
+        db.insert(refreshTokens, { hash: hashSecret(secret), userId: user, signIn, expiresAt, ...unused })
+      ),
+      onConstraint({ refresh_tokens_user_id_fkey: () => new UserNotFound({ id: user }) })
+    )
+    return { secret, userId: user, signIn, expiresAt }
+  })
+
+  const refresh: UserTokens["Service"]["refresh"] = Effect.fnUntraced(function* (givenSecret, givenTime) {
+    const { secret, timeToLive } = yield* UserTokensInput.refresh(givenSecret, givenTime)
+    const now = yield* DateTime.now
+    const nextSecret = yield* makeSecret
+    // A refusal is a value here: it must not undo the end of the sign-in.
+    const next = yield* write("UserTokens.refresh", (db) =>
+      Result.gen(function* () {
+        const token = Option.getOrUndefined(db.get(refreshTokens, hashSecret(secret)))
+        const because = tokenRefusal(token, now)
+        if (token === undefined || because !== undefined) {
+          if (token !== undefined && because === "used") {
+            yield* end(db, ({ signIn }) => signIn === token.signIn, now)
+          }
+          return new TokenRefused({ because: because ?? "unknown" })
+        }
+        const { signIn, userId } = token
+        const expiresAt = DateTime.addDuration(now, timeToLive)
+        yield* db.replace(refreshTokens, { ...token, usedAt: now })
+        yield* db.insert(refreshTokens, { hash: hashSecret(nextSecret), userId, signIn, expiresAt, ...unused })
+        return { secret: nextSecret, userId, signIn, expiresAt }
+      })
+    )
+    return next instanceof TokenRefused ? yield* next : next
+  })
+
+  const signOut: UserTokens["Service"]["signOut"] = Effect.fnUntraced(function* (given) {
+    const { signIn: ended } = yield* UserTokensInput.signOut(given)
+    const now = yield* DateTime.now
+    yield* write("UserTokens.signOut", (db) => end(db, ({ signIn }) => signIn === ended, now))
+  })
+
+  const signOutEverywhere: UserTokens["Service"]["signOutEverywhere"] = Effect.fnUntraced(function* (given) {
+    const { user } = yield* UserTokensInput.signOutEverywhere(given)
+    const now = yield* DateTime.now
+    return yield* write("UserTokens.signOutEverywhere", (db) => end(db, ({ userId }) => userId === user, now))
+  })
+
+  const send: UserTokens["Service"]["send"] = Effect.fnUntraced(function* (givenUser, givenPurpose, givenTime) {
+    const { purpose, timeToLive, user } = yield* UserTokensInput.send(givenUser, givenPurpose, givenTime)
+    const secret = yield* makeSecret
+    const now = yield* DateTime.now
+    const expiresAt = DateTime.addDuration(now, timeToLive)
+    return yield* write("UserTokens.send", (db) =>
+      Result.gen(function* () {
+        const { email } = yield* Result.fromOption(db.get(usersTable, user), () => new UserNotFound({ id: user }))
+        const older = db.rows(
+          oneTimeTokens,
+          (token) => token.userId === user && token.purpose === purpose && token.usedAt === null
+        )
+        for (const token of older) yield* db.replace(oneTimeTokens, { ...token, usedAt: now })
+        yield* db.insert(oneTimeTokens, {
+          hash: hashSecret(secret),
+          userId: user,
+          purpose,
+          email,
+          expiresAt,
+          ...unused
+        })
+        return { secret, userId: user, email, expiresAt }
+      })
+    )
+  })
+
+  /** Changes the user whose token was used up, unless there is none whom it still fits. */
+  const change = (
+    db: MemoryWriter,
+    { userId }: OneTimeToken,
+    fits: (user: User) => boolean,
+    changes: Partial<User>,
+    now: DateTime.Utc
+  ): Result.Result<User, TokenRefused | StoreError> => {
+    const user = Option.getOrUndefined(Option.filter(db.get(usersTable, userId), fits))
+    if (user === undefined) return Result.fail(new TokenRefused({ because: "revoked" }))
+    const changed: User = {
+      ...user,
+      ...changes,
+      version: user.version + 1,
+      updatedAt: DateTime.max(user.updatedAt, now)
+    }
+    return Result.map(db.replace(usersTable, changed), () => changed)
+  }
+
+  const verifyEmail: UserTokens["Service"]["verifyEmail"] = Effect.fnUntraced(function* (given) {
+    const { secret } = yield* UserTokensInput.verifyEmail(given)
+    const now = yield* DateTime.now
+    return yield* write("UserTokens.verifyEmail", (db) =>
+      Result.flatMap(use(db, "email-verification", hashSecret(secret), now), (token) =>
+        change(db, token, ({ email }) => email === token.email, { emailVerifiedAt: now }, now)
+      )
+    )
+  })
+
+  const resetPassword: UserTokens["Service"]["resetPassword"] = Effect.fnUntraced(function* (givenSecret, givenHash) {
+    const { passwordHash, secret } = yield* UserTokensInput.resetPassword(givenSecret, givenHash)
+    const now = yield* DateTime.now
+    return yield* write<User, TokenRefused | StoreError>("UserTokens.resetPassword", (db) =>
+      Result.gen(function* () {
+        const token = yield* use(db, "password-reset", hashSecret(secret), now)
+        yield* end(db, ({ userId }) => userId === token.userId, now)
+        return yield* change(db, token, () => true, { passwordHash }, now)
+      })
+    )
+  })
+
+  const removeExpired: UserTokens["Service"]["removeExpired"] = Effect.fnUntraced(function* (given) {
+    const { before } = yield* UserTokensInput.removeExpired(given)
+    const then = DateTime.subtractDuration(yield* DateTime.now, before)
+    const old = ({ expiresAt }: TokenMarks) => DateTime.isLessThan(expiresAt, then)
+    return yield* write("UserTokens.removeExpired", (db) =>
+      Result.gen(function* () {
+        const refresh = db.rows(refreshTokens, old)
+        const oneTime = db.rows(oneTimeTokens, old)
+        for (const { hash } of refresh) yield* db.remove(refreshTokens, hash)
+        for (const { hash } of oneTime) yield* db.remove(oneTimeTokens, hash)
+        return refresh.length + oneTime.length
+      })
+    )
+  })
+
+  return UserTokens.of({
+    signIn,
+    refresh,
+    signOut,
+    signOutEverywhere,
+    send,
+    verifyEmail,
+    resetPassword,
+    removeExpired
+  })
+})
+
+/** `UserTokens` in memory, under the transactions of all memory repositories. */
+export const layer: Layer.Layer<UserTokens, never, PostgresMemory> = Layer.effect(UserTokens, make)

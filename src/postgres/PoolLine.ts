@@ -1,0 +1,75 @@
+import { Effect } from "effect"
+import type { Call, Calls } from "../core/Calls.ts"
+import type { StoreError } from "../core/StoreError.ts"
+import { type Lease, sharedDepth, type Slot } from "./PoolSlots.ts"
+
+interface Waiter {
+  readonly lease: Lease
+  readonly resume: (granted: Effect.Effect<Slot, StoreError>) => void
+  readonly since: number
+  call: Call | undefined
+}
+
+/** Those who wait for a connection, in the order of asking. */
+export interface PoolLine {
+  readonly size: () => number
+  /** Connections that would serve all of them. */
+  readonly wanted: () => number
+  /** Waits for a connection until the deadline; then fails with what `gaveUp` says. */
+  readonly wait: (lease: Lease, deadline: number) => Effect.Effect<Slot, StoreError>
+  /** Serves them in order, for as long as `lend` has a connection. */
+  readonly serve: (lend: (lease: Lease, waitedMillis: number) => Slot | undefined) => void
+  readonly failAll: (failure: StoreError) => void
+}
+
+export const makePoolLine = (options: {
+  readonly calls: Calls
+  readonly now: () => number
+  readonly gaveUp: (waitedMillis: number) => StoreError
+  /** Somebody has begun to wait. */
+  readonly joined: () => void
+}): PoolLine => {
+  const { calls, gaveUp, joined, now } = options
+  const waiters = new Set<Waiter>()
+
+  const leave = (waiter: Waiter) => {
+    waiters.delete(waiter)
+    if (waiter.call !== undefined) calls.end(waiter.call)
+  }
+
+  return {
+    size: () => waiters.size,
+    wanted: () => {
+      let exclusive = 0
+      for (const { lease } of waiters) if (lease.kind === "exclusive") exclusive++
+      return exclusive + Math.ceil((waiters.size - exclusive) / sharedDepth)
+    },
+    wait: (lease, deadline) =>
+      Effect.callback((resume) => {
+        const waiter: Waiter = { lease, resume, since: now(), call: undefined }
+        waiter.call = calls.begin("acquire", deadline, () => {
+          waiter.call = undefined
+          waiters.delete(waiter)
+          resume(Effect.fail(gaveUp(now() - waiter.since)))
+        })
+        waiters.add(waiter)
+        joined()
+        return Effect.sync(() => leave(waiter))
+      }),
+    serve: (lend) => {
+      for (const waiter of waiters) {
+        const slot = lend(waiter.lease, now() - waiter.since)
+        // Those behind wait too, so that short statements never keep a caller from a connection of its own.
+        if (slot === undefined) break
+        leave(waiter)
+        waiter.resume(Effect.succeed(slot))
+      }
+    },
+    failAll: (failure) => {
+      for (const waiter of waiters) {
+        leave(waiter)
+        waiter.resume(Effect.fail(failure))
+      }
+    }
+  }
+}

@@ -1,0 +1,161 @@
+import { DateTime, Effect, Option, Stream } from "effect"
+import * as assert from "node:assert/strict"
+import { type AuditEntry, AuditLog } from "../../platform/audit/AuditLog.ts"
+import * as TimeRange from "../../platform/TimeRange.ts"
+import { Users } from "../../platform/Users.ts"
+import { Transaction } from "../../postgres/Transaction.ts"
+import { type Contract, make, passTime, unique } from "../Contract.ts"
+import { hostile, nobody, refuses, someUser, untyped } from "./expectations.ts"
+
+type Run = Effect.Effect<void, unknown, AuditLog | Users | Transaction>
+
+/** Appends an entry of each action, about a subject of the case's own. */
+const told = (actions: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const log = yield* AuditLog
+    const subjectId = yield* unique("subject")
+    const entries = yield* Effect.forEach(actions, (action) =>
+      Effect.andThen(passTime("2 millis"), log.append({ action, subjectKind: "thing", subjectId }))
+    )
+    return { subjectId, entries }
+  })
+
+const ids = (entries: ReadonlyArray<AuditEntry>) => entries.map(({ id }) => id)
+
+const cases: Record<string, Run> = {
+  "an entry is listed as it was told": Effect.gen(function* () {
+    const log = yield* AuditLog
+    const user = yield* someUser()
+    const detail = { from: "a", to: ["b", 1, null, { c: true }], text: hostile }
+    const entry = yield* log.append({
+      actorId: user.id,
+      action: "user.rename",
+      subjectKind: "user",
+      subjectId: hostile.slice(0, 40) + user.id,
+      detail
+    })
+    assert.deepEqual(entry.detail, detail)
+    const { items } = yield* log.list({ subjectId: entry.subjectId })
+    assert.deepEqual(items, [entry])
+  }),
+  "the platform itself is nobody, and an entry may say no more than that": Effect.gen(function* () {
+    const log = yield* AuditLog
+    const subjectId = yield* unique("subject")
+    const entry = yield* log.append({ action: "clean", subjectKind: "thing", subjectId })
+    assert.deepEqual([entry.actorId, entry.detail], [null, {}])
+    assert.deepEqual((yield* log.list({ subjectId })).items, [entry])
+  }),
+  "what was told is not changed by who changes what it was told with": Effect.gen(function* () {
+    const log = yield* AuditLog
+    const subjectId = yield* unique("subject")
+    const list = ["a"]
+    yield* log.append({ action: "tell", subjectKind: "thing", subjectId, detail: { list, zero: -0 } })
+    list.push("b")
+    const { items } = yield* log.list({ subjectId })
+    assert.deepEqual(items[0]?.detail, { list: ["a"], zero: 0 })
+  }),
+  "entries outlive the user they tell of": Effect.gen(function* () {
+    const log = yield* AuditLog
+    const users = yield* Users
+    const user = yield* someUser()
+    const entry = yield* log.append({ actorId: user.id, action: "quit", subjectKind: "user", subjectId: user.id })
+    yield* users.delete(user.id)
+    assert.deepEqual((yield* log.list({ actorId: user.id })).items, [entry])
+  }),
+  "an entry is there exactly if what it tells of is": Effect.gen(function* () {
+    const log = yield* AuditLog
+    const { run } = yield* Transaction
+    const subjectId = yield* unique("subject")
+    const tell = (action: string) => log.append({ action, subjectKind: "thing", subjectId })
+    yield* run(tell("kept"))
+    yield* Effect.flip(run(Effect.andThen(tell("undone"), Effect.fail("no" as const))))
+    yield* run(
+      Effect.andThen(Effect.ignore(run(Effect.andThen(tell("inner"), Effect.fail("no" as const)))), tell("outer"))
+    )
+    const { items } = yield* log.list({ subjectId })
+    assert.deepEqual(items.map(({ action }) => action).toSorted(), ["kept", "outer"])
+  }),
+  "several entries are appended at once, in their order": Effect.gen(function* () {
+    const log = yield* AuditLog
+    const subjectId = yield* unique("subject")
+    const made = yield* log.appendMany(
+      ["a", "b", "c"].map((action) => ({ action, subjectKind: "thing", subjectId, detail: { action } }))
+    )
+    assert.deepEqual(
+      made.map(({ detail }) => detail["action"]),
+      ["a", "b", "c"]
+    )
+    assert.deepEqual((yield* log.list({ subjectId })).items, made.toReversed())
+    assert.deepEqual(yield* log.appendMany([]), [])
+  }),
+  "of several entries with a wrong one none is appended": Effect.gen(function* () {
+    const log = yield* AuditLog
+    const subjectId = yield* unique("subject")
+    const entry = { action: "a", subjectKind: "thing", subjectId }
+    yield* refuses(log.appendMany([entry, { ...entry, action: "NO" }]), "AuditLog.appendMany", ["entries[1].action"])
+    assert.deepEqual((yield* log.list({ subjectId })).items, [])
+  }),
+  "pages list every entry once, newest first": Effect.gen(function* () {
+    const log = yield* AuditLog
+    const { entries, subjectId } = yield* told(["a", "b", "c", "d", "e"])
+    const first = yield* log.list({ subjectId, limit: 2 })
+    const second = yield* log.list({ subjectId, limit: 2, after: Option.getOrThrow(first.next) })
+    const third = yield* log.list({ subjectId, limit: 2, after: Option.getOrThrow(second.next) })
+    assert.deepEqual([...first.items, ...second.items, ...third.items], entries.toReversed())
+    assert.ok(Option.isNone(third.next))
+  }),
+  "a list is narrowed by each of its conditions": Effect.gen(function* () {
+    const log = yield* AuditLog
+    const user = yield* someUser()
+    const { entries, subjectId } = yield* told(["a", "b", "a"])
+    const own = yield* log.append({ actorId: user.id, action: "a", subjectKind: "other", subjectId })
+    const listed = (filter: object) => Effect.map(log.list({ subjectId, ...filter }), ({ items }) => ids(items))
+    const [a1, b, a2] = ids(entries)
+    assert.deepEqual(yield* listed({ action: "a" }), [own.id, a2, a1])
+    assert.deepEqual(yield* listed({ action: "b" }), [b])
+    assert.deepEqual(yield* listed({ subjectKind: "other" }), [own.id])
+    assert.deepEqual(yield* listed({ actorId: user.id }), [own.id])
+    assert.deepEqual(yield* listed({ actorId: nobody }), [])
+    assert.deepEqual(yield* listed({ action: hostile }), [])
+  }),
+  "a span of time holds its start and not its end": Effect.gen(function* () {
+    const log = yield* AuditLog
+    const { entries, subjectId } = yield* told(["a", "b", "c"])
+    const [a, b, c] = entries.map(({ occurredAt }) => occurredAt)
+    assert.ok(a !== undefined && b !== undefined && c !== undefined)
+    const during = (range: TimeRange.TimeRange) =>
+      Effect.map(log.list({ subjectId, during: range }), ({ items }) => items.map(({ action }) => action))
+    assert.deepEqual(yield* during(TimeRange.between(a, c)), ["b", "a"])
+    assert.deepEqual(yield* during(TimeRange.between(b, DateTime.addDuration(c, "1 millis"))), ["c", "b"])
+    assert.deepEqual(yield* during(TimeRange.lastHour()), ["c", "b", "a"])
+  }),
+  "a stream holds every entry once, and its consumer may append": Effect.gen(function* () {
+    const log = yield* AuditLog
+    const { entries, subjectId } = yield* told(["a", "b", "c"])
+    const other = yield* unique("subject")
+    const seen = yield* log.stream({ subjectId }).pipe(
+      Stream.tap(({ id }) => log.append({ action: "seen", subjectKind: "entry", subjectId: other, detail: { id } })),
+      Stream.runCollect
+    )
+    assert.deepEqual(ids(seen), ids(entries).toReversed())
+    assert.equal((yield* log.list({ subjectId: other })).items.length, 3)
+  }),
+  "wrong input is refused before anything is sent, each field by name": Effect.gen(function* () {
+    const log = yield* AuditLog
+    yield* refuses(
+      log.append({ actorId: untyped("x"), action: "No", subjectKind: "", subjectId: "" }),
+      "AuditLog.append",
+      ["actorId", "action", "subjectKind", "subjectId"]
+    )
+    const told = { action: "a", subjectKind: "b", subjectId: "c" }
+    yield* refuses(log.append({ ...told, detail: { "\0": 1 } }), "AuditLog.append", ["detail"])
+    yield* refuses(log.append({ ...told, detail: { a: ["\ud800"] } }), "AuditLog.append", ["detail"])
+    yield* refuses(log.append({ ...told, detail: untyped([1]) }), "AuditLog.append", ["detail"])
+    yield* refuses(log.append({ ...told, detail: untyped({ a: 1n }) }), "AuditLog.append", ["detail.a"])
+    yield* refuses(log.list({ limit: -1 }), "AuditLog.list", ["limit"])
+    yield* refuses(log.list({ during: untyped("today") }), "AuditLog.list", ["range"])
+    yield* refuses(log.list(untyped({ subject: "x" })), "AuditLog.list", ["subject"])
+  })
+}
+
+export const AuditLogContract: Contract<AuditLog | Users | Transaction> = make("AuditLog", cases)

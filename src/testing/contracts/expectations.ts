@@ -1,0 +1,50 @@
+import { Effect, Redacted } from "effect"
+import * as assert from "node:assert/strict"
+import { isStoreError, type StoreError } from "../../core/StoreError.ts"
+import { type NewUser, type User, UserId, Users } from "../../platform/Users.ts"
+import { unique } from "../Contract.ts"
+
+/** Names of the fields that a failure says are wrong; its reason where it is another failure. */
+const problemFields = (error: StoreError): ReadonlyArray<string> =>
+  error.reason._tag === "InvalidData" ? error.reason.problems.map(({ field }) => field) : [error.reason._tag]
+
+/** Fails unless the effect is refused as invalid, naming exactly these fields. */
+export const refuses = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  operation: string,
+  fields: ReadonlyArray<string>
+): Effect.Effect<void, unknown, R> =>
+  Effect.map(Effect.flip(effect), (error) => {
+    assert.ok(isStoreError(error), `failed with ${String(error)}`)
+    assert.equal(error.operation, operation)
+    assert.equal(error.outcome, "not-applied")
+    assert.deepEqual([...new Set(problemFields(error))].sort(), [...fields].sort())
+  })
+
+/** Fails unless the effect fails with this tag. */
+export const failsWith = <A, E extends { readonly _tag: string }, R>(
+  effect: Effect.Effect<A, E, R>,
+  tag: E["_tag"]
+): Effect.Effect<void, unknown, R> => Effect.map(Effect.flip(effect), (error) => assert.equal(error._tag, tag))
+
+/** What arrives from outside the type system: a request's body, a JavaScript caller. */
+export const untyped = (value: unknown): never => value as never
+
+/** A user that no other case has made. */
+export const someUser = (given: Partial<NewUser> = {}): Effect.Effect<User, unknown, Users> =>
+  Effect.gen(function* () {
+    const users = yield* Users
+    const name = yield* unique("user")
+    return yield* users.create({
+      email: `${name}@example.com`,
+      username: name,
+      passwordHash: Redacted.make("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"),
+      ...given
+    })
+  })
+
+/** The id of no user. */
+export const nobody = UserId.make("01900000-0000-7000-8000-000000000000")
+
+/** Text that would do harm if it ever became part of a statement. */
+export const hostile = `'); drop table ai_core.users; --"\\$1 $$ %s {{x}}`

@@ -1,0 +1,130 @@
+import { it } from "@effect/vitest"
+import { Context, Effect, Layer, Redacted, Stream } from "effect"
+import assert from "node:assert/strict"
+import { isStoreError, type StoreError } from "../../src/core/StoreError.ts"
+import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
+import * as PostgresMigrations from "../../src/postgres/PostgresMigrations.ts"
+import { Transaction } from "../../src/postgres/Transaction.ts"
+import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
+import { describePooled, pgbouncer } from "./pgbouncer.ts"
+
+const read = { operation: "Test.read", kind: "read" } as const
+const write = { operation: "Test.write", kind: "write" } as const
+
+describePooled("PostgresClient behind PgBouncer in transaction mode", (url) => {
+  const client = (options: Omit<Parameters<typeof PostgresClient.make>[0], "url"> = {}) =>
+    Effect.gen(function* () {
+      const made = yield* Layer.build(
+        TransactionLive.layer.pipe(
+          Layer.provideMerge(
+            PostgresClient.layer({
+              url: Redacted.make(yield* pgbouncer(url)),
+              pooler: "transaction",
+              minConnections: 0,
+              maxConnections: 10,
+              ...options
+            })
+          )
+        )
+      )
+      return {
+        ...Context.get(made, PostgresClient.PostgresClient),
+        transaction: Context.get(made, Transaction),
+        made
+      }
+    })
+
+  it.live("statements of many callers at once are answered, each with its own, over fewer sessions", () =>
+    Effect.gen(function* () {
+      const { keyed, query, sql, stats, transaction } = yield* client()
+      const ask = (n: number) =>
+        Effect.gen(function* () {
+          const [row] = yield* query(
+            read,
+            (n % 2 === 0 ? keyed : sql)<{ n: number; pid: number }>`SELECT ${n}::int AS n, pg_backend_pid() AS pid`
+          )
+          return row!
+        })
+      const numbers = Array.from({ length: 400 }, (_, i) => i)
+      const rows = yield* Effect.forEach(
+        numbers,
+        (n) => (n % 5 === 0 ? transaction.run(Effect.andThen(ask(n), ask(n))) : ask(n)),
+        { concurrency: "unbounded" }
+      )
+      assert.deepEqual(
+        rows.map(({ n }) => n),
+        numbers
+      )
+      assert.ok(new Set(rows.map(({ pid }) => pid)).size <= 3)
+      const { inUse, size } = yield* stats
+      assert.ok(inUse === 0 && size <= 10)
+    })
+  )
+
+  it.live("one that fails among many that share a connection fails alone", () =>
+    Effect.gen(function* () {
+      const { keyed, query, stats } = yield* client({ maxConnections: 1 })
+      const results = yield* Effect.forEach(
+        Array.from({ length: 40 }, (_, i) => i),
+        (n) => Effect.result(query(write, keyed`SELECT 1 / (${n}::int % 4) AS n`)),
+        { concurrency: "unbounded" }
+      )
+      assert.deepEqual(
+        results.map((result) => (result._tag === "Failure" ? result.failure.reason._tag : "")),
+        results.map((_, n) => (n % 4 === 0 ? "InvalidData" : ""))
+      )
+      assert.equal((yield* stats).inUse, 0)
+    })
+  )
+
+  it.live("a statement that the server does not end is ended by the client, there too", () =>
+    Effect.gen(function* () {
+      const { query, sql, stats } = yield* client({ statementTimeout: "300 millis" })
+      const error = yield* Effect.flip(query(write, sql`SELECT pg_sleep(30), 'behind-pgbouncer'`))
+      assert.equal(error.reason._tag, "Timeout", error.message)
+      const running = sql<{ n: number }>`SELECT count(*)::int AS n FROM pg_stat_activity
+        WHERE query LIKE '%behind-pgbouncer%' AND state = 'active' AND pid <> pg_backend_pid()`
+      yield* Effect.repeat(running, { until: ([row]) => row?.n === 0, times: 100 })
+      assert.deepEqual(yield* running, [{ n: 0 }])
+      assert.equal((yield* stats).inUse, 0)
+    })
+  )
+
+  it.live("what needs a session says so: LISTEN, Effect's own, and the lock of migrations", () =>
+    Effect.gen(function* () {
+      const { listen, made, needsSession, sql } = yield* client()
+      const says = (operation: string, error: StoreError) => {
+        assert.equal(error.operation, operation)
+        assert.equal(error.outcome, "not-applied")
+        assert.ok(error.reason._tag === "InvalidData", error.message)
+        assert.deepEqual(error.reason.problems, [
+          { field: "pooler", problem: "must be none: a pooler in transaction mode keeps no session" }
+        ])
+      }
+      says("listen", yield* Effect.flip(Stream.runDrain(listen("jobs"))))
+      says("AdvisoryLock", yield* Effect.flip(needsSession("AdvisoryLock")))
+      const effects = yield* Effect.flip(Effect.scoped(sql.listen("jobs")))
+      assert.ok(isStoreError(effects.reason.cause))
+      says("listen", effects.reason.cause)
+      const driver = yield* Effect.provide(PostgresMigrations.make({ schema: "public" }), made)
+      const migrating = yield* Effect.flip(driver.locked(() => Effect.void))
+      assert.ok(isStoreError(migrating))
+      says("Migrations.lock", migrating)
+    })
+  )
+
+  it.live("left unsaid, the first connection says what to set", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(client({ pooler: "none" }))
+      assert.ok(isStoreError(error), String(error))
+      assert.ok(error.reason._tag === "InvalidData", error.message)
+      assert.equal(error.reason.code, "08P01")
+      assert.deepEqual(error.reason.problems, [
+        {
+          field: "pooler",
+          problem: "must be transaction: what answers at this URL takes no start-up parameters, as PgBouncer does"
+        }
+      ])
+    })
+  )
+})
