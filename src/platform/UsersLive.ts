@@ -83,6 +83,7 @@ const make = Effect.gen(function* () {
     operation: "Users.findById",
     select: (ids: ReadonlyArray<UserId>) =>
       keyed<{ readonly id: UserId }>`select ${columns} from ai_core.users where id = any(${ids}::uuid[])`,
+    selectOne: (id) => keyed<{ readonly id: UserId }>`select ${columns} from ai_core.users where id = ${id}`,
     key: ({ id }) => id,
     rows: userRows
   })

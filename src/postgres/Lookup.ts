@@ -41,6 +41,12 @@ export interface LookupSpec<Key extends string | number | bigint, Row extends ob
   readonly operation: string
   /** Seeks the rows of these keys, at most `maxKeys` different ones. */
   readonly select: (keys: ReadonlyArray<Key>) => Statement<Row>
+  /**
+   * Seeks the row of one key that is asked for alone, by `=`; `select` where there is none.
+   *
+   * PostgreSQL keeps its plan for `=`, and plans `= any` anew each time, which costs more than finding the row.
+   */
+  readonly selectOne?: ((key: Key) => Statement<Row>) | undefined
   /** The key of a row as the driver gives it. */
   readonly key: (row: Row) => Key
   readonly rows: RowReader<A>
@@ -68,16 +74,21 @@ export interface LookupSpec<Key extends string | number | bigint, Row extends ob
  */
 export const makeLookup = <Key extends string | number | bigint, Row extends object, A>(
   client: PostgresClient["Service"],
-  { key: keyOf, maxKeys = 1000, operation, rows: reader, select }: LookupSpec<Key, Row, A>
+  { key: keyOf, maxKeys = 1000, operation, rows: reader, select, selectOne }: LookupSpec<Key, Row, A>
 ): Lookup<Key, A> => {
   const { transactionService } = client.sql
 
   /** The batch that takes more keys, of each transaction and of those outside. */
   const open = new Map<unknown, Batch<Key, A>>()
 
+  const statementOf = (keys: ReadonlyArray<Key>): Statement<Row> => {
+    const [key] = keys
+    return selectOne !== undefined && keys.length === 1 && key !== undefined ? selectOne(key) : select(keys)
+  }
+
   /** The answer for each key that has a row. Where one row is broken, only those who asked for it are told. */
   const answers = (keys: ReadonlyArray<Key>): Effect.Effect<ReadonlyMap<Key, Answer<A>>, StoreError> =>
-    Effect.flatMap(client.query({ operation, kind: "read" }, select(keys)), (rows) =>
+    Effect.flatMap(client.query({ operation, kind: "read" }, statementOf(keys)), (rows) =>
       Effect.match(reader.all(operation, rows), {
         onSuccess: (values) =>
           new Map(rows.map((row, i) => [keyOf(row), Effect.succeed(Option.fromUndefinedOr(values[i]))])),
