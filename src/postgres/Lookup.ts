@@ -105,34 +105,60 @@ export const makeLookup = <Key extends string | number | bigint, Row extends obj
   }
 
   const run = (batch: Batch<Key, A>): Effect.Effect<void> =>
-    Effect.flatMap(restOfTurn, () => {
-      close(batch)
-      return Effect.matchCause(Effect.provideService(answers([...batch.waiters.keys()]), Deadline, batch.deadline), {
-        onSuccess: (found) => answer(batch, (key) => found.get(key) ?? Effect.succeedNone),
-        onFailure: (cause) => answer(batch, () => Effect.failCause(cause))
-      })
+    Effect.matchCause(Effect.provideService(answers([...batch.waiters.keys()]), Deadline, batch.deadline), {
+      onSuccess: (found) => answer(batch, (key) => found.get(key) ?? Effect.succeedNone),
+      onFailure: (cause) => answer(batch, () => Effect.failCause(cause))
     })
 
-  const newBatch = (fiber: Fiber.Fiber<unknown, unknown>, transaction: unknown): Batch<Key, A> => {
-    const batch: Batch<Key, A> = { transaction, waiters: new Map(), deadline: 0, fiber: undefined }
-    open.set(transaction, batch)
-    batch.fiber = Effect.runForkWith(fiber.context)(run(batch))
-    return batch
+  /** A fiber of its own, because who asked first may be interrupted before the others have their answer. */
+  const start = (batch: Batch<Key, A>, { context }: Fiber.Fiber<unknown, unknown>): void => {
+    if (batch.waiters.size > 0) batch.fiber = Effect.runForkWith(context)(run(batch))
   }
 
-  const joined = (fiber: Fiber.Fiber<unknown, unknown>, key: Key, deadline: number): Answer<A> =>
+  const waitersOf = ({ waiters }: Batch<Key, A>, key: Key): Set<Waiter<A>> => {
+    const known = waiters.get(key)
+    if (known !== undefined) return known
+    const made = new Set<Waiter<A>>()
+    waiters.set(key, made)
+    return made
+  }
+
+  const joined = (batch: Batch<Key, A>, key: Key, deadline: number, whenJoined?: () => void): Answer<A> =>
     Effect.callback((waiter) => {
+      waitersOf(batch, key).add(waiter)
+      batch.deadline = Math.max(batch.deadline, deadline)
+      whenJoined?.()
+      return left(batch, key, waiter)
+    })
+
+  /** Who asks first waits for the rest of the turn; still alone then, it asks by itself. */
+  const first = (fiber: Fiber.Fiber<unknown, unknown>, transaction: unknown, key: Key, deadline: number): Answer<A> => {
+    const batch: Batch<Key, A> = { transaction, waiters: new Map(), deadline: 0, fiber: undefined }
+    const own = waitersOf(batch, key)
+    open.set(transaction, batch)
+    const others = Effect.sync(() => {
+      close(batch)
+      if (own.size === 0) batch.waiters.delete(key)
+      start(batch, fiber)
+    })
+    return Effect.flatMap(
+      Effect.onInterrupt(restOfTurn, () => others),
+      () => {
+        close(batch)
+        return batch.waiters.size === 1 && own.size === 0
+          ? Effect.flatMap(answers([key]), (found) => found.get(key) ?? Effect.succeedNone)
+          : joined(batch, key, deadline, () => start(batch, fiber))
+      }
+    )
+  }
+
+  const sought = (fiber: Fiber.Fiber<unknown, unknown>, key: Key, deadline: number): Answer<A> =>
+    Effect.suspend(() => {
       const transaction = Context.getOrUndefined(fiber.context, transactionService)
       const current = open.get(transaction)
-      const batch =
-        current === undefined || (current.waiters.size >= maxKeys && !current.waiters.has(key))
-          ? newBatch(fiber, transaction)
-          : current
-      const ofKey = batch.waiters.get(key)
-      if (ofKey === undefined) batch.waiters.set(key, new Set([waiter]))
-      else ofKey.add(waiter)
-      batch.deadline = Math.max(batch.deadline, deadline)
-      return left(batch, key, waiter)
+      return current !== undefined && (current.waiters.size < maxKeys || current.waiters.has(key))
+        ? joined(current, key, deadline)
+        : first(fiber, transaction, key, deadline)
     })
 
   /** Who is interrupted goes; the last one ends the statement, and waits until it has ended. */
@@ -158,11 +184,11 @@ export const makeLookup = <Key extends string | number | bigint, Row extends obj
   const find: Lookup<Key, A>["find"] = (key) =>
     Effect.withFiber((fiber) => {
       const deadline = fiber.getRef(Deadline)
-      if (deadline === Number.POSITIVE_INFINITY) return joined(fiber, key, deadline)
+      if (deadline === Number.POSITIVE_INFINITY) return sought(fiber, key, deadline)
       const left = deadline - fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
       return left <= 0
         ? Effect.fail(tooLate(0))
-        : Effect.timeoutOrElse(joined(fiber, key, deadline), {
+        : Effect.timeoutOrElse(sought(fiber, key, deadline), {
             duration: left,
             orElse: () => Effect.fail(tooLate(left))
           })

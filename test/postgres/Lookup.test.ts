@@ -62,6 +62,27 @@ describeLive("postgresql", "Lookup", () => {
     }).pipe(live)
   )
 
+  it.live("seeks a key that is asked for alone by the statement for one, where there is one", () =>
+    Effect.gen(function* () {
+      const { client, sought } = yield* notes()
+      const lookup = makeLookup(client, {
+        operation: "Notes.findById",
+        select: (ids: ReadonlyArray<number>) => {
+          sought.push(ids)
+          return client.keyed<{ readonly id: number }>`select id, text from notes where id = any(${ids})`
+        },
+        selectOne: (id) => client.keyed<{ readonly id: number }>`select id, text from notes where id = ${id}`,
+        key: ({ id }) => id,
+        rows: rowReader(Note)
+      })
+      assert.deepEqual(yield* Effect.forEach([5, 99], lookup.find), [note(5), Option.none()])
+      assert.deepEqual(yield* lookup.findMany([5]), [note(5)])
+      assert.deepEqual(sought, [])
+      assert.deepEqual(yield* Effect.forEach([5, 99], lookup.find, together), [note(5), Option.none()])
+      assert.deepEqual(sought, [[5, 99]])
+    }).pipe(live)
+  )
+
   it.live("seeks at most so many keys by one statement", () =>
     Effect.gen(function* () {
       const { find, findMany, sought } = yield* notes({ maxKeys: 3 })
