@@ -18,7 +18,15 @@ export { gracefulTeardown } from "./core/Teardown.ts"
 export * as StoreErrorReport from "./core/StoreErrorReport.ts"
 export { MigrationError } from "./migrations/MigrationError.ts"
 export * from "./platform/index.ts"
-export { Transaction } from "./postgres/Transaction.ts"
+export { AdvisoryLocks, type LockLease, type LockOptions } from "./postgres/AdvisoryLocks.ts"
+export * as Tenant from "./postgres/Tenant.ts"
+export {
+  conflictRetry,
+  type IsolationLevel,
+  Transaction,
+  type TransactionOptions,
+  type TransactionOutcome
+} from "./postgres/Transaction.ts"
 export * as CacheKey from "./redis/CacheKey.ts"
 export * as RateLimit from "./redis/RateLimit.ts"
 export * from "./redis/RateLimiter.ts"

@@ -7,9 +7,8 @@ import { SlowQueryThreshold } from "./core/Instrumentation.ts"
 import { displayName, type Store } from "./core/Store.ts"
 import * as MongoDbClient from "./mongodb/MongoDbClient.ts"
 import * as AnalyticsLive from "./platform/AnalyticsLive.ts"
-import * as AnalyticsMigrations from "./platform/AnalyticsMigrations.ts"
 import * as CampaignsLive from "./platform/CampaignsLive.ts"
-import * as PlatformMigrations from "./platform/PlatformMigrations.ts"
+import * as DatabaseMigrations from "./platform/DatabaseMigrations.ts"
 import * as PostgresRepositoriesLive from "./platform/PostgresRepositoriesLive.ts"
 import * as PostgresClient from "./postgres/PostgresClient.ts"
 import * as RateLimiterLive from "./redis/RateLimiterLive.ts"
@@ -21,9 +20,7 @@ const closing = (store: Store): Layer.Layer<never> =>
   Layer.effectDiscard(Effect.addFinalizer(() => Effect.logDebug(`Closed ${displayName[store]}`)))
 
 const fromConfig = (config: DatabaseConfig.DatabaseConfig): Layer.Layer<Capabilities, DatabaseFailure> => {
-  const migrate = config.postgresql.enableMigrations && config.migrations.autoMigrate
   const postgres = PostgresRepositoriesLive.layer.pipe(
-    Layer.provide(migrate ? PlatformMigrations.layerPostgres : Layer.empty),
     Layer.provide(PostgresClient.layer(config.postgresql)),
     Layer.provide(Layer.succeed(SlowQueryThreshold, config.monitoring.slowQueryThreshold)),
     Layer.provide(closing("postgresql"))
@@ -37,13 +34,15 @@ const fromConfig = (config: DatabaseConfig.DatabaseConfig): Layer.Layer<Capabili
     Layer.provide(closing("redis"))
   )
   const clickhouse = AnalyticsLive.layer.pipe(
-    Layer.provide(migrate ? AnalyticsMigrations.layerClickHouse : Layer.empty),
     Layer.provide(ClickHouseClient.layer(config.clickhouse)),
     Layer.provide(closing("clickhouse"))
   )
   // Each store is built after the one below it, and so closed before it: what is counted, what may be lost, what changes shape,
   // and last what must be true.
-  return clickhouse.pipe(Layer.provideMerge(redis), Layer.provideMerge(mongodb), Layer.provideMerge(postgres))
+  const all = clickhouse.pipe(Layer.provideMerge(redis), Layer.provideMerge(mongodb), Layer.provideMerge(postgres))
+  return config.postgresql.enableMigrations && config.migrations.autoMigrate
+    ? Layer.provide(all, Layer.effectDiscard(DatabaseMigrations.migrate(config)))
+    : all
 }
 
 /**
@@ -51,7 +50,7 @@ const fromConfig = (config: DatabaseConfig.DatabaseConfig): Layer.Layer<Capabili
  *
  * The stores open in the order PostgreSQL, MongoDB, Redis, ClickHouse and close in the reverse one; each waits for the work
  * under way, up to its shutdown timeout, and events accepted before are stored. The platform's migrations run first where
- * `enableMigrations` and `autoMigrate` say so.
+ * `enableMigrations` and `autoMigrate` say so; where one fails no capability is given out.
  *
  * Fails with `ConfigInvalid`, which lists every wrong setting; with `StoreError` naming the store that cannot be used; with
  * `MigrationError`.

@@ -5,14 +5,18 @@
  * @module
  */
 export * as Contract from "./testing/Contract.ts"
+export { AdvisoryLocksContract } from "./testing/contracts/AdvisoryLocksContract.ts"
 export { AnalyticsContract } from "./testing/contracts/AnalyticsContract.ts"
 export { ApiKeysContract } from "./testing/contracts/ApiKeysContract.ts"
 export { AuditLogContract } from "./testing/contracts/AuditLogContract.ts"
+export { BillingContract } from "./testing/contracts/BillingContract.ts"
 export { CampaignsContract } from "./testing/contracts/CampaignsContract.ts"
 export { RateLimiterContract } from "./testing/contracts/RateLimiterContract.ts"
 export { RolesContract } from "./testing/contracts/RolesContract.ts"
 export { SharedCacheContract } from "./testing/contracts/SharedCacheContract.ts"
 export { UserTokensContract } from "./testing/contracts/UserTokensContract.ts"
+export { TransactionContract } from "./testing/contracts/TransactionContract.ts"
 export { UsersContract } from "./testing/contracts/UsersContract.ts"
+export { WorkflowsContract } from "./testing/contracts/WorkflowsContract.ts"
 export * as PostgresTestDatabase from "./testing/PostgresTestDatabase.ts"
 export * as TcpProxy from "./testing/TcpProxy.ts"

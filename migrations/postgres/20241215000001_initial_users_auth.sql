@@ -149,17 +149,17 @@ create index audit_log_occurred_at_id_idx on ai_core.audit_log (occurred_at, id)
 create index audit_log_actor_id_idx on ai_core.audit_log (actor_id, occurred_at, id);
 create index audit_log_subject_idx on ai_core.audit_log (subject_kind, subject_id, occurred_at, id);
 
-create function ai_core.refuse_change() returns trigger language plpgsql as $$
+create function ai_core.refuse_audit_log_change() returns trigger language plpgsql as $$
 begin
   raise exception '%.% is append-only', tg_table_schema, tg_table_name using errcode = 'insufficient_privilege';
 end
 $$;
 create trigger audit_log_append_only before update or delete or truncate on ai_core.audit_log
-  for each statement execute function ai_core.refuse_change();
+  for each statement execute function ai_core.refuse_audit_log_change();
 
 -- migrate:down
 drop table ai_core.audit_log;
-drop function ai_core.refuse_change();
+drop function ai_core.refuse_audit_log_change();
 drop table ai_core.one_time_tokens;
 drop table ai_core.refresh_tokens;
 drop table ai_core.api_keys;

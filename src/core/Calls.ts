@@ -24,8 +24,8 @@ export interface Calls {
   readonly store: Store
   /** Calls under way. */
   readonly size: () => number
-  /** Enters a call; every `begin` is followed by exactly one `end`. */
-  readonly begin: (operation: string, deadline: number, expire: () => void) => Call
+  /** Enters a call, which starts now where no other moment is given; every `begin` is followed by exactly one `end`. */
+  readonly begin: (operation: string, deadline: number, expire: () => void, startedAt?: number) => Call
   readonly end: (call: Call) => void
   /**
    * Runs one call of a driver that reports by callback.
@@ -38,8 +38,8 @@ export interface Calls {
     readonly timeoutMillis: number
     /** What is known of the call's effect if no answer comes. */
     readonly outcome: Outcome
-    /** Sends the call; returns what to do when nobody waits for the answer any more. */
-    readonly start: (done: (result: Effect.Effect<A, StoreError>) => void) => (() => void) | void
+    /** Sends the call, which has until `deadline`; returns what to do when nobody waits for the answer any more. */
+    readonly start: (done: (result: Effect.Effect<A, StoreError>) => void, deadline: number) => (() => void) | void
   }) => Effect.Effect<A, StoreError>
   /** Refuses new calls, waits for those under way, and gives up what is left at the timeout. */
   readonly drain: (timeout: Duration.Input) => Effect.Effect<void>
@@ -149,7 +149,7 @@ export const makeCalls = (options: {
             settled = true
             end(call)
             resume(result)
-          })
+          }, deadline)
           return Effect.sync(() => {
             if (settled) return
             settled = true

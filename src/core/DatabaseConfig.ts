@@ -4,6 +4,7 @@ import {
   ConfigInvalid,
   count,
   flag,
+  optionalUrl,
   type Options,
   type Preset,
   password,
@@ -196,17 +197,32 @@ export const migrationSettings = {
     does: "`DatabaseLive` runs the pending migrations, if `DB_ENABLE_MIGRATIONS` says so too"
   }),
   continueOnError: flag("DB_MIGRATION_CONTINUE_ON_ERROR", false, {
-    does: "A failed migration stops its own store only; accepted without effect until the migration engine reads it"
+    does: "A failed migration halts only the stores that depend on its own: the others are still migrated, and then the start fails all the same"
   }),
   backupBeforeMigration: flag("DB_BACKUP_BEFORE_MIGRATION", true, {
-    does: "A backup is made first; accepted without effect until the migration engine reads it"
+    does: "Before pending migrations run, `pg_dump` backs up the PostgreSQL schema that they change, if it holds tables; where that fails nothing is migrated"
   }),
+  backupFolder: text("DB_BACKUP_FOLDER", "backups", { does: "Folder of the backups, made where it is missing" }),
   migrationTimeout: time("DB_MIGRATION_TIMEOUT", "seconds", 300, {
-    does: "Longest run of all pending migrations; accepted without effect until the migration engine reads it"
+    does: "Longest run of all pending migrations of a store, and of one statement in them"
+  }),
+  lockTimeout: time("DB_MIGRATION_LOCK_TIMEOUT", "seconds", 60, {
+    does: "Longest wait for another program that migrates the same store"
+  }),
+  outOfOrder: choice("DB_MIGRATION_OUT_OF_ORDER", ["error", "allow", "skip"], "error", {
+    does: "What becomes of a pending migration that is older than one that was applied: the start fails, it is applied all the same, or it is left out with a warning"
   }),
   dryRun: flag("DB_MIGRATION_DRY_RUN", false, {
-    does: "Nothing is written, the plan is shown; accepted without effect until the migration engine reads it"
-  })
+    does: "`DatabaseLive` writes nothing, and logs what it would run"
+  }),
+  migrationUrl: optionalUrl(
+    "DB_MIGRATION_URL",
+    ["postgresql", "postgres"],
+    "postgresql://owner:password@localhost:5432/ai_core",
+    {
+      does: "Where and as whom PostgreSQL is migrated, in place of `DATABASE_URL`: past a pooler in transaction mode, or as the owner of the tables"
+    }
+  )
 }
 
 /** Settings of health checks. */

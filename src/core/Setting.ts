@@ -194,6 +194,24 @@ export const url = (
   }
 }
 
+/** A URL that may be left out: empty means none. */
+export const optionalUrl = (
+  variable: string,
+  schemes: ReadonlyArray<string>,
+  example: string,
+  options: Told
+): Setting<Credential> => {
+  const required = url(variable, schemes, example, options)
+  const isNone = (credential: Credential) =>
+    Redacted.isRedacted(credential) && String(Redacted.value(credential)) === ""
+  return {
+    ...required,
+    fallback: Redacted.make(""),
+    expected: `${required.expected}, or nothing`,
+    check: (credential) => (isNone(credential) ? credential : required.check(credential))
+  }
+}
+
 // The widest setting: what a section holds, whatever its values are.
 // eslint-disable-next-line typescript/no-explicit-any
 type AnySetting = Setting<any, any>

@@ -116,11 +116,19 @@ export class Timeout extends Schema.TaggedError<Timeout>("@ai-core/database/Time
 /** COMMIT was sent and its answer never came. */
 export class CommitUnknown extends Schema.TaggedError<CommitUnknown>("@ai-core/database/CommitUnknown")(
   "CommitUnknown",
-  said
+  {
+    ...said,
+    /** By which the store can be asked what became of it, where the store has told it. */
+    transactionId: Schema.optionalKey(Schema.String)
+  }
 ) {}
 
 /** Another transaction won: serialization failure, deadlock or write conflict. */
-export class Conflict extends Schema.TaggedError<Conflict>("@ai-core/database/Conflict")("Conflict", said) {}
+export class Conflict extends Schema.TaggedError<Conflict>("@ai-core/database/Conflict")("Conflict", {
+  ...said,
+  /** How often the whole transaction was tried, where that was more than once. */
+  attempts: Schema.optionalKey(Schema.Number)
+}) {}
 
 /** The server accepts no writes: a replica, a read-only table, a failover under way. */
 export class NotPrimary extends Schema.TaggedError<NotPrimary>("@ai-core/database/NotPrimary")("NotPrimary", said) {}
@@ -317,7 +325,7 @@ export const problemOf = (reason: Reason): string => {
     case "CommitUnknown":
       return "the connection ended after COMMIT was sent and before its answer came"
     case "Conflict":
-      return "another transaction got there first"
+      return `another transaction got there first${reason.attempts === undefined ? "" : `, ${reason.attempts} times`}`
     case "NotPrimary":
       return "the server takes no writes"
     case "Backpressure":

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { BackupFailed, LinterMissing } from "../core/MigrationFailure.ts"
 import { StoreError } from "../core/StoreError.ts"
 
 const which = { version: Schema.BigInt, name: Schema.String }
@@ -40,39 +41,101 @@ export class StatementFailed extends Schema.TaggedError<StatementFailed>("@ai-co
   { ...which, failure: StoreError }
 ) {}
 
+/** A migration that is a program failed with an error of its own; what it did in the store's transaction is undone. */
+export class StepFailed extends Schema.TaggedError<StepFailed>("@ai-core/database/StepFailed")("StepFailed", {
+  ...which,
+  cause: Schema.Defect()
+}) {}
+
+/** The migration does not say how it is undone. */
+export class Irreversible extends Schema.TaggedError<Irreversible>("@ai-core/database/Irreversible")(
+  "Irreversible",
+  which
+) {}
+
+/** Down and up again did not give the schema that was there before; everything was undone. */
+export class DownUnfaithful extends Schema.TaggedError<DownUnfaithful>("@ai-core/database/DownUnfaithful")(
+  "DownUnfaithful",
+  {
+    ...which,
+    /** What was there before and is not afterwards, a line for each object. */
+    missing: Schema.Array(Schema.String),
+    /** What is there afterwards and was not before. */
+    unexpected: Schema.Array(Schema.String)
+  }
+) {}
+
+/** The run took longer than it may; the migration under way was undone, what was applied before it stays. */
+export class RunTimedOut extends Schema.TaggedError<RunTimedOut>("@ai-core/database/RunTimedOut")("RunTimedOut", {
+  afterMillis: Schema.Number,
+  /** What was under way. */
+  during: Schema.String
+}) {}
+
+/** There is no migration of this version. */
+export class UnknownVersion extends Schema.TaggedError<UnknownVersion>("@ai-core/database/UnknownVersion")(
+  "UnknownVersion",
+  { version: Schema.BigInt }
+) {}
+
 export const MigrationReason = Schema.Union([
   FolderUnreadable,
   FileInvalid,
   ChecksumChanged,
   FileMissing,
   OutOfOrder,
-  StatementFailed
+  StatementFailed,
+  StepFailed,
+  Irreversible,
+  DownUnfaithful,
+  BackupFailed,
+  RunTimedOut,
+  UnknownVersion,
+  LinterMissing
 ])
 export type MigrationReason = typeof MigrationReason.Type
 
-const problemOf = (reason: MigrationReason): string => {
+/** One sentence that says what went wrong, and what to do. */
+export const migrationProblem = (reason: MigrationReason): string => {
+  const named = "version" in reason && "name" in reason ? `${reason.version}_${reason.name}` : ""
   switch (reason._tag) {
     case "FolderUnreadable":
       return `the folder ${reason.folder} cannot be read`
     case "FileInvalid":
       return `${reason.file} ${reason.problem}`
     case "ChecksumChanged":
-      return `${reason.version}_${reason.name} was edited after it had been applied: write a new migration instead`
+      return `${named} was edited after it had been applied: write a new migration instead`
     case "FileMissing":
-      return `${reason.version}_${reason.name} was applied, and its file is not here`
+      return `${named} was applied, and its file is not here`
     case "OutOfOrder":
-      return `${reason.version}_${reason.name} is older than ${reason.newest}, which was applied: give it a newer version`
+      return `${named} is older than ${reason.newest}, which was applied: give it a newer version`
     case "StatementFailed":
-      return `${reason.version}_${reason.name} failed: ${reason.failure.message}`
+      return `${named} failed: ${reason.failure.message}`
+    case "StepFailed":
+      return `${named} failed: ${reason.cause instanceof Error ? reason.cause.message : String(reason.cause)}`
+    case "Irreversible":
+      return `${named} does not say how it is undone: give it a part \`-- migrate:down\``
+    case "DownUnfaithful": {
+      const lines = [...reason.missing.map((line) => `- ${line}`), ...reason.unexpected.map((line) => `+ ${line}`)]
+      return [`${named} goes down and up to another schema than before:`, ...lines.slice(0, 20)].join("\n  ")
+    }
+    case "BackupFailed":
+      return `the backup failed, so nothing was migrated: ${reason.detail}. ${reason.hint}`
+    case "RunTimedOut":
+      return `not done within ${Math.round(reason.afterMillis)} ms, during ${reason.during}`
+    case "UnknownVersion":
+      return `there is no migration of version ${reason.version}`
+    case "LinterMissing":
+      return reason.hint
   }
 }
 
-/** The schema could not be brought up to date; `reason` says why. What was applied before stays. */
+/** The schema could not be brought to where it was wanted; `reason` says why. What was applied before stays. */
 export class MigrationError extends Schema.TaggedError<MigrationError>("@ai-core/database/MigrationError")(
   "MigrationError",
   { reason: MigrationReason }
 ) {
   override get message(): string {
-    return problemOf(this.reason)
+    return migrationProblem(this.reason)
   }
 }

@@ -2,21 +2,40 @@ import { Effect } from "effect"
 import { createHash } from "node:crypto"
 import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
-import type { Migration } from "../core/MigrationDriver.ts"
+import type { Migration, ScriptStep } from "../core/MigrationDriver.ts"
 import { FileInvalid, FolderUnreadable, MigrationError } from "./MigrationError.ts"
 
 const fileName = /^(\d{1,18})_([A-Za-z0-9_-]+)\.sql$/
-const upMark = /^--[ \t]*migrate:up[ \t]*$/m
-const downMark = /^--[ \t]*migrate:down[ \t]*$/m
+const upMark = /^--[ \t]*migrate:up(?![\w:-])(.*)$/m
+const downMark = /^--[ \t]*migrate:down(?![\w:-])(.*)$/m
 const notComment = /^(?!\s*--)(?=.*\S).*$/m
 
 const refuse = (file: string, problem: string) => new MigrationError({ reason: new FileInvalid({ file, problem }) })
+
+/** Reads what stands behind a mark; undefined where it is nothing that we know. */
+const transactionOf = (options: string): boolean | undefined => {
+  switch (options.trim()) {
+    case "":
+    case "transaction:true":
+      return true
+    case "transaction:false":
+      return false
+    default:
+      return undefined
+  }
+}
+
+const lineAt = (text: string, index: number): number => text.slice(0, index).split("\n").length
+
+/** SHA-256 in hexadecimal. */
+export const checksumOf = (text: string): string => createHash("sha256").update(text).digest("hex")
 
 /**
  * Reads the text of one migration.
  *
  * A file is named `VERSION_name.sql`. The line `-- migrate:up` begins what is applied, and `-- migrate:down`, which may be
- * left out, what undoes it; before the first there are only comments.
+ * left out, what undoes it; before the first there are only comments. A part is one transaction together with its row of the
+ * history, unless its line ends in `transaction:false`. Fails with `MigrationError` (`FileInvalid`).
  */
 export const parseMigration = (file: string, bytes: string): Effect.Effect<Migration, MigrationError> =>
   Effect.gen(function* () {
@@ -30,17 +49,32 @@ export const parseMigration = (file: string, bytes: string): Effect.Effect<Migra
     if (notComment.test(text.slice(0, up.index))) {
       return yield* refuse(file, "has a statement before the line `-- migrate:up`")
     }
-    const body = text.slice(up.index + up[0].length)
+    const upAt = up.index + up[0].length
+    const body = text.slice(upAt)
     const down = downMark.exec(body)
     if (upMark.test(body)) return yield* refuse(file, "has the line `-- migrate:up` twice")
     const upText = down === null ? body : body.slice(0, down.index)
     if (!notComment.test(upText)) return yield* refuse(file, "has no statement after `-- migrate:up`")
+
+    const step = (mark: RegExpExecArray, at: number, part: string): Effect.Effect<ScriptStep, MigrationError> => {
+      const transaction = transactionOf(mark[1] ?? "")
+      return transaction === undefined
+        ? refuse(file, `says \`${mark[0].trim()}\`; behind a mark there may be \`transaction:false\` and nothing else`)
+        : Effect.succeed({ _tag: "Script", text: part, line: lineAt(text, at), transaction })
+    }
+    if (down === null) {
+      const only = yield* step(up, upAt, upText)
+      return { version: BigInt(version), name, checksum: checksumOf(text), up: only, down: undefined }
+    }
+    const downAt = down.index + down[0].length
+    const downText = body.slice(downAt)
+    if (downMark.test(downText)) return yield* refuse(file, "has the line `-- migrate:down` twice")
     return {
       version: BigInt(version),
       name,
-      checksum: createHash("sha256").update(text).digest("hex"),
-      up: upText,
-      down: down === null ? undefined : body.slice(down.index + down[0].length)
+      checksum: checksumOf(text),
+      up: yield* step(up, upAt, upText),
+      down: yield* step(down, upAt + downAt, downText)
     }
   })
 

@@ -1,5 +1,15 @@
-/** Brings a store's schema up to date from a folder of files. */
+/** Brings a store's schema up to date, from a folder of files or from programs; knows stores by their drivers only. */
+export type * from "../core/LintFinding.ts"
+export type * from "../core/MigrationDriver.ts"
+export { progressText } from "../core/MigrationProgress.ts"
+export type { MigrationProgress } from "../core/MigrationProgress.ts"
+export { renderLint } from "./LintReport.ts"
 export * from "./MigrationError.ts"
 export { parseMigration, readFolder } from "./MigrationFile.ts"
-export * from "./Migrator.ts"
-export type { AppliedMigration, Migration, MigrationDriver, MigrationSession } from "../core/MigrationDriver.ts"
+export * as Migrations from "./Migrations.ts"
+export { migrateStores, type StoreMigrations } from "./Stores.ts"
+export type { HistoryProblem, MigrationPlan, OutOfOrderPolicy } from "./Plan.ts"
+export { planText } from "./PlanReport.ts"
+export { program, type ProgramOptions } from "./Program.ts"
+export type { MigrationStatus } from "./Status.ts"
+export type { SchemaDrift } from "./SchemaDrift.ts"

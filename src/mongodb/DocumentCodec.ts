@@ -1,5 +1,5 @@
 import { Cause, Effect, Exit, Option, type Schema, type SchemaIssue, SchemaParser } from "effect"
-import { decodeStored, invalidData } from "../core/Decode.ts"
+import { decodeStored, invalidData, type Subject } from "../core/Decode.ts"
 import { fieldProblems } from "../core/FieldProblems.ts"
 import type { FieldProblem, StoreError } from "../core/StoreError.ts"
 import type { Document, DocumentSchema, ResultSchema, Update } from "./MongoCollection.ts"
@@ -56,7 +56,29 @@ const idText = (id: unknown): string =>
       ? String(id)
       : "of unknown _id"
 
+/** A document that was read. Its name is made when it is asked for, because only a failure does. */
+class ReadDocument implements Subject {
+  readonly store = "mongodb"
+  readonly operation: string
+  readonly #collection: string
+  readonly #document: Document
+
+  constructor(operation: string, collection: string, document: Document) {
+    this.operation = operation
+    this.#collection = collection
+    this.#document = document
+  }
+
+  get subject(): string {
+    return `${this.#collection} document ${idText(this.#document["_id"])}`
+  }
+}
+
 const isRecord = (u: unknown): u is Document => typeof u === "object" && u !== null && !Array.isArray(u)
+
+/** Never an operator, whatever is in it, so that equality needs no `$eq`; the server has less to read. */
+const isPlain = (u: unknown): boolean =>
+  typeof u === "string" || typeof u === "number" || typeof u === "boolean" || typeof u === "bigint"
 
 /** A path of field names: no empty segment, and none that is an operator or the prototype. */
 const isPath = (path: string): boolean =>
@@ -85,22 +107,21 @@ export const make = <T>(collection: string, schema: DocumentSchema<T>): Document
   const encodeField = (field: string, value: unknown): Encoded => {
     if (value === undefined) return wrong(field, "must not be undefined")
     if (value instanceof RegExp) return wrong(field, "must not be a regular expression")
+    const known = fieldEncoders.get(field)
+    if (known !== undefined) return known(field, value)
     const [top = ""] = field.split(".")
     if (top !== "_id" && !Object.hasOwn(schema.fields, top)) return wrong(field, "is not a known field")
     if (!isPath(field)) return wrong(field, "is not a path of fields")
     if (field !== top || (field === "_id" && !hasId)) return { ok: value }
-    let encode = fieldEncoders.get(field)
-    if (encode === undefined) {
-      encode = encoder(schema.fields[field]!)
-      fieldEncoders.set(field, encode)
-    }
+    const encode = encoder(schema.fields[field]!)
+    fieldEncoders.set(field, encode)
     return encode(field, value)
   }
 
   const encodeCondition = (field: string, condition: unknown): Encoded => {
     if (!(condition instanceof Condition)) {
       const encoded = encodeField(field, condition)
-      return encoded instanceof Wrong ? encoded : { ok: { $eq: encoded.ok } }
+      return encoded instanceof Wrong || isPlain(encoded.ok) ? encoded : { ok: { $eq: encoded.ok } }
     }
     if (condition.operand === "values") {
       if (!Array.isArray(condition.value)) return wrong(field, "must be compared with an array")
@@ -140,13 +161,13 @@ export const make = <T>(collection: string, schema: DocumentSchema<T>): Document
     }
     if (!isRecord(filter)) return wrong("", "must be a filter")
     const found: Record<string, unknown> = {}
-    const problems: Array<FieldProblem> = []
-    for (const [field, condition] of Object.entries(filter)) {
-      const encoded = encodeCondition(field, condition)
-      if (encoded instanceof Wrong) problems.push(...encoded.problems)
+    let problems: Array<FieldProblem> | undefined
+    for (const field of Object.keys(filter)) {
+      const encoded = encodeCondition(field, filter[field])
+      if (encoded instanceof Wrong) (problems ??= []).push(...encoded.problems)
       else found[field] = encoded.ok
     }
-    return problems.length > 0 ? new Wrong(problems) : { ok: found }
+    return problems === undefined ? { ok: found } : new Wrong(problems)
   }
 
   const encodePushed = (field: string, element: unknown): Encoded => {
@@ -201,11 +222,7 @@ export const make = <T>(collection: string, schema: DocumentSchema<T>): Document
           ? orFail(operation, encoded as Encoded<Document>)
           : Effect.fail(invalidInput(operation, [{ field: at, problem: "must be a document" }]))
       }),
-    decode: (operation, stored) =>
-      decodeDocument(
-        { store: "mongodb", operation, subject: `${collection} document ${idText(stored["_id"])}` },
-        stored
-      ),
+    decode: (operation, stored) => decodeDocument(new ReadDocument(operation, collection, stored), stored),
     filter: (operation, filter) => Effect.suspend(() => orFail(operation, encodeFilter(filter))),
     update: (operation, update) => Effect.suspend(() => orFail(operation, encodeUpdate(update)))
   }

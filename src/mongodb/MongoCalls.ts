@@ -1,6 +1,5 @@
 import { Clock, Effect } from "effect"
 import type { Calls } from "../core/Calls.ts"
-import { Deadline } from "../core/Deadline.ts"
 import { withClientSpan } from "../core/Instrumentation.ts"
 import { type Endpoint, unavailable } from "../core/StartUp.ts"
 import { StoreError } from "../core/StoreError.ts"
@@ -35,7 +34,7 @@ export class Passage implements AbortSignal {
   sent = false
   #driving = false
   #abandoned = false
-  #listeners: Set<Listener> | undefined
+  #listeners: Array<Listener> = []
 
   /** From now on the driver may have to wait, so its next look at the signal is the one before it writes. */
   handedOver(): void {
@@ -62,17 +61,17 @@ export class Passage implements AbortSignal {
   }
 
   addEventListener(type: string, listener: Listener | null): void {
-    if (type === "abort" && listener !== null) (this.#listeners ??= new Set()).add(listener)
+    if (type === "abort" && listener !== null) this.#listeners.push(listener)
   }
 
   removeEventListener(_type: string, listener: Listener | null): void {
-    if (listener !== null) this.#listeners?.delete(listener)
+    // The driver lets go of the latest first.
+    if (this.#listeners.at(-1) === listener) this.#listeners.pop()
+    else this.#listeners = this.#listeners.filter((other) => other !== listener)
   }
 
   dispatchEvent(event: Event): boolean {
-    const listeners = this.#listeners
-    this.#listeners = undefined
-    for (const listener of listeners ?? []) {
+    for (const listener of this.#listeners.splice(0)) {
       if (typeof listener === "function") listener.call(this, event)
       else listener.handleEvent(event)
     }
@@ -120,19 +119,12 @@ export const makeMongoCalls = (options: {
       return new StoreError({ store: "mongodb", operation: call.operation, reason, outcome: "not-applied" })
     }
 
-    const attempt = <A>({
-      kind,
-      operation,
-      passage: given,
-      send,
-      timeoutMillis = options.timeoutMillis
-    }: Command<A>): Effect.Effect<A, StoreError> =>
-      Effect.withFiber((fiber) => {
-        const passage = given ?? new Passage()
+    const attempt = <A>(command: Command<A>, renewing: boolean): Effect.Effect<A, StoreError> =>
+      Effect.suspend(() => {
+        const { kind, operation, send, timeoutMillis = options.timeoutMillis } = command
+        const client = connections.client()
+        const passage = command.passage ?? new Passage()
         const startedAt = clock.currentTimeMillisUnsafe()
-        const deadline = fiber.getRef(Deadline)
-        const limit =
-          deadline === Number.POSITIVE_INFINITY ? timeoutMillis : Math.min(timeoutMillis, deadline - startedAt)
         const failed = (): FailedCall => ({
           operation,
           kind,
@@ -141,14 +133,16 @@ export const makeMongoCalls = (options: {
           waitedMillis: clock.currentTimeMillisUnsafe() - startedAt,
           stats: pool.stats()
         })
-        const call = calls.run<A>({
+        const answered = calls.run<A>({
           operation,
           timeoutMillis,
           outcome: kind === "read" ? "not-applied" : "unknown",
-          start: (done) => {
+          start: (done, deadline) => {
             let settle: (() => void) | undefined
             const answer = send(
-              kind === "read" ? { signal: passage } : { maxTimeMS: Math.max(1, Math.ceil(limit)), signal: passage }
+              kind === "read"
+                ? { signal: passage }
+                : { maxTimeMS: Math.max(1, Math.ceil(deadline - startedAt)), signal: passage }
             )
             passage.handedOver()
             answer.then(
@@ -173,19 +167,18 @@ export const makeMongoCalls = (options: {
             }
           }
         })
-        return Effect.mapError(call, (error) => explain(error, failed()))
+        return Effect.catch(answered, (error) =>
+          renewing && error.reason._tag === "AuthenticationFailed"
+            ? Effect.flatMap(connections.renew(client), (renewed) =>
+                renewed ? attempt(command, false) : Effect.fail(error)
+              )
+            : Effect.fail(explain(error, failed()))
+        )
       })
 
+    // The batches of a cursor belong to the client that opened it.
     const run = <A>(command: Command<A>): Effect.Effect<A, StoreError> =>
-      Effect.suspend(() => {
-        const client = connections.client()
-        const answered = Effect.catch(attempt(command), (error) =>
-          error.reason._tag === "AuthenticationFailed" && command.passage === undefined
-            ? Effect.flatMap(connections.renew(client), (renewed) => (renewed ? attempt(command) : Effect.fail(error)))
-            : Effect.fail(error)
-        )
-        return withClientSpan(answered, "mongodb", command.operation)
-      })
+      withClientSpan(attempt(command, command.passage === undefined), "mongodb", command.operation)
 
     return { run }
   })

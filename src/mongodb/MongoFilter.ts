@@ -35,7 +35,7 @@ export type Fields<T> = { readonly [K in keyof T]?: T[K] | Condition<T[K]> } & {
 /**
  * Which documents are meant.
  *
- * A plain value means equality and is sent as `$eq`, so text or an object from outside never becomes an operator; everything
+ * A plain value means equality, and an object is sent inside `$eq`, so nothing from outside ever becomes an operator; everything
  * else is said by {@link Where}. `null` also matches a missing field. Values of a document's own fields are of its Schema's
  * type; those of dotted paths are sent as they are.
  *

@@ -4,13 +4,14 @@ import type { StoreError } from "../core/StoreError.ts"
 import { type CommandLimits, type MongoCalls, Passage } from "./MongoCalls.ts"
 import type { RawCollection, RawCursor, RawFind } from "./RawCollection.ts"
 
-const findOptions = (find: RawFind, limits: CommandLimits): FindOptions & { signal: AbortSignal } => ({
-  ...limits,
-  ...(find.sort === undefined ? {} : { sort: { ...find.sort } }),
-  ...(find.limit === undefined ? {} : { limit: find.limit }),
-  ...(find.skip === undefined ? {} : { skip: find.skip }),
-  ...(find.batchSize === undefined ? {} : { batchSize: find.batchSize })
-})
+const findOptions = (find: RawFind, { signal }: CommandLimits): FindOptions & { signal: AbortSignal } => {
+  const options: FindOptions & { signal: AbortSignal } = { signal }
+  if (find.sort !== undefined) options.sort = { ...find.sort }
+  if (find.limit !== undefined) options.limit = find.limit
+  if (find.skip !== undefined) options.skip = find.skip
+  if (find.batchSize !== undefined) options.batchSize = find.batchSize
+  return options
+}
 
 /** How long the server may take to forget a cursor; milliseconds. */
 const closeWithin = 5000
@@ -81,7 +82,14 @@ export const makeServerCollection = (collection: () => Collection<BsonDocument>,
       calls.run({
         operation,
         kind: "read",
-        send: (limits) => collection().findOne(find.filter, findOptions(find, limits))
+        send: (limits) => {
+          const options = findOptions(find, limits)
+          options.limit = 1
+          options.singleBatch = true
+          const cursor = collection().find(find.filter, options)
+          // What the driver's findOne does, but for its second closing of a cursor that the only batch has closed.
+          return cursor.next().then((found) => (cursor.closed ? found : cursor.close().then(() => found)))
+        }
       }),
     findAll: (operation, find) =>
       calls.run({

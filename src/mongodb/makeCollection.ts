@@ -1,4 +1,4 @@
-import { Cause, Effect, Option, Stream } from "effect"
+import { Cause, Effect, Stream } from "effect"
 import type { StoreError } from "../core/StoreError.ts"
 import * as DocumentCodec from "./DocumentCodec.ts"
 import type { Document, DocumentSchema, FindOptions, MongoCollection } from "./MongoCollection.ts"
@@ -63,8 +63,9 @@ export const makeCollection = <T>(name: string, schema: DocumentSchema<T>, raw: 
   const finding = (
     operation: string,
     filter: Parameters<MongoCollection<T>["findOne"]>[0],
-    options: FindOptions<T> = {}
+    options: FindOptions<T> | undefined
   ): Effect.Effect<RawFind, StoreError> => {
+    if (options === undefined) return Effect.map(codec.filter(operation, filter), (encoded) => ({ filter: encoded }))
     const problems = [
       ...(whole(options.limit, 1) ? [] : [{ field: "limit", problem: "must be a whole number, 1 or more" }]),
       ...(whole(options.skip, 0) ? [] : [{ field: "skip", problem: "must be a whole number, 0 or more" }]),
@@ -92,10 +93,12 @@ export const makeCollection = <T>(name: string, schema: DocumentSchema<T>, raw: 
       }
       return encoded.length === 0 ? [] : yield* raw.insertMany(op.insertMany, encoded)
     }),
-    findOne: Effect.fnUntraced(function* (filter, options) {
-      const found = yield* raw.findOne(op.findOne, yield* finding(op.findOne, filter, options))
-      return found === null ? Option.none() : Option.some(yield* codec.decode(op.findOne, found))
-    }),
+    findOne: (filter, options) =>
+      Effect.flatMap(finding(op.findOne, filter, options), (find) =>
+        Effect.flatMap(raw.findOne(op.findOne, find), (found) =>
+          found === null ? Effect.succeedNone : Effect.asSome(codec.decode(op.findOne, found))
+        )
+      ),
     find: (filter, options) =>
       batches(
         Effect.flatMap(finding(op.find, filter, options), (find) =>

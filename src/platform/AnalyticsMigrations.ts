@@ -2,12 +2,39 @@ import { Effect, Layer } from "effect"
 import { fileURLToPath } from "node:url"
 import type { ClickHouseClient } from "../clickhouse/ClickHouseClient.ts"
 import * as ClickHouseMigrations from "../clickhouse/ClickHouseMigrations.ts"
+import type { MigrationConfig } from "../core/DatabaseConfig.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import type { MigrationError } from "../migrations/MigrationError.ts"
-import { migrate, type MigrationReport } from "../migrations/Migrator.ts"
+import * as Migrations from "../migrations/Migrations.ts"
 
 /** The platform's ClickHouse migrations, as this package ships them. */
 export const clickhouseFolder: string = fileURLToPath(new URL("../../migrations/clickhouse/", import.meta.url))
+
+/** How they are run; what is left out is as in the section `migrations` of the configuration. */
+export interface AnalyticsMigrationsOptions extends Partial<
+  Pick<MigrationConfig, "migrationTimeout" | "lockTimeout" | "outOfOrder">
+> {
+  /** Leases in another store, in the place of a lock in ClickHouse. */
+  readonly lease?: ClickHouseMigrations.MigrationOptions["lease"]
+}
+
+/** The platform's ClickHouse migrations, in the database of the client, and what can be done with them. */
+export const migrations = (
+  options: AnalyticsMigrationsOptions = {}
+): Effect.Effect<Migrations.Migrations, never, ClickHouseClient> =>
+  Effect.map(
+    ClickHouseMigrations.make({
+      journal: "platform_migrations",
+      lockTimeout: options.lockTimeout,
+      lease: options.lease
+    }),
+    (driver) =>
+      Migrations.make(driver, {
+        folder: clickhouseFolder,
+        outOfOrder: options.outOfOrder,
+        timeout: options.migrationTimeout
+      })
+  )
 
 /**
  * Brings the platform's ClickHouse tables up to date, in the database of the client.
@@ -15,10 +42,8 @@ export const clickhouseFolder: string = fileURLToPath(new URL("../../migrations/
  * Programs that start at once wait for each other; one migrates. Fails with `MigrationError`, or `StoreError` where
  * ClickHouse cannot be asked.
  */
-export const clickhouse: Effect.Effect<MigrationReport, MigrationError | StoreError, ClickHouseClient> = Effect.flatMap(
-  ClickHouseMigrations.make({ journal: "platform_migrations" }),
-  (driver) => migrate(driver, clickhouseFolder)
-)
+export const clickhouse: Effect.Effect<Migrations.MigrationReport, MigrationError | StoreError, ClickHouseClient> =
+  Effect.flatMap(migrations(), ({ run }) => run)
 
 /** Migrates while the layer is built: provide it below `AnalyticsLive.layer`, which needs the tables. */
 export const layerClickHouse: Layer.Layer<never, MigrationError | StoreError, ClickHouseClient> =

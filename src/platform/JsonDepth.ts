@@ -15,6 +15,6 @@ const fits = (json: Schema.Json, levels: number): boolean => {
  * MongoDB stores no document of more than 100 levels (its manual, "MongoDB Limits"), and JSON.stringify overflows the stack at
  * some thousand.
  */
-export const shallow = Schema.makeFilter((json: Schema.JsonObject) => fits(json, mostLevels), {
+export const shallow = Schema.makeFilter((json: Schema.Json) => fits(json, mostLevels), {
   expected: `JSON of at most ${mostLevels} levels`
 }).abort()

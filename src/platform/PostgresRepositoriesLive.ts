@@ -1,7 +1,10 @@
 import { Layer } from "effect"
 import type { PostgresClient } from "../postgres/PostgresClient.ts"
+import * as AdvisoryLocksLive from "../postgres/AdvisoryLocksLive.ts"
 import * as TransactionLive from "../postgres/TransactionLive.ts"
 import * as AuditLogLive from "./audit/AuditLogLive.ts"
+import * as BillingLive from "./billing/BillingLive.ts"
+import * as WorkflowsLive from "./workflows/WorkflowsLive.ts"
 import * as ApiKeysLive from "./users/ApiKeysLive.ts"
 import * as RolesLive from "./users/RolesLive.ts"
 import * as UserTokensLive from "./users/UserTokensLive.ts"
@@ -14,5 +17,7 @@ export const layer: Layer.Layer<PostgresRepositories, never, PostgresClient> = L
   RolesLive.layer,
   ApiKeysLive.layer,
   UserTokensLive.layer,
-  AuditLogLive.layer
-).pipe(Layer.provideMerge(TransactionLive.layer))
+  AuditLogLive.layer,
+  BillingLive.layer,
+  WorkflowsLive.layer
+).pipe(Layer.provideMerge(Layer.merge(TransactionLive.layer, AdvisoryLocksLive.layer)))

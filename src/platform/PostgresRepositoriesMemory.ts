@@ -1,7 +1,10 @@
 import { Layer } from "effect"
+import * as AdvisoryLocksMemory from "../postgres/AdvisoryLocksMemory.ts"
 import * as PostgresMemory from "../postgres/PostgresMemory.ts"
 import * as TransactionMemory from "../postgres/TransactionMemory.ts"
 import * as AuditLogMemory from "./audit/AuditLogMemory.ts"
+import * as BillingMemory from "./billing/BillingMemory.ts"
+import * as WorkflowsMemory from "./workflows/WorkflowsMemory.ts"
 import * as ApiKeysMemory from "./users/ApiKeysMemory.ts"
 import * as RolesMemory from "./users/RolesMemory.ts"
 import * as UserTokensMemory from "./users/UserTokensMemory.ts"
@@ -15,5 +18,8 @@ export const layer: Layer.Layer<PostgresRepositories> = Layer.mergeAll(
   ApiKeysMemory.layer,
   UserTokensMemory.layer,
   AuditLogMemory.layer,
-  TransactionMemory.layer
+  BillingMemory.layer,
+  WorkflowsMemory.layer,
+  TransactionMemory.layer,
+  AdvisoryLocksMemory.layer
 ).pipe(Layer.provide(PostgresMemory.layer))

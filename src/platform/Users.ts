@@ -132,6 +132,17 @@ export class UserNotFound extends Schema.TaggedError<UserNotFound>("@ai-core/dat
   }
 }
 
+/** Records refer to the user that outlive it, such as invoices, so it stays. */
+export class UserInUse extends Schema.TaggedError<UserInUse>("@ai-core/database/UserInUse")("UserInUse", {
+  id: UserId,
+  /** The table of the records: `invoices`. */
+  by: Schema.String
+}) {
+  override get message(): string {
+    return `the user ${this.id} is in use by ${this.by}`
+  }
+}
+
 /**
  * The users of the platform.
  *
@@ -168,8 +179,8 @@ export class Users extends Context.Service<
       expectedVersion: number,
       changes: UserChanges
     ) => Effect.Effect<User, UserNotFound | VersionConflict | EmailTaken | UsernameTaken | StoreError>
-    /** Removes a user; e-mail and name are free again. */
-    readonly delete: (id: UserId) => Effect.Effect<void, UserNotFound | StoreError>
+    /** Removes a user whom no record needs; e-mail and name are free again. */
+    readonly delete: (id: UserId) => Effect.Effect<void, UserNotFound | UserInUse | StoreError>
     /**
      * Lists users page by page, by the time they were made.
      *

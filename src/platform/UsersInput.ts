@@ -1,8 +1,19 @@
 import { Effect, Schema, Stream } from "effect"
 import { decodeInput } from "../core/Decode.ts"
 import { PageSize, streamPages } from "../core/KeysetPage.ts"
+import { ConstraintViolated, type StoreError } from "../core/StoreError.ts"
 import { Version } from "../core/Version.ts"
-import { Email, NewUser, UserChanges, type UserCursor, UserId, UserList, UserOrder, type Users } from "./Users.ts"
+import {
+  Email,
+  NewUser,
+  UserChanges,
+  type UserCursor,
+  UserId,
+  UserInUse,
+  UserList,
+  UserOrder,
+  type Users
+} from "./Users.ts"
 
 const subject = (method: string) => ({ store: "postgresql", operation: `Users.${method}`, subject: "input" }) as const
 
@@ -26,6 +37,16 @@ export const UsersInput = {
   list: (options: unknown) => list(subject("list"), options ?? {}),
   stream: (options: unknown) => stream(subject("stream"), options ?? {})
 }
+
+/** Tells the foreign key that refused to let a user go. */
+export const inUse =
+  (id: UserId) =>
+  <E>(error: E | StoreError): E | StoreError | UserInUse => {
+    const { reason } = error as Partial<StoreError>
+    return reason instanceof ConstraintViolated && reason.kind === "foreign-key"
+      ? new UserInUse({ id, by: reason.table ?? "" })
+      : error
+  }
 
 /** Users of one page of a stream, where nothing is said. */
 const streamPageSize = 500

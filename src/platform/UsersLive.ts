@@ -3,13 +3,16 @@ import { defaultPageSize, pageOf } from "../core/KeysetPage.ts"
 import { Conflict, StoreError } from "../core/StoreError.ts"
 import { makeIdsOf } from "../core/TimeOrderedId.ts"
 import { explainMiss } from "../core/Version.ts"
+import { makeContained } from "../postgres/Contained.ts"
 import { keyset } from "../postgres/Keyset.ts"
 import { makeLookup } from "../postgres/Lookup.ts"
 import { onConstraint } from "../postgres/onConstraint.ts"
 import { PostgresClient } from "../postgres/PostgresClient.ts"
-import { cursorAfter, EmailTaken, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
+import { Transaction } from "../postgres/Transaction.ts"
+import * as TransactionLive from "../postgres/TransactionLive.ts"
 import { userColumns, userRows } from "./UserRow.ts"
-import { streamBy, UsersInput } from "./UsersInput.ts"
+import { cursorAfter, EmailTaken, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
+import { inUse, streamBy, UsersInput } from "./UsersInput.ts"
 
 /** Times the row that stood in a write's way may be gone when we look at it, before we give up. */
 const attempts = 3
@@ -38,6 +41,7 @@ interface Found {
 const make = Effect.gen(function* () {
   const client = yield* PostgresClient
   const { keyed, query, sql } = client
+  const contained = makeContained(client, yield* Transaction)
   const nextId = makeIdsOf(UserId)
 
   const columns = userColumns(sql)
@@ -140,10 +144,12 @@ const make = Effect.gen(function* () {
 
   const remove: Users["Service"]["delete"] = Effect.fnUntraced(function* (given) {
     const { id } = yield* UsersInput.delete(given)
-    const rows = yield* query(
-      { operation: "Users.delete", kind: "write" },
-      keyed<object>`delete from ai_core.users where id = ${id} returning id`
-    )
+    const rows = yield* contained(
+      query(
+        { operation: "Users.delete", kind: "write" },
+        keyed<object>`delete from ai_core.users where id = ${id} returning id`
+      )
+    ).pipe(Effect.mapError(inUse(id)))
     if (rows.length === 0) return yield* new UserNotFound({ id })
   })
 
@@ -168,4 +174,6 @@ const make = Effect.gen(function* () {
 })
 
 /** `Users` on PostgreSQL: a server, or the embedded engine. Its table comes from the platform's migrations. */
-export const layer: Layer.Layer<Users, never, PostgresClient> = Layer.effect(Users, make)
+export const layer: Layer.Layer<Users, never, PostgresClient> = Layer.effect(Users, make).pipe(
+  Layer.provide(TransactionLive.layer)
+)

@@ -10,12 +10,13 @@ import {
   EmailTaken,
   type User,
   UserId,
+  type UserInUse,
   UsernameTaken,
   UserNotFound,
   Users,
   VersionConflict
 } from "./Users.ts"
-import { streamBy, UsersInput } from "./UsersInput.ts"
+import { inUse, streamBy, UsersInput } from "./UsersInput.ts"
 
 /** As PostgreSQL's collation "C" does it. */
 const lowerAscii = (text: string): string => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
@@ -108,8 +109,10 @@ const make = Effect.gen(function* () {
 
   const remove: Users["Service"]["delete"] = Effect.fnUntraced(function* (given) {
     const { id } = yield* UsersInput.delete(given)
-    yield* write<void, UserNotFound | StoreError>("Users.delete", (db) =>
-      Option.isNone(db.get(usersTable, id)) ? Result.fail(new UserNotFound({ id })) : db.remove(usersTable, id)
+    yield* write<void, UserNotFound | UserInUse | StoreError>("Users.delete", (db) =>
+      Option.isNone(db.get(usersTable, id))
+        ? Result.fail(new UserNotFound({ id }))
+        : Result.mapError(db.remove(usersTable, id), inUse(id))
     )
   })
 

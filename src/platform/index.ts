@@ -1,5 +1,8 @@
 /** AI-CORE's own capabilities: their tags, schemas and errors. Their layers are in `/platform/postgres` and its sisters. */
+export { IdempotencyConflict, IdempotencyKey } from "../core/Idempotency.ts"
+export { IllegalTransition } from "../core/StateMachine.ts"
 export * from "./Analytics.ts"
+export { Billing } from "./billing/Billing.ts"
 export {
   AuditCursor,
   AuditEntry,
@@ -24,6 +27,98 @@ export {
   StatusTotals
 } from "./Campaigns.ts"
 export type { PostgresRepositories } from "./PostgresRepositories.ts"
+export {
+  CreditCursor,
+  type CreditFilter,
+  CreditMovement,
+  CreditMovementId,
+  InsufficientCredit,
+  NewCredit,
+  NewCreditUse
+} from "./billing/Credit.ts"
+export {
+  AmountExceedsDue,
+  InvoiceFinalizing,
+  Invoice,
+  InvoiceChanges,
+  InvoiceCursor,
+  InvoiceDueCursor,
+  type InvoiceFilter,
+  InvoiceHasPayments,
+  InvoiceId,
+  InvoiceLine,
+  InvoiceNotDraft,
+  InvoiceNotFound,
+  InvoiceNotOpen,
+  InvoiceState,
+  NegativeInvoice,
+  NewInvoice,
+  NewInvoiceLine
+} from "./billing/Invoices.ts"
+export {
+  NewPayment,
+  NewRefund,
+  Payment,
+  PaymentCursor,
+  type PaymentFilter,
+  PaymentId,
+  PaymentNotFound,
+  PaymentNotSucceeded,
+  PaymentState,
+  ProviderReferenceTaken,
+  Refund,
+  RefundCursor,
+  RefundExceedsPayment,
+  type RefundFilter,
+  RefundId,
+  RefundNotFound,
+  RefundState,
+  PaymentSettlement
+} from "./billing/Payments.ts"
+export {
+  BillingInterval,
+  NewPlan,
+  NewPrice,
+  Plan,
+  PlanArchived,
+  PlanChanges,
+  PlanCursor,
+  type PlanFilter,
+  PlanId,
+  PlanNotFound,
+  PlanSlugTaken,
+  Price,
+  PriceId,
+  PriceNotFound,
+  UsagePrice
+} from "./billing/Plans.ts"
+export {
+  AlreadySubscribed,
+  CancelWhen,
+  NewSubscription,
+  PeriodConflict,
+  PeriodNotOver,
+  PriceNotOnSale,
+  Subscription,
+  SubscriptionChanges,
+  SubscriptionCursor,
+  SubscriptionDueCursor,
+  type SubscriptionFilter,
+  SubscriptionId,
+  SubscriptionNotFound,
+  SubscriptionNotRunning,
+  SubscriptionState
+} from "./billing/Subscriptions.ts"
+export {
+  NewUsage,
+  BillingPeriod,
+  PeriodInvoiced,
+  UsageCursor,
+  type UsageFilter,
+  UsageRecord,
+  UsageRecordId
+} from "./billing/Usage.ts"
+export * as Money from "./Money.ts"
 export * as TimeRange from "./TimeRange.ts"
 export {
   ApiKey,
@@ -65,6 +160,7 @@ export {
   UserChanges,
   UserCursor,
   UserId,
+  UserInUse,
   type UserListOptions,
   Username,
   UsernameTaken,
@@ -74,3 +170,60 @@ export {
   type UserStreamOptions,
   VersionConflict
 } from "./Users.ts"
+export { type NewStepDefinition, StepDefinition, StepDefinitions } from "./workflows/WorkflowContent.ts"
+export {
+  NewWorkflow,
+  VersionCursor,
+  type VersionListOptions,
+  Workflow,
+  WorkflowArchived,
+  WorkflowChanges,
+  WorkflowCursor,
+  type WorkflowFilter,
+  WorkflowId,
+  type WorkflowListOptions,
+  WorkflowNotFound,
+  WorkflowSlugTaken,
+  WorkflowState,
+  WorkflowVersion,
+  WorkflowVersionNotFound,
+  WorkflowWithoutSteps
+} from "./workflows/WorkflowDefinition.ts"
+export {
+  type ExecutionCounts,
+  ExecutionCursor,
+  type ExecutionFilter,
+  ExecutionId,
+  type ExecutionListOptions,
+  ExecutionNotFound,
+  ExecutionState,
+  ExecutionTrigger,
+  NewExecution,
+  WorkflowExecution
+} from "./workflows/WorkflowExecution.ts"
+export { type StreamPages, Workflows } from "./workflows/Workflows.ts"
+export {
+  type ClaimDueSchedulesOptions,
+  type FiredSchedule,
+  MissedRuns,
+  NewSchedule,
+  ScheduleChanges,
+  ScheduleCursor,
+  ScheduleId,
+  type ScheduleListOptions,
+  ScheduleNotFound,
+  WorkflowSchedule
+} from "./workflows/WorkflowSchedule.ts"
+export {
+  type ClaimedStep,
+  type ClaimStepsOptions,
+  type FinishedStep,
+  LeaseToken,
+  type StepFailure,
+  StepId,
+  StepLeaseLost,
+  StepNotFound,
+  StepState,
+  type StepSuccess,
+  WorkflowStep
+} from "./workflows/WorkflowStep.ts"

@@ -21,17 +21,26 @@ export interface Claims {
   readonly take: <Row extends object>(options: {
     readonly limit: number
     readonly lease: Duration.Input
+    /** An interval, written of `w`, that cuts the lease short. */
+    readonly atMost?: Statement.Fragment | undefined
     /** Says who has them. */
     readonly token: string
     readonly where?: Statement.Fragment | undefined
+    /** What else is set. */
+    readonly set?: Statement.Fragment | undefined
     readonly returning: Statement.Fragment
   }) => Statement.Statement<Row>
-  /** Ends the rows whose last lease ended without a word; gives `returning`, written of `w`. Run it beside `take`. */
-  readonly bury: <Row extends object>(returning: Statement.Fragment) => Statement.Statement<Row>
+  /**
+   * Ends the rows whose last lease ended without a word; gives `returning`, written of `w`, as `where` is. Run it beside `take`.
+   */
+  readonly bury: <Row extends object>(
+    returning: Statement.Fragment,
+    options?: { readonly where?: Statement.Fragment; readonly set?: Statement.Fragment }
+  ) => Statement.Statement<Row>
   /** Condition of an update by the holder: the row is its own still. */
   readonly heldBy: (id: string, token: string) => Statement.Fragment
-  /** What follows `set` to keep the row longer. */
-  readonly renewed: (lease: Duration.Input) => Statement.Fragment
+  /** What follows `set` to keep the row longer, at most until a time. */
+  readonly renewed: (lease: Duration.Input, atMost?: Statement.Fragment) => Statement.Fragment
   /** What follows `set` beside a final state. */
   readonly released: Statement.Fragment
   /** What follows `set` after a failed try: it waits for the next one, or is dead where it was the last. */
@@ -47,36 +56,48 @@ export interface Claims {
  */
 export const makeClaims = <State extends string>(
   sql: SqlClient.SqlClient,
-  { states: { dead, running, waiting }, table }: ClaimsSpec<State>
+  { states, table }: ClaimsSpec<State>
 ): Claims => {
   const name = sql(table)
-  const later = (duration: Duration.Input) =>
-    sql`clock_timestamp() + ${Duration.toMillis(duration)}::float8 * interval '1 millisecond'`
+  // Written out, because a partial index is used only where the statement itself says that its condition holds.
+  const literal = (state: State) => sql.literal(`'${state.replaceAll("'", "''")}'`)
+  const [waiting, running, dead] = [literal(states.waiting), literal(states.running), literal(states.dead)]
+  const interval = (duration: Duration.Input) => sql`${Duration.toMillis(duration)}::float8 * interval '1 millisecond'`
+  // Columns keep milliseconds: rounded up, what is ready now would not be for half of one.
+  const now = sql`date_trunc('milliseconds', clock_timestamp())`
+  const later = (duration: Duration.Input) => sql`${now} + ${interval(duration)}`
+  const also = (set: Statement.Fragment | undefined) => (set === undefined ? sql`` : sql`, ${set}`)
+  // Of a case PostgreSQL guesses that it holds for half of the rows: so it reads the queue in its order and stops when it has
+  // enough, also where it does not know yet how long the queue has grown. Of comparisons it would guess that few rows meet
+  // them, and sort them all.
+  const ready = sql`case when w.state = ${waiting} then w.available_at <= clock_timestamp()
+      else w.lease_until <= clock_timestamp() and w.attempts < w.max_attempts end`
   const released = sql`lease_token = null, lease_until = null`
   return {
-    take: ({ lease, limit, returning, token, where }) => sql`update ${name} as w set
-        state = ${running}, attempts = w.attempts + 1, lease_token = ${token}::uuid, lease_until = ${later(lease)}
+    take: ({ atMost, lease, limit, returning, set, token, where }) => sql`update ${name} as w set
+        state = ${running}, attempts = w.attempts + 1, lease_token = ${token}::uuid,
+        lease_until = ${now} + ${atMost === undefined ? interval(lease) : sql`least(${interval(lease)}, ${atMost})`}${also(set)}
       from (
         select w.id from ${name} as w
-        where (w.state = ${waiting} and w.available_at <= clock_timestamp()
-            or w.state = ${running} and w.lease_until <= clock_timestamp() and w.attempts < w.max_attempts)
-          and ${where ?? sql`true`}
+        where w.state in (${waiting}, ${running}) and ${ready} and ${where ?? sql`true`}
         order by w.available_at, w.id limit ${limit}::int for update skip locked
       ) as picked
       where w.id = picked.id
       returning ${returning}`,
-    bury: (returning) => sql`update ${name} as w set
-        state = ${dead}, ${released}, last_error = ${leaseEnded}
+    bury: (returning, { set, where } = {}) => sql`update ${name} as w set
+        state = ${dead}, ${released}, last_error = ${leaseEnded}${also(set)}
       from (
         select w.id from ${name} as w
         where w.state = ${running} and w.lease_until <= clock_timestamp() and w.attempts >= w.max_attempts
+          and ${where ?? sql`true`}
         for update skip locked
       ) as spent
       where w.id = spent.id
       returning ${returning}`,
     heldBy: (id, token) => sql`(id = ${id}::uuid and state = ${running} and lease_token = ${token}::uuid
       and lease_until > clock_timestamp())`,
-    renewed: (lease) => sql`lease_until = ${later(lease)}`,
+    renewed: (lease, atMost) =>
+      sql`lease_until = ${atMost === undefined ? later(lease) : sql`least(${later(lease)}, ${atMost})`}`,
     released,
     failed: (error, pause) => sql`${released}, last_error = ${error},
       state = case when attempts < max_attempts then ${waiting} else ${dead} end,

@@ -8,7 +8,7 @@ import type { Transaction } from "./Transaction.ts"
  * the whole transaction for one refused statement; elsewhere it is the write itself, at no cost.
  */
 export const makeContained =
-  ({ sql }: PostgresClient["Service"], { run }: Transaction["Service"]) =>
+  ({ sql }: PostgresClient["Service"], { run }: Pick<Transaction["Service"], "run">) =>
   <A, E, R>(write: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreError, R> =>
     Effect.withFiber((fiber) =>
       Context.getOption(fiber.context, sql.transactionService)._tag === "None" ? write : run(write)

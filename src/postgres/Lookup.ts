@@ -4,6 +4,7 @@ import { Deadline } from "../core/Deadline.ts"
 import { StoreError, Timeout } from "../core/StoreError.ts"
 import type { PostgresClient } from "./PostgresClient.ts"
 import type { RowReader } from "./Row.ts"
+import { CurrentTenant } from "./Tenant.ts"
 
 /** Finds rows by their key. */
 export interface Lookup<Key, A> {
@@ -11,7 +12,8 @@ export interface Lookup<Key, A> {
    * Finds the row of a key; none where there is none.
    *
    * Those asked for in the same turn of the event loop are sought by one statement; one that is asked for alone waits for no
-   * other. Inside a transaction it sees what the transaction sees, and shares its statement with no one outside.
+   * other. Inside a transaction it sees what the transaction sees, and shares its statement with no one
+   * outside; nor do tenants share one.
    */
   readonly find: (key: Key) => Effect.Effect<Option.Option<A>, StoreError>
   /** Finds the rows of many keys, each in the place of its key. */
@@ -26,6 +28,7 @@ type Waiter<A> = (answer: Answer<A>) => void
 interface Batch<Key, A> {
   /** The transaction it is part of; nothing outside. */
   readonly transaction: unknown
+  readonly tenant: string | undefined
   readonly waiters: Map<Key, Set<Waiter<A>>>
   /** The latest of all who wait. */
   deadline: number
@@ -78,8 +81,8 @@ export const makeLookup = <Key extends string | number | bigint, Row extends obj
 ): Lookup<Key, A> => {
   const { transactionService } = client.sql
 
-  /** The batch that takes more keys, of each transaction and of those outside. */
-  const open = new Map<unknown, Batch<Key, A>>()
+  /** The batches that take more keys: one of each transaction and tenant. */
+  const open = new Set<Batch<Key, A>>()
 
   const statementOf = (keys: ReadonlyArray<Key>): Statement<Row> => {
     const [key] = keys
@@ -97,7 +100,7 @@ export const makeLookup = <Key extends string | number | bigint, Row extends obj
     )
 
   const close = (batch: Batch<Key, A>): void => {
-    if (open.get(batch.transaction) === batch) open.delete(batch.transaction)
+    open.delete(batch)
   }
 
   const answer = ({ waiters }: Batch<Key, A>, of: (key: Key) => Answer<A>): void => {
@@ -132,10 +135,15 @@ export const makeLookup = <Key extends string | number | bigint, Row extends obj
     })
 
   /** Who asks first waits for the rest of the turn; still alone then, it asks by itself. */
-  const first = (fiber: Fiber.Fiber<unknown, unknown>, transaction: unknown, key: Key, deadline: number): Answer<A> => {
-    const batch: Batch<Key, A> = { transaction, waiters: new Map(), deadline: 0, fiber: undefined }
+  const first = (
+    fiber: Fiber.Fiber<unknown, unknown>,
+    around: Pick<Batch<Key, A>, "transaction" | "tenant">,
+    key: Key,
+    deadline: number
+  ): Answer<A> => {
+    const batch: Batch<Key, A> = { ...around, waiters: new Map(), deadline: 0, fiber: undefined }
     const own = waitersOf(batch, key)
-    open.set(transaction, batch)
+    open.add(batch)
     const others = Effect.sync(() => {
       close(batch)
       if (own.size === 0) batch.waiters.delete(key)
@@ -155,10 +163,17 @@ export const makeLookup = <Key extends string | number | bigint, Row extends obj
   const sought = (fiber: Fiber.Fiber<unknown, unknown>, key: Key, deadline: number): Answer<A> =>
     Effect.suspend(() => {
       const transaction = Context.getOrUndefined(fiber.context, transactionService)
-      const current = open.get(transaction)
-      return current !== undefined && (current.waiters.size < maxKeys || current.waiters.has(key))
-        ? joined(current, key, deadline)
-        : first(fiber, transaction, key, deadline)
+      const tenant = fiber.getRef(CurrentTenant)
+      for (const batch of open) {
+        if (
+          batch.transaction === transaction &&
+          batch.tenant === tenant &&
+          (batch.waiters.size < maxKeys || batch.waiters.has(key))
+        ) {
+          return joined(batch, key, deadline)
+        }
+      }
+      return first(fiber, { transaction, tenant }, key, deadline)
     })
 
   /** Who is interrupted goes; the last one ends the statement, and waits until it has ended. */

@@ -9,6 +9,7 @@ import { isStoreError, type StoreError } from "../core/StoreError.ts"
 import type { PostgresClient } from "./PostgresClient.ts"
 import { commitFailure, isServerError } from "./PostgresError.ts"
 import type { PostgresPool } from "./PostgresPool.ts"
+import { CurrentTenant } from "./Tenant.ts"
 
 /** A statement as it is sent. */
 type SentStatement = readonly [text: string, values: ReadonlyArray<unknown>]
@@ -150,16 +151,17 @@ export const makeUnit =
     )
 
     return Effect.withFiber((fiber) => {
-      if (Context.getOrUndefined(fiber.context, sql.transactionService) === undefined) {
-        return retry(detached, { idempotent: call.kind === "read" || call.idempotent === true })
-      }
+      const alone = Context.getOrUndefined(fiber.context, sql.transactionService) === undefined
+      const again = { idempotent: call.kind === "read" || call.idempotent === true }
+      if (alone && fiber.getRef(CurrentTenant) === undefined) return retry(detached, again)
       const inside = Effect.forEach(statements, (statement) =>
         Effect.mapError(statement.raw, (error) => storeError(call, error, statement))
       )
-      return Effect.mapBoth(sql.withTransaction(inside), {
+      const nested = Effect.mapBoth(sql.withTransaction(inside), {
         // What our connections give for a raw statement.
         onSuccess: (results) => resultsOf<typeof statements>(results as ReadonlyArray<Result>),
         onFailure: (error) => (isStoreError(error) ? error : storeError(call, error))
       })
+      return alone ? retry(nested, again) : nested
     })
   }

@@ -24,9 +24,10 @@ export interface Exhaustion {
   readonly lastFailure: StoreError | undefined
 }
 
-const oldest = (holders: Iterable<Lease>): Lease | undefined => {
-  for (const lease of holders) return lease
-  return undefined
+const oldest = (holders: ReadonlyArray<Lease>): Lease | undefined => {
+  let found: Lease | undefined
+  for (const lease of holders) if (found === undefined || lease.since < found.since) found = lease
+  return found
 }
 
 /** Who holds a connection: the caller that has had it longest. */

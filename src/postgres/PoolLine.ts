@@ -18,7 +18,7 @@ export interface PoolLine {
   /** Waits for a connection until the deadline; then fails with what `gaveUp` says. */
   readonly wait: (lease: Lease, deadline: number) => Effect.Effect<Slot, StoreError>
   /** Serves them in order, for as long as `lend` has a connection. */
-  readonly serve: (lend: (lease: Lease, waitedMillis: number) => Slot | undefined) => void
+  readonly serve: (lend: (lease: Lease, at: number, waitedMillis: number) => Slot | undefined) => void
   readonly failAll: (failure: StoreError) => void
 }
 
@@ -57,8 +57,9 @@ export const makePoolLine = (options: {
         return Effect.sync(() => leave(waiter))
       }),
     serve: (lend) => {
+      const at = now()
       for (const waiter of waiters) {
-        const slot = lend(waiter.lease, now() - waiter.since)
+        const slot = lend(waiter.lease, at, at - waiter.since)
         // Those behind wait too, so that short statements never keep a caller from a connection of its own.
         if (slot === undefined) break
         leave(waiter)

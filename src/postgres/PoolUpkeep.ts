@@ -36,7 +36,7 @@ export const poolUpkeep = (options: {
     const at = now()
     const leaked: Array<Lease> = []
     for (const slot of slots) {
-      if (!usable(slot) && slot.holders.size === 0) discard(slot)
+      if (!usable(slot) && slot.holders.length === 0) discard(slot)
       else if (isIdle(slot) && outlived(slot, at)) discard(slot)
       for (const lease of slot.holders) {
         if (lease.reported || at - lease.since < leakMillis) continue

@@ -2,7 +2,7 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import { Clock, Context, Duration, Effect, Layer, type Scope, Stream } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as SqlClient from "effect/sql/SqlClient"
-import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import type { SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import { makeCalls } from "../core/Calls.ts"
 import { currentCredential } from "../core/Credential.ts"
@@ -13,16 +13,27 @@ import { defaultRetryPolicy, makeRetryBudget, retrying } from "../core/Retry.ts"
 import type { ConfigInvalid } from "../core/Setting.ts"
 import { startUp } from "../core/StartUp.ts"
 import type { StoreCall } from "../core/StoreCall.ts"
-import { ConnectionLost, InvalidStatement, isStoreError, type Reason, StoreError } from "../core/StoreError.ts"
+import type { StoreError } from "../core/StoreError.ts"
 import { parseStoreUrl } from "../core/StoreUrl.ts"
-import { sqlConnection, type TransactionControl, transactionConnection } from "./PostgresConnection.ts"
-import { commitFailure, fromSqlError } from "./PostgresError.ts"
 import { makeUnit, type UnitResults } from "./PipelinedUnit.ts"
-import { makePostgresPool, type PostgresPool } from "./PostgresPool.ts"
+import { fromSqlError } from "./PostgresError.ts"
 import { type ListenEvent, makePostgresListener } from "./PostgresListener.ts"
+import { makePostgresPool, type PostgresPool } from "./PostgresPool.ts"
 import { noSession, type PostgresTarget, sessionOpener } from "./PostgresSession.ts"
+import { asSqlError, makeTransactions, poolFailure } from "./PostgresTransactions.ts"
 import { makeCompiler } from "./StatementCompiler.ts"
 import { markStatements, runStatement } from "./StatementRunner.ts"
+import { CurrentTenant } from "./Tenant.ts"
+
+/** A session of one's own, for what belongs to a session: a lock, a setting. */
+export interface PostgresSession {
+  /** As the client's `query`, on this session. */
+  readonly query: PostgresClient["Service"]["query"]
+  /** Succeeds when the connection has ended, and with it all that the session held. */
+  readonly ended: Effect.Effect<void>
+  /** Says that nobody may have the connection after this one: the session may still hold something. */
+  readonly retire: Effect.Effect<void>
+}
 
 /** A client of one PostgreSQL server or embedded engine. */
 export class PostgresClient extends Context.Service<
@@ -85,17 +96,13 @@ export class PostgresClient extends Context.Service<
      * Asked first by what relies on one: session advisory locks, SET, temporary tables, LISTEN.
      */
     readonly needsSession: (operation: string) => Effect.Effect<void, StoreError>
+    /** Takes a connection out of the pool until the scope closes. */
+    readonly session: Effect.Effect<PostgresSession, StoreError, Scope.Scope>
   }
 >()("@ai-core/database/postgres/PostgresClient") {}
 
 /** The tags that a PostgreSQL layer provides: ours, and Effect's own beside it. */
 export type PostgresTags = PostgresClient | PgClient.PgClient | SqlClient.SqlClient
-
-const asSqlError = (error: StoreError): SqlError =>
-  new SqlError({ reason: new ConnectionError({ cause: error, message: error.message, operation: error.operation }) })
-
-/** A failure of the pool's own, in the shape that Effect's client fails with. */
-const poolFailure = <E>(error: E | StoreError): E | SqlError => (isStoreError(error) ? asSqlError(error) : error)
 
 const PgJson = Statement.custom<PgClient.PgCustom>("PgJson")
 
@@ -133,38 +140,6 @@ export const makeFor = (
 
     // ---- Effect's client, over our pool
 
-    const controlFailure =
-      (operation: string, kind: StoreCall["kind"], told: (failure: StoreError) => StoreError = (failure) => failure) =>
-      (error: SqlError) =>
-        asSqlError(told(storeError({ operation, kind }, error, clock.currentTimeMillisUnsafe())))
-    const notCommitted = (reason: Reason) => () =>
-      asSqlError(
-        new StoreError({ store: "postgresql", operation: "Transaction.commit", outcome: "not-applied", reason })
-      )
-    const control: TransactionControl = {
-      // Nothing is applied by what opens a transaction, so it fails like a read.
-      begin: controlFailure("Transaction.begin", "read"),
-      commit: controlFailure("Transaction.commit", "write", commitFailure),
-      rolledBack: notCommitted(
-        new InvalidStatement({
-          code: "25P02",
-          detail: "a statement inside had failed, so PostgreSQL rolled the transaction back"
-        })
-      ),
-      lost: notCommitted(new ConnectionLost({ detail: "it ended before COMMIT was sent" }))
-    }
-    const acquirer = (operation: string) =>
-      Effect.map(Effect.mapError(pool.lease(operation), asSqlError), (leased) =>
-        transactionConnection(
-          leased,
-          (statement, text) => Effect.mapError(leased.watched(statement, text), poolFailure),
-          control
-        )
-      )
-    const streaming = acquirer("stream")
-    const reserve = acquirer("sql.reserve")
-    const transactionAcquirer = acquirer("Transaction")
-
     // ---- what needs a session
 
     const needsSession: PostgresClient["Service"]["needsSession"] = (operation) =>
@@ -184,36 +159,38 @@ export const makeFor = (
     const listen: PostgresClient["Service"]["listen"] = (channel) =>
       Stream.unwrap(Effect.as(canListen, listener.listen(channel)))
 
+    const spanAttributes: ReadonlyArray<readonly [string, unknown]> = [
+      ["db.system.name", "postgresql"],
+      ["server.address", endpoint.host],
+      ...(endpoint.port === undefined ? [] : [["server.port", endpoint.port] as const])
+    ]
+    const transactions = makeTransactions({
+      lease: pool.lease,
+      calls,
+      clock,
+      acquireMillis: Duration.toMillis(config.acquireTimeout),
+      spanAttributes,
+      failed: (operation, kind, error, startedAt) => storeError({ operation, kind }, error, startedAt)
+    })
     const reactivity = yield* Reactivity.make
-    const effectClient = (
-      borrow: PostgresPool["shared"],
-      transactionService?: SqlClient.SqlClient["transactionService"]
-    ): Effect.Effect<SqlClient.SqlClient> =>
-      SqlClient.make({
-        driver: "pg",
-        compiler: makeCompiler(),
-        acquirer: streaming,
-        transactionAcquirer,
-        borrower: (use) =>
-          Effect.mapError(
-            borrow((connection, note) => use(sqlConnection(connection, note))),
-            poolFailure
-          ),
-        prepareTransactionControls: true,
-        releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`,
-        spanAttributes: [
-          ["db.system.name", "postgresql"],
-          ["server.address", endpoint.host],
-          ...(endpoint.port === undefined ? [] : [["server.port", endpoint.port] as const])
-        ],
-        ...(transactionService === undefined ? {} : { transactionService })
-      }).pipe(Effect.provideService(Reactivity.Reactivity, reactivity))
+    const effectClient = (borrow: PostgresPool["shared"]): Effect.Effect<SqlClient.SqlClient> =>
+      Effect.map(
+        SqlClient.make({
+          driver: "pg",
+          compiler: makeCompiler(),
+          acquirer: transactions.reserve("stream"),
+          borrower: transactions.lending(borrow),
+          transactionService: transactions.service,
+          spanAttributes
+        }).pipe(Effect.provideService(Reactivity.Reactivity, reactivity)),
+        (client) => Object.assign(client, { withTransaction: transactions.withTransaction })
+      )
     const pgClient = (client: SqlClient.SqlClient): PgClient.PgClient =>
       Object.assign(client, {
         [PgClient.TypeId]: PgClient.TypeId,
         config: { applicationName: target.applicationName, host: endpoint.host, port: endpoint.port },
         json: (value: unknown) => Statement.fragment([PgJson(value)]),
-        reserve,
+        reserve: transactions.reserve("sql.reserve"),
         listen: (channel: string) =>
           Effect.flatMap(Effect.mapError(Effect.andThen(canListen, listener.connection), asSqlError), (connection) =>
             connection.listen(channel)
@@ -221,25 +198,39 @@ export const makeFor = (
         notify: (channel: string, payload: string) => Effect.asVoid(client`SELECT pg_notify(${channel}, ${payload})`)
       })
     const sql = markStatements(pgClient(yield* effectClient(pool.exclusive)), pool.exclusive)
-    const { afterCommit, transactionService, withTransaction } = sql
-    const keyed = markStatements(
-      pgClient(Object.assign(yield* effectClient(pool.shared, transactionService), { afterCommit, withTransaction })),
-      pool.shared
-    )
+    const keyed = markStatements(pgClient(yield* effectClient(pool.shared)), pool.shared)
 
     // ---- ours
 
     const run = runStatement(sql)
-    const query: PostgresClient["Service"]["query"] = (call, statement) =>
-      retry(
-        Effect.withFiber((fiber) => {
-          const startedAt = clock.currentTimeMillisUnsafe()
-          return Effect.mapError(run(fiber, statement, call.operation), (error) =>
-            storeError(call, poolFailure(error), startedAt, statement)
-          )
-        }),
-        { idempotent: call.kind === "read" || call.idempotent === true }
+
+    const query: PostgresClient["Service"]["query"] = (call, statement) => {
+      const once = Effect.withFiber((fiber) => {
+        const startedAt = clock.currentTimeMillisUnsafe()
+        return Effect.mapError(run(fiber, statement, call.operation), (error) =>
+          storeError(call, poolFailure(error), startedAt, statement)
+        )
+      })
+      // A transaction in which a statement has failed can only be run again as a whole.
+      return Effect.withFiber((fiber) =>
+        Context.getOrUndefined(fiber.context, transactions.service) === undefined
+          ? retry(once, { idempotent: call.kind === "read" || call.idempotent === true })
+          : once
       )
+    }
+
+    const session: PostgresClient["Service"]["session"] = Effect.map(
+      transactions.session("session"),
+      ({ connection, leased: { ended, retire } }) => ({
+        ended,
+        retire: Effect.sync(retire),
+        query: (call, statement) =>
+          query(call, statement).pipe(
+            Effect.provideService(transactions.service, [connection, 0]),
+            Effect.provideService(CurrentTenant, undefined)
+          )
+      })
+    )
 
     const unit = makeUnit({
       pool,
@@ -258,6 +249,7 @@ export const makeFor = (
         keyed,
         query,
         unit,
+        session,
         listen,
         needsSession,
         ping,

@@ -53,6 +53,8 @@ const errnoOf = (cause: unknown): string | undefined =>
   cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : undefined
 
 const constraintKinds: Record<string, typeof ConstraintViolated.Type.kind> = {
+  // Since PostgreSQL 18, of a key that says RESTRICT: https://www.postgresql.org/docs/18/release-18.html
+  "23001": "foreign-key",
   "23502": "not-null",
   "23503": "foreign-key",
   "23505": "unique",
@@ -296,13 +298,16 @@ export const fromSqlError = (
 }
 
 /** COMMIT was sent and failed: its effect is known only where the server answered. */
-export const commitFailure = (error: StoreError): StoreError =>
+export const commitFailure = (error: StoreError, transactionId?: string): StoreError =>
   error.outcome === "unknown" && (error.reason._tag === "ConnectionLost" || error.reason._tag === "Timeout")
     ? new StoreError({
         store: "postgresql",
         operation: "Transaction.commit",
         outcome: "unknown",
-        reason: new CommitUnknown("code" in error.reason ? present("code", error.reason.code) : {}),
+        reason: new CommitUnknown({
+          ...("code" in error.reason ? present("code", error.reason.code) : {}),
+          ...present("transactionId", transactionId)
+        }),
         ...(error.cause === undefined ? {} : { cause: error.cause })
       })
     : error

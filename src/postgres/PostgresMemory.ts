@@ -1,6 +1,7 @@
 import { Clock, Context, Effect, Exit, Layer, type Result, Semaphore } from "effect"
 import { Deadline } from "../core/Deadline.ts"
-import { InvalidStatement, PoolExhausted, StoreError, Timeout } from "../core/StoreError.ts"
+import { InvalidStatement, NotPrimary, PoolExhausted, StoreError, Timeout } from "../core/StoreError.ts"
+
 import {
   emptyDatabase,
   type MemoryDatabase,
@@ -12,7 +13,7 @@ import {
 
 /** An open transaction. */
 interface MemoryTransaction {
-  open: boolean
+  readonly readOnly: boolean
   /** What the transaction sees; seen by all once it is committed. */
   database: MemoryDatabase
 }
@@ -20,8 +21,10 @@ interface MemoryTransaction {
 /** Where in a transaction a fiber is. */
 interface Level {
   readonly transaction: MemoryTransaction
-  /** Savepoints of one level follow each other. */
-  readonly savepoints: Semaphore.Semaphore
+  readonly parent: Level | undefined
+  open: boolean
+  /** Writes and savepoints of one level follow each other: a rollback takes back all that was written since. */
+  readonly turn: Semaphore.Semaphore
 }
 
 /** Somebody who waits to write. */
@@ -33,7 +36,14 @@ interface Waiter {
 /** How long a caller waits for another's transaction: the default of `DB_ACQUIRE_TIMEOUT`. */
 const acquireMillis = 10_000
 
-const levelOf = (transaction: MemoryTransaction): Level => ({ transaction, savepoints: Semaphore.makeUnsafe(1) })
+const levelOf = (transaction: MemoryTransaction, parent?: Level): Level => ({
+  transaction,
+  parent,
+  open: true,
+  turn: Semaphore.makeUnsafe(1)
+})
+
+const isOpen = (level: Level): boolean => level.open && (level.parent === undefined || isOpen(level.parent))
 
 let serial = 0
 
@@ -59,7 +69,12 @@ export class PostgresMemory extends Context.Service<
       work: (writer: MemoryWriter) => Result.Result<A, E>
     ) => Effect.Effect<A, E | StoreError>
     /** Runs the effect in a transaction, or inside one in a savepoint; see `Transaction`. */
-    readonly transaction: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | StoreError, R>
+    readonly transaction: <A, E, R>(
+      effect: Effect.Effect<A, E, R>,
+      options?: { readonly readOnly?: boolean | undefined }
+    ) => Effect.Effect<A, E | StoreError, R>
+    /** Runs the effect as if there were no transaction around it. */
+    readonly outside: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   }
 >()("@ai-core/database/postgres/PostgresMemory") {}
 
@@ -78,6 +93,43 @@ const ended = (operation: string): StoreError =>
     outcome: "not-applied",
     reason: new InvalidStatement({ detail: "the transaction around this call has ended" })
   })
+
+const readOnly = (operation: string): StoreError =>
+  new StoreError({
+    store: "postgresql",
+    operation,
+    outcome: "not-applied",
+    reason: new NotPrimary({ code: "25006", detail: "the transaction is read-only" })
+  })
+
+/** Waits for a turn in its level as long as a caller would wait for a connection. */
+const inTurn = <A, E, R>(
+  operation: string,
+  level: Level,
+  use: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | StoreError, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const startedAt = yield* Clock.currentTimeMillis
+      const limit = Math.max(0, Math.min(acquireMillis, (yield* Deadline) - startedAt))
+      const taken = yield* level.turn.takeIfAvailable(1)
+      if (!taken && (yield* restore(Effect.timeoutOption(level.turn.take(1), limit)))._tag === "None") {
+        return yield* new StoreError({
+          store: "postgresql",
+          operation,
+          outcome: "not-applied",
+          reason: new Timeout({
+            afterMillis: limit,
+            detail: "another statement, stream or nested transaction of this transaction was still open"
+          })
+        })
+      }
+      const whileOpen: Effect.Effect<A, E | StoreError, R> = isOpen(level)
+        ? restore(use)
+        : Effect.fail(ended(operation))
+      return yield* Effect.ensuring(whileOpen, level.turn.release(1))
+    })
+  )
 
 /** Refuses a call whose deadline has passed, as a server's client does. */
 const inTime = <A, E>(operation: string, call: Effect.Effect<A, E | StoreError>): Effect.Effect<A, E | StoreError> =>
@@ -158,9 +210,8 @@ const make = Effect.sync(() => {
       operation,
       Effect.flatMap(Current, (level) => {
         if (level === undefined) return Effect.sync(() => look(readerOf(() => committed)))
-        const { transaction } = level
-        return transaction.open
-          ? Effect.sync(() => look(readerOf(() => transaction.database)))
+        return isOpen(level)
+          ? Effect.sync(() => look(readerOf(() => level.transaction.database)))
           : Effect.fail(ended(operation))
       })
     )
@@ -179,37 +230,46 @@ const make = Effect.sync(() => {
           return Effect.suspend(() => (taken ? asWriter(operation, alone) : alone))
         }
         const { transaction } = level
-        if (!transaction.open) return Effect.fail(ended(operation))
-        return Effect.map(Effect.fromResult(writeTo(transaction.database, operation, work)), ([result, next]) => {
-          transaction.database = next
-          return result
-        })
+        if (transaction.readOnly) return Effect.fail(readOnly(operation))
+        const inside = Effect.suspend(() =>
+          Effect.map(Effect.fromResult(writeTo(transaction.database, operation, work)), ([result, next]) => {
+            transaction.database = next
+            return result
+          })
+        )
+        return inTurn(operation, level, inside)
       })
     )
 
-  const outermost = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreError, R> =>
+  const outermost = <A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+    isReadOnly: boolean
+  ): Effect.Effect<A, E | StoreError, R> =>
     asWriter(
       "Transaction.begin",
       Effect.suspend(() => {
-        const transaction: MemoryTransaction = { open: true, database: committed }
-        return Effect.onExit(Effect.provideService(effect, Current, levelOf(transaction)), (exit) =>
+        const transaction: MemoryTransaction = { readOnly: isReadOnly, database: committed }
+        const level = levelOf(transaction)
+        return Effect.onExit(Effect.provideService(effect, Current, level), (exit) =>
           Effect.sync(() => {
-            transaction.open = false
+            level.open = false
             if (Exit.isSuccess(exit)) committed = transaction.database
           })
         )
       })
     )
 
-  const savepoint = <A, E, R>(
-    { savepoints, transaction }: Level,
-    effect: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E, R> =>
-    savepoints.withPermit(
+  const savepoint = <A, E, R>(outer: Level, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreError, R> =>
+    inTurn(
+      "Transaction.begin",
+      outer,
       Effect.suspend(() => {
+        const { transaction } = outer
+        const level = levelOf(transaction, outer)
         const before = transaction.database
-        return Effect.onExit(Effect.provideService(effect, Current, levelOf(transaction)), (exit) =>
+        return Effect.onExit(Effect.provideService(effect, Current, level), (exit) =>
           Effect.sync(() => {
+            level.open = false
             if (Exit.isFailure(exit)) transaction.database = before
           })
         )
@@ -219,13 +279,10 @@ const make = Effect.sync(() => {
   return PostgresMemory.of({
     read,
     write,
-    transaction: (effect) =>
+    outside: Effect.provideService(Current, undefined),
+    transaction: (effect, options) =>
       Effect.flatMap(Current, (outer) =>
-        outer === undefined
-          ? outermost(effect)
-          : outer.transaction.open
-            ? savepoint(outer, effect)
-            : Effect.fail(ended("Transaction.begin"))
+        outer === undefined ? outermost(effect, options?.readOnly === true) : savepoint(outer, effect)
       )
   })
 })

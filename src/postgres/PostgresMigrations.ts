@@ -1,43 +1,39 @@
-import { Clock, Duration, Effect, Exit, Random, Schema } from "effect"
+import { Context, Duration, Effect } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
-import { createHash } from "node:crypto"
-import { decodeStored } from "../core/Decode.ts"
-import type { MigrationDriver, MigrationSession } from "../core/MigrationDriver.ts"
-import { Conflict, isStoreError, StoreError, Unclassified } from "../core/StoreError.ts"
+import type { MigrationDriver, MigrationSession, TellProgress } from "../core/MigrationDriver.ts"
+import type { BackupFailed } from "../core/MigrationFailure.ts"
+import { isStoreError, StoreError, Unclassified } from "../core/StoreError.ts"
+import { makeHistory, ownTables } from "./migrations/History.ts"
+import { makeLock } from "./migrations/Lock.ts"
+import { makeSteps } from "./migrations/Steps.ts"
+import { makeTransactions } from "./migrations/Transactions.ts"
 import { PostgresClient } from "./PostgresClient.ts"
-import { splitScript } from "./SqlScript.ts"
+import * as PostgresLint from "./PostgresLint.ts"
 
-/** Where the history is kept, and how long to wait for somebody else who migrates. */
+/** Where the history is kept, and how long to wait for others. */
 export interface PostgresMigrationsOptions {
   /** Schema of the history table `schema_migrations`; made where it is missing. Each schema has a lock of its own. */
   readonly schema: string
-  /** Longest wait for the lock; 60 s. */
+  /** Schemas that the migrations change: what `verify`, `down` and `redo` compare, and a backup holds; `[schema]`. */
+  readonly covers?: ReadonlyArray<string> | undefined
+  /** Longest wait for somebody else who migrates; 60 s. */
   readonly lockTimeout?: Duration.Input | undefined
+  /**
+   * Longest wait of a statement for a lock on what it changes, set as `lock_timeout`; 2 s. While it waits, everybody who comes
+   * after it waits too; so the migration is then undone and tried again after a pause.
+   */
+  readonly statementLockTimeout?: Duration.Input | undefined
+  /** Makes the backup; see `PostgresBackup`. */
+  readonly backup?: ((schemas: ReadonlyArray<string>) => Effect.Effect<string, BackupFailed>) | undefined
 }
 
-const pollMillis = 100
-
-const HistoryRow = Schema.Struct({
-  version: Schema.BigInt,
-  name: Schema.String,
-  checksum: Schema.String,
-  appliedAt: Schema.DateTimeUtcFromDate,
-  elapsedMillis: Schema.Int
-})
-const decodeApplied = decodeStored(HistoryRow)
-const decodeHistory = decodeStored(Schema.Array(HistoryRow))
-
-/** Advisory locks are named by a 64-bit number. */
-const lockKey = (schema: string): bigint =>
-  createHash("sha256").update(`@ai-core/database/migrations/${schema}`).digest().readBigInt64BE(0)
-
-/** The client fails to reserve a connection with its own StoreError, below Effect's error. */
-const reserveFailure = (error: SqlError): StoreError =>
+/** A failure that our client made travels below Effect's error. */
+const clientFailure = (error: SqlError, operation: string): StoreError =>
   isStoreError(error.reason.cause)
-    ? error.reason.cause.during("Migrations.lock")
+    ? error.reason.cause.during(operation)
     : new StoreError({
         store: "postgresql",
-        operation: "Migrations.lock",
+        operation,
         outcome: "not-applied",
         reason: new Unclassified({}),
         cause: error
@@ -47,115 +43,94 @@ const reserveFailure = (error: SqlError): StoreError =>
  * Migrations of PostgreSQL, a server or the embedded engine.
  *
  * Everything happens on one reserved connection. The advisory lock is polled, never waited for in the server, where a waiter
- * would block the holder's `CREATE INDEX CONCURRENTLY`. A migration and its row of the history are one transaction.
+ * would block the holder's `CREATE INDEX CONCURRENTLY`. A migration and its row of the history are one transaction. One that
+ * says `transaction:false` has a journal instead: each statement is entered there in a transaction with itself, or, where it
+ * cannot run in one, once it is done; a run that broke off goes on after the last entry.
  */
 export const make = (options: PostgresMigrationsOptions): Effect.Effect<MigrationDriver, never, PostgresClient> =>
-  Effect.map(PostgresClient, ({ needsSession, query, sql }) => {
-    const key = lockKey(options.schema)
-    const table = sql`${sql(options.schema)}.schema_migrations`
-    const lockMillis = Duration.toMillis(options.lockTimeout ?? "60 seconds")
-
-    const run = (operation: string, text: string) => query({ operation, kind: "write" }, sql.unsafe<object>(text))
-
-    const lock = Effect.gen(function* () {
-      const operation = "Migrations.lock"
-      const startedAt = yield* Clock.currentTimeMillis
-      while (true) {
-        const [row] = yield* query(
-          { operation, kind: "read" },
-          sql<{ readonly locked: boolean }>`select pg_try_advisory_lock(${key}::bigint) as locked`
-        )
-        if (row?.locked === true) return
-        const waited = (yield* Clock.currentTimeMillis) - startedAt
-        if (waited >= lockMillis) {
-          return yield* new StoreError({
-            store: "postgresql",
-            operation,
-            outcome: "not-applied",
-            reason: new Conflict({ detail: `somebody else has been migrating for ${waited} ms` })
-          })
-        }
-        yield* Effect.sleep(pollMillis * (0.5 + (yield* Random.next)))
-      }
-    })
-    // A connection that is gone has given its lock back by itself.
-    const unlock = Effect.ignore(
-      query({ operation: "Migrations.unlock", kind: "write" }, sql<object>`select pg_advisory_unlock(${key}::bigint)`)
+  Effect.map(PostgresClient, (client) => {
+    const { needsSession, query, sql } = client
+    const { schema } = options
+    const covers = options.covers ?? [schema]
+    const statementLockMillis = Math.ceil(Duration.toMillis(options.statementLockTimeout ?? "2 seconds"))
+    const transactions = makeTransactions(client, statementLockMillis)
+    const history = makeHistory(client, transactions, { covers, schema })
+    const { enter, leave, prepareHistory, snapshot, state } = history
+    const { resetSession, runStep } = makeSteps(client, transactions, history)
+    const { lock, lockWasNotHeld, unlock } = makeLock(
+      client,
+      schema,
+      Duration.toMillis(options.lockTimeout ?? "60 seconds")
     )
 
-    const transaction = <A>(work: Effect.Effect<A, StoreError>): Effect.Effect<A, StoreError> =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.gen(function* () {
-          yield* run("Migrations.begin", "BEGIN")
-          const exit = yield* Effect.exit(restore(work))
-          if (Exit.isFailure(exit)) yield* Effect.ignore(run("Migrations.rollback", "ROLLBACK"))
-          else yield* run("Migrations.commit", "COMMIT")
-          return yield* exit
-        })
-      )
-
-    const prepareHistory = Effect.gen(function* () {
-      const operation = "Migrations.history"
-      const [row] = yield* query(
-        { operation, kind: "read" },
-        sql<{ readonly schema: string | null; readonly history: string | null }>`select
-          to_regnamespace(quote_ident(${options.schema}))::text as schema,
-          to_regclass(quote_ident(${options.schema}) || '.schema_migrations')::text as history`
-      )
-      // Asked first, because CREATE … IF NOT EXISTS wants the privilege also where there is nothing to create.
-      if (row?.schema === null) yield* query({ operation, kind: "write" }, sql`create schema ${sql(options.schema)}`)
-      if (row?.history === null) {
-        yield* query(
-          { operation, kind: "write" },
-          sql`create table ${table} (
-            version bigint not null primary key,
-            name text not null,
-            checksum text not null,
-            applied_at timestamptz(3) not null default current_timestamp,
-            elapsed_ms integer not null
-          )`
-        )
+    const sessionOf = (tell: TellProgress): MigrationSession => ({
+      state,
+      apply: (migration) =>
+        runStep(
+          { version: migration.version, name: migration.name, direction: "up" },
+          migration.up,
+          tell,
+          (operation, elapsed) => enter(operation, migration, elapsed, "migrated")
+        ),
+      revert: (migration, down) =>
+        runStep({ version: migration.version, name: migration.name, direction: "down" }, down, tell, (operation) =>
+          Effect.asVoid(leave(operation, [migration.version]))
+        ),
+      change: history.change,
+      transactions: {
+        atomically: (work) => transactions.atomically(() => Effect.void, work),
+        tried: transactions.tried
       }
     })
 
-    const read = Effect.flatMap(
+    /** Whether the covered schemas hold a table besides the history. */
+    const holdsTables = Effect.map(
       query(
-        { operation: "Migrations.history", kind: "read" },
-        sql<object>`select version, name, checksum, applied_at as "appliedAt", elapsed_ms as "elapsedMillis"
-          from ${table} order by version`
+        { operation: "Migrations.backup", kind: "read" },
+        sql<{ readonly found: boolean }>`select exists (
+          select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+          where n.nspname = any (${covers}::text[]) and c.relkind in ('r', 'p', 'm')
+            and c.relname <> all (${ownTables}::text[])) as found`
       ),
-      (rows) => decodeHistory({ store: "postgresql", operation: "Migrations.history", subject: "history" }, rows)
+      ([row]) => row?.found === true
     )
-
-    const apply: MigrationSession["apply"] = (migration) =>
-      transaction(
-        Effect.gen(function* () {
-          const operation = `Migrations.apply ${migration.version}_${migration.name}`
-          const startedAt = yield* Clock.currentTimeMillis
-          for (const { text } of splitScript(migration.up)) yield* run(operation, text)
-          const elapsedMillis = Math.round((yield* Clock.currentTimeMillis) - startedAt)
-          const rows = yield* query(
-            { operation, kind: "write" },
-            sql<object>`insert into ${table} (version, name, checksum, elapsed_ms)
-              values (${migration.version}::bigint, ${migration.name}, ${migration.checksum}, ${elapsedMillis}::int)
-              returning version, name, checksum, applied_at as "appliedAt", elapsed_ms as "elapsedMillis"`
-          )
-          return yield* decodeApplied({ store: "postgresql", operation, subject: "history" }, rows[0])
-        })
-      )
+    const { backup } = options
 
     return {
       store: "postgresql",
-      locked: (use) =>
+      state,
+      schema: snapshot,
+      lint: PostgresLint.lint,
+      backup:
+        backup === undefined
+          ? undefined
+          : Effect.flatMap(holdsTables, (found) =>
+              found ? backup([...new Set([...covers, schema])]) : Effect.succeed(undefined)
+            ),
+      locked: (tellProgress, use) =>
         Effect.scoped(
           Effect.gen(function* () {
             yield* needsSession("Migrations.lock")
-            const connection = yield* Effect.mapError(sql.reserve, reserveFailure)
-            return yield* Effect.acquireUseRelease(
-              lock,
-              () => Effect.andThen(prepareHistory, use({ history: read, apply })),
-              () => unlock
-            ).pipe(Effect.provideService(sql.transactionService, [connection, 0]))
+            // What is told is not part of the migration: who writes it down does so outside of its transaction.
+            const tell: TellProgress = (progress) =>
+              Effect.updateContext(tellProgress(progress), Context.omit(sql.transactionService))
+            const connection = yield* Effect.mapError(sql.reserve, (error) => clientFailure(error, "Migrations.lock"))
+            return yield* Effect.uninterruptibleMask((restore) =>
+              Effect.gen(function* () {
+                // Interrupted in the moment of success, the session would keep the lock.
+                yield* Effect.onInterrupt(restore(lock(tell)), () => Effect.ignore(unlock))
+                const exit = yield* Effect.exit(restore(Effect.andThen(prepareHistory, use(sessionOf(tell)))))
+                yield* Effect.ignore(resetSession("Migrations.unlock"))
+                // A connection that is gone has given its lock back by itself.
+                const held = yield* Effect.orElseSucceed(unlock, () => true)
+                const result = yield* exit
+                if (!held) return yield* lockWasNotHeld
+                return result
+              })
+            ).pipe(
+              // No transaction is open on it yet: the first one begins with BEGIN.
+              Effect.provideService(sql.transactionService, [connection, -1])
+            )
           })
         )
     }

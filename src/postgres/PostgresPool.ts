@@ -1,5 +1,5 @@
 import type { PgConnection } from "@effect/sql-pg/PgConnection"
-import { Cause, Clock, Duration, Effect, Exit, type Fiber, Random, Scope } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, Random, Scope } from "effect"
 import type { Calls } from "../core/Calls.ts"
 import type { PostgresConfig } from "../core/DatabaseConfig.ts"
 import { Deadline } from "../core/Deadline.ts"
@@ -12,7 +12,6 @@ import { exhausted } from "./PoolExhaustion.ts"
 import { makePoolGrowth } from "./PoolGrowth.ts"
 import { makePoolLine } from "./PoolLine.ts"
 import {
-  CurrentOperation,
   expiry,
   giveBack,
   grant,
@@ -34,10 +33,13 @@ import { makeStatementLog } from "./StatementLog.ts"
 
 /** A connection that one holder has to itself. */
 export interface LeasedConnection {
+  /** Not pinned: what is sent in one tick goes out together, and is not cancelled by interruption. */
   readonly connection: PgConnection
   /** Bounds a statement by its timeout and the Context's deadline; not sent where that has passed. */
   readonly watched: <A, E, R>(statement: Effect.Effect<A, E, R>, text?: string) => Effect.Effect<A, E | StoreError, R>
   readonly alive: () => boolean
+  /** Succeeds when the connection has ended, however that came. */
+  readonly ended: Effect.Effect<void>
   /** Says that nobody may have it again: what was begun on it may still be open. */
   readonly retire: () => void
 }
@@ -45,7 +47,7 @@ export interface LeasedConnection {
 /** Notes a statement that is sent over a borrowed connection, so that a report can tell. */
 export type NoteStatement = <A, E, R>(statement: Effect.Effect<A, E, R>, text: string) => Effect.Effect<A, E, R>
 
-/** Lends a connection while it is used; the operation names the borrower, else the Context's `CurrentOperation` does. */
+/** Lends a connection while it is used; the operation names the borrower, unless his fiber has announced one. */
 export type Borrow = <A, E, R>(
   use: (connection: PgConnection, note: NoteStatement) => Effect.Effect<A, E, R>,
   operation?: string
@@ -220,8 +222,7 @@ export const makePostgresPool = (options: {
 
     const line = makePoolLine({ calls, now, gaveUp, joined: () => grow() })
 
-    const lendTo = (lease: Lease, waitedMillis: number): Slot | undefined => {
-      const at = now()
+    const lendTo = (lease: Lease, at: number, waitedMillis: number): Slot | undefined => {
       const slot = pick(slots, lease.kind, at, trusts, check)
       if (slot === undefined) return undefined
       grant(lease, slot, at)
@@ -242,7 +243,7 @@ export const makePostgresPool = (options: {
         if (closing) return Effect.fail(shutDown())
         const at = now()
         if (contextDeadline <= at) return Effect.fail(expired())
-        const slot = line.size() === 0 ? lendTo(lease, 0) : undefined
+        const slot = line.size() === 0 ? lendTo(lease, at, 0) : undefined
         return slot === undefined
           ? line.wait(lease, Math.min(at + acquireMillis, contextDeadline))
           : Effect.succeed(slot)
@@ -255,6 +256,7 @@ export const makePostgresPool = (options: {
      */
     const watch = (lease: Lease, slot: Slot, startedAt: number, contextDeadline: number) => {
       const limit = startedAt + statementMillis + graceMillis
+      const deadline = Math.min(limit, contextDeadline)
       const giveUp = () => {
         lease.call = undefined
         // Its close takes it out of the pool, once those who wait on it have been told why.
@@ -263,15 +265,14 @@ export const makePostgresPool = (options: {
         if (contextDeadline < limit) fork(slot.connection.interrupt)
         slot.socket.destroy(new StatementExpired(now() - startedAt))
       }
-      const untilGivenUp = () => {
-        lease.call = calls.begin("statement", Math.min(limit, contextDeadline), giveUp)
-      }
       const timeout = startedAt + statementMillis
-      if (serverKeepsTimeout || contextDeadline <= timeout) return untilGivenUp()
-      lease.call = calls.begin("statement", timeout, () => {
-        untilGivenUp()
-        fork(slot.connection.interrupt)
-      })
+      lease.call =
+        serverKeepsTimeout || deadline <= timeout
+          ? calls.begin("statement", deadline, giveUp, startedAt)
+          : calls.begin("statement", timeout, () => {
+              lease.call = calls.begin("statement", deadline, giveUp)
+              fork(slot.connection.interrupt)
+            })
     }
 
     const release = (lease: Lease, at: number) => {
@@ -282,7 +283,7 @@ export const makePostgresPool = (options: {
       const slot = giveBack(lease, at)
       if (slot === undefined) return
       hooks.released?.(at - lease.since)
-      if (slot.holders.size === 0 && (slot.retired || slot.cancels > 0 || at >= slot.expiresAt || closing)) {
+      if (slot.holders.length === 0 && (slot.retired || slot.cancels > 0 || at >= slot.expiresAt || closing)) {
         discard(slot)
       }
       serve()
@@ -313,10 +314,10 @@ export const makePostgresPool = (options: {
       kind: Kind,
       use: (slot: Slot, lease: Lease, contextDeadline: number) => Effect.Effect<A, E, R>,
       onReturn: (lease: Lease, at: number, exit: Exit.Exit<A, E | StoreError>) => void,
-      operation: string | undefined
+      operation = "statement"
     ): Effect.Effect<A, E | StoreError, R> =>
       Effect.withFiber((fiber) => {
-        const lease = newLease(kind, fiber, operation ?? fiber.getRef(CurrentOperation) ?? "statement")
+        const lease = newLease(kind, fiber, operation)
         const contextDeadline = fiber.getRef(Deadline)
         // The lease is taken inside the frame that gives it back, so that no interruption falls between the two.
         return Effect.onExitPrimitive(
@@ -386,7 +387,7 @@ export const makePostgresPool = (options: {
           const contextDeadline = fiber.getRef(Deadline)
           const startedAt = now()
           if (contextDeadline <= startedAt) return Effect.fail(expired())
-          const call = newLease("exclusive", fiber, fiber.getRef(CurrentOperation) ?? held.operation)
+          const call = newLease("exclusive", fiber, held.operation)
           call.statement = text
           held.statement = text
           return Effect.onExitPrimitive(
@@ -402,24 +403,33 @@ export const makePostgresPool = (options: {
           )
         })
 
+    const ended = ({ socket }: Slot): Effect.Effect<void> =>
+      Effect.callback((resume) => {
+        if (socket.closed) return resume(Effect.void)
+        const onClose = () => resume(Effect.void)
+        socket.once("close", onClose)
+        return Effect.sync(() => socket.off("close", onClose))
+      })
+
+    const leased = (held: Lease, slot: Slot): LeasedConnection => ({
+      connection: slot.connection,
+      alive: () => usable(slot),
+      ended: ended(slot),
+      retire: () => {
+        slot.retired = true
+      },
+      watched: watchedOn(held, slot)
+    })
+
     const lease: PostgresPool["lease"] = (operation) =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.withFiber((fiber: Fiber.Fiber<unknown, unknown>) =>
-          Effect.gen(function* () {
-            const held = newLease("exclusive", fiber, operation)
-            yield* Effect.addFinalizer(() => Effect.sync(() => release(held, now())))
-            const slot = yield* restore(acquire(held, yield* Deadline))
-            const connection = yield* slot.connection.pin
-            return {
-              connection,
-              alive: () => usable(slot),
-              retire: () => {
-                slot.retired = true
-              },
-              watched: watchedOn(held, slot)
-            }
-          })
-        )
+        Effect.withFiber((fiber) => {
+          const held = newLease("exclusive", fiber, operation)
+          return Effect.flatMap(
+            Effect.addFinalizer(() => Effect.sync(() => release(held, now()))),
+            () => Effect.map(restore(acquire(held, fiber.getRef(Deadline))), (slot) => leased(held, slot))
+          )
+        })
       )
 
     // ---- upkeep

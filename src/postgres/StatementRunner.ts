@@ -4,8 +4,9 @@ import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { CurrentTransformer, type Statement } from "effect/sql/Statement"
 import type { StoreError } from "../core/StoreError.ts"
-import { CurrentOperation } from "./PoolSlots.ts"
+import { announceOperation } from "./PoolSlots.ts"
 import type { Borrow } from "./PostgresPool.ts"
+import { CurrentTenant } from "./Tenant.ts"
 
 const borrowing = Symbol("@ai-core/database/postgres/borrowing")
 
@@ -39,17 +40,21 @@ export const runStatement =
     operation: string
   ): Effect.Effect<ReadonlyArray<A>, SqlError | StoreError> => {
     const borrow = statement[borrowing]
+    const transaction = Context.getOrUndefined(fiber.context, transactionService)
     if (
       borrow === undefined ||
       fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer ||
-      fiber.getRef(CurrentTransformer) !== undefined
+      fiber.getRef(CurrentTransformer) !== undefined ||
+      // Under a tenant it needs a transaction of its own.
+      (transaction === undefined && fiber.getRef(CurrentTenant) !== undefined)
     ) {
-      return Effect.provideService(statement, CurrentOperation, operation)
+      announceOperation(fiber, operation)
+      return statement
     }
     const [text, values] = statement.compile()
-    const transaction = Context.getOrUndefined(fiber.context, transactionService)
     if (transaction !== undefined) {
-      return Effect.provideService(transaction[0].execute(text, values, undefined), CurrentOperation, operation)
+      announceOperation(fiber, operation)
+      return transaction[0].execute(text, values, undefined)
     }
     return borrow(
       (connection, note) =>

@@ -23,7 +23,9 @@ const reading = (sql: PostgresClient["Service"]["sql"]): Effect.Effect<Connectio
   Effect.gen(function* () {
     const connection = yield* sql.reserve
     yield* Effect.acquireRelease(connection.executeUnprepared("BEGIN READ ONLY", [], undefined), () =>
-      Effect.ignore(connection.execute("ROLLBACK", [], undefined))
+      Effect.ignore(
+        Effect.provideService(connection.execute("ROLLBACK", [], undefined), Deadline, Number.POSITIVE_INFINITY)
+      )
     )
     yield* connection.executeUnprepared("SET LOCAL statement_timeout = 0", [], undefined)
     return connection

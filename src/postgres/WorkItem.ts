@@ -35,7 +35,8 @@ export type WorkItem<State extends string = string> = typeof WorkItemFields.Type
 /** Said of work whose last lease ended without a word. */
 export const leaseEnded = "the lease ended before the work was finished"
 
-const ended = (item: WorkItem, now: DateTime.Utc): boolean =>
+/** Who had it let the lease end. */
+export const isLeaseOver = (item: Pick<WorkItem, "leaseUntil">, now: DateTime.Utc): boolean =>
   item.leaseUntil !== null && DateTime.isLessThanOrEqualTo(item.leaseUntil, now)
 
 /** It may be taken: it waits and its time has come, or who had it let the lease end. */
@@ -44,19 +45,19 @@ export const isReady =
   (item: WorkItem): boolean =>
     item.state === waiting
       ? DateTime.isLessThanOrEqualTo(item.availableAt, now)
-      : item.state === running && item.attempts < item.maxAttempts && ended(item, now)
+      : item.state === running && item.attempts < item.maxAttempts && isLeaseOver(item, now)
 
 /** Its last lease has ended, and it may not be tried again. */
 export const isSpent =
   ({ running }: WorkStates<string>, now: DateTime.Utc) =>
   (item: WorkItem): boolean =>
-    item.state === running && item.attempts >= item.maxAttempts && ended(item, now)
+    item.state === running && item.attempts >= item.maxAttempts && isLeaseOver(item, now)
 
 /** The holder of this token may finish it. */
 export const isHeldBy =
   ({ running }: WorkStates<string>, token: string, now: DateTime.Utc) =>
   (item: WorkItem): boolean =>
-    item.state === running && item.leaseToken === token && !ended(item, now)
+    item.state === running && item.leaseToken === token && !isLeaseOver(item, now)
 
 /** Nobody has it. */
 export const unleased = { leaseToken: null, leaseUntil: null } as const

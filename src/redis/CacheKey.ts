@@ -2,7 +2,7 @@ import { Cause, Effect, Exit, Option, Result, Schema, type SchemaIssue, SchemaPa
 import { decodeStored, invalidData, type Subject } from "../core/Decode.ts"
 import { fieldProblems } from "../core/FieldProblems.ts"
 import type { FieldProblem, StoreError } from "../core/StoreError.ts"
-import { canonicalJson } from "./CanonicalJson.ts"
+import { canonicalJson } from "../core/CanonicalJson.ts"
 import { invalidInput } from "./InvalidInput.ts"
 import { keySegment } from "./KeySegment.ts"
 

@@ -61,7 +61,7 @@ const mayImport: Record<Part, ReadonlyArray<Part>> = {
 
 /** Packages that talk to a store, or are one. */
 const drivers: Record<Store, RegExp> = {
-  postgres: /^(@effect\/sql-pg|pg|postgres|@electric-sql\/.+)(\/|$)/,
+  postgres: /^(@effect\/sql-pg|pg|postgres|libpg-query|@electric-sql\/.+)(\/|$)/,
   clickhouse: /^(@clickhouse\/.+|@chdb\/.+|chdb|ffi-rs)(\/|$)/,
   mongodb: /^(mongodb|bson|mingo)(\/|$)/,
   redis: /^(ioredis|redis|@redis\/.+)(\/|$)/

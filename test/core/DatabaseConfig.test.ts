@@ -103,7 +103,16 @@ const expected: {
     autoMigrate: ["DB_AUTO_MIGRATE", true, off, wrongFlag],
     continueOnError: ["DB_MIGRATION_CONTINUE_ON_ERROR", false, { text: "yes", value: true }, wrongFlag],
     backupBeforeMigration: ["DB_BACKUP_BEFORE_MIGRATION", true, off, wrongFlag],
+    backupFolder: ["DB_BACKUP_FOLDER", "backups", { text: "/var/backups", value: "/var/backups" }, [" "]],
     migrationTimeout: ["DB_MIGRATION_TIMEOUT", "300000 ms", seconds(3), wrongTime],
+    lockTimeout: ["DB_MIGRATION_LOCK_TIMEOUT", "60000 ms", seconds(3), wrongTime],
+    outOfOrder: ["DB_MIGRATION_OUT_OF_ORDER", "error", { text: "Skip", value: "skip" }, ["later", "allowed"]],
+    migrationUrl: [
+      "DB_MIGRATION_URL",
+      "",
+      { text: "postgresql://owner:secret-9@db/app", value: "postgresql://owner:secret-9@db/app" },
+      ["mysql://owner:secret-9@db/app"]
+    ],
     dryRun: ["DB_MIGRATION_DRY_RUN", false, { text: "yes", value: true }, wrongFlag]
   },
   health: {

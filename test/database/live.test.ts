@@ -1,13 +1,15 @@
 import { it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer, Option, Redacted } from "effect"
+import { Cause, ConfigProvider, Effect, Exit, Layer, Option, Redacted, References, Schema } from "effect"
 import assert from "node:assert/strict"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { describe } from "vitest"
-import { Analytics, TimeRange, Users } from "../../src/index.ts"
+import * as ClickHouseClient from "../../src/clickhouse/ClickHouseClient.ts"
+import { Analytics, isStoreError, MigrationError, TimeRange, Users } from "../../src/index.ts"
 import * as Live from "../../src/live.ts"
+import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import { describeLive, freshClickHouse, freshMongo, freshPostgres, serverUrl } from "../servers/index.ts"
 
 describe("DatabaseLive and its configuration", () => {
@@ -74,6 +76,68 @@ describeLive(stores, "DatabaseLive on four servers", () => {
         )
       )
     })
+  )
+
+  it.live("a migration that fails fails the layer, and no capability is given out", () =>
+    Effect.gen(function* () {
+      const env = yield* environment
+      const started = (more: Record<string, string> = {}) =>
+        Effect.exit(
+          Effect.provide(
+            Effect.map(Users, () => true),
+            live({ ...env, DB_BACKUP_BEFORE_MIGRATION: "false", ...more })
+          )
+        )
+      const clickhouseTables = Effect.provide(
+        Effect.flatMap(ClickHouseClient.ClickHouseClient, (client) =>
+          client.query("test", { query: "SHOW TABLES", schema: Schema.Struct({ name: Schema.String }) })
+        ),
+        ClickHouseClient.layer({
+          url: Redacted.make(env.CLICKHOUSE_URL),
+          database: env.CLICKHOUSE_DATABASE,
+          username: env.CLICKHOUSE_USER,
+          password: Redacted.make(env.CLICKHOUSE_PASSWORD)
+        })
+      )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { PostgresClient: tag, layer } = PostgresClient
+          // Somebody has a table there by the name of ours.
+          yield* Effect.provide(
+            Effect.flatMap(tag, ({ sql }) =>
+              Effect.andThen(sql`create schema ai_core`, sql`create table ai_core.users (n int)`)
+            ),
+            layer({ url: Redacted.make(env.DATABASE_URL), minConnections: 0 })
+          )
+        })
+      )
+      const dry = yield* started({ DB_MIGRATION_DRY_RUN: "true" })
+      assert.ok(Exit.isSuccess(dry))
+      const failed = yield* started()
+      assert.ok(Exit.isFailure(failed))
+      const error = Cause.squash(failed.cause)
+      assert.ok(error instanceof MigrationError && error.reason._tag === "StatementFailed")
+      assert.deepEqual(yield* clickhouseTables, [])
+      // The other store is migrated all the same, and still the failure is told.
+      const continued = yield* started({ DB_MIGRATION_CONTINUE_ON_ERROR: "true" })
+      assert.ok(Exit.isFailure(continued) && Cause.squash(continued.cause) instanceof MigrationError)
+      assert.ok((yield* clickhouseTables).some(({ name }) => name === "workflow_events"))
+      const notAsked = yield* started({ DB_ENABLE_MIGRATIONS: "false" })
+      assert.ok(Exit.isSuccess(notAsked))
+      // Where it is migrated may be elsewhere than where it is used.
+      const elsewhere = yield* started({
+        DB_MIGRATION_URL: "postgresql://owner@127.0.0.1:1/app",
+        DB_CONNECT_TIMEOUT: "0.5"
+      })
+      assert.ok(Exit.isFailure(elsewhere))
+      const unreachable = Cause.squash(elsewhere.cause)
+      assert.ok(isStoreError(unreachable) && unreachable.reason._tag === "Unavailable" && unreachable.reason.port === 1)
+      // The table holds data that a backup would have to keep.
+      const unsafe = yield* started({ DB_BACKUP_BEFORE_MIGRATION: "true", DB_BACKUP_FOLDER: "/dev/null/backups" })
+      assert.ok(Exit.isFailure(unsafe))
+      const refused = Cause.squash(unsafe.cause)
+      assert.ok(refused instanceof MigrationError && refused.reason._tag === "BackupFailed")
+    }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
   )
 
   it.live("ends on SIGTERM: drains, closes in order, exit code 0, and every accepted event is stored", () =>

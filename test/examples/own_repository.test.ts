@@ -1,23 +1,16 @@
-import { Effect, Layer } from "effect"
-import { fileURLToPath } from "node:url"
+import { Layer } from "effect"
+import { NotesContract } from "../../examples/own_repository/NotesContract.ts"
 import * as NotesLive from "../../examples/own_repository/NotesLive.ts"
 import * as NotesMemory from "../../examples/own_repository/NotesMemory.ts"
-import { NotesContract } from "../../examples/own_repository/NotesContract.ts"
-import { migrate } from "../../src/migrations/Migrator.ts"
+import * as NotesMigrations from "../../examples/own_repository/NotesMigrations.ts"
 import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
 import * as PostgresMemory from "../../src/postgres/PostgresMemory.ts"
-import * as PostgresMigrations from "../../src/postgres/PostgresMigrations.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import * as TransactionMemory from "../../src/postgres/TransactionMemory.ts"
 import { runContract } from "../contracts/runContract.ts"
 import { freshClient } from "../postgres/freshClient.ts"
 
-const folder = fileURLToPath(new URL("../../examples/own_repository/migrations/", import.meta.url))
-
-const migrated = Layer.effectDiscard(
-  Effect.flatMap(PostgresMigrations.make({ schema: "notebook" }), (driver) => migrate(driver, folder))
-)
-const stored = NotesLive.layer.pipe(Layer.provideMerge(TransactionLive.layer), Layer.provide(migrated))
+const stored = NotesLive.layer.pipe(Layer.provideMerge(TransactionLive.layer), Layer.provide(NotesMigrations.layer))
 
 runContract(NotesContract, {
   implementation: "memory",

@@ -21,8 +21,8 @@ describe("parseMigration", () => {
       const migration = yield* parseMigration("20241215000001_initial_users.sql", text)
       assert.equal(migration.version, 20241215000001n)
       assert.equal(migration.name, "initial_users")
-      assert.equal(migration.up.trim(), "create table a ();")
-      assert.equal(migration.down?.trim(), "drop table a;")
+      assert.deepEqual(migration.up, { _tag: "Script", text: "\ncreate table a ();\n\n", line: 3, transaction: true })
+      assert.deepEqual(migration.down, { _tag: "Script", text: "\ndrop table a;\n", line: 6, transaction: true })
     })
   )
 
@@ -36,6 +36,16 @@ describe("parseMigration", () => {
   it.effect("the way down may be left out", () =>
     Effect.gen(function* () {
       assert.equal((yield* parseMigration("1_a.sql", "-- migrate:up\nselect 1")).down, undefined)
+    })
+  )
+
+  it.effect("a part may do without a transaction", () =>
+    Effect.gen(function* () {
+      const { down, up } = yield* parseMigration(
+        "1_a.sql",
+        "-- migrate:up transaction:false\nvacuum a;\n-- migrate:down transaction:true\nselect 1;"
+      )
+      assert.deepEqual([up.transaction, down?.transaction], [false, true])
     })
   )
 
@@ -55,6 +65,9 @@ describe("parseMigration", () => {
       assert.match(yield* problem("1_a.sql", "create table a ();"), /lacks the line/)
       assert.match(yield* problem("1_a.sql", `drop table b;\n${text}`), /before the line/)
       assert.match(yield* problem("1_a.sql", `${text}${text}`), /twice/)
+      assert.match(yield* problem("1_a.sql", `${text}-- migrate:down\n`), /migrate:down` twice/)
+      assert.match(yield* problem("1_a.sql", text.replace(":up", ":up transaktion:false")), /transaction:false/)
+      assert.match(yield* problem("1_a.sql", text.replace(":up", ":upper")), /lacks the line/)
       assert.match(yield* problem("1_a.sql", "-- migrate:up\n-- later\n-- migrate:down\nselect 1"), /no statement/)
     })
   )

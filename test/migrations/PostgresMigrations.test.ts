@@ -1,63 +1,27 @@
 import { describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Redacted, type Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, type Scope } from "effect"
 import * as assert from "node:assert/strict"
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { isStoreError } from "../../src/core/StoreError.ts"
-import { readFolder } from "../../src/migrations/MigrationFile.ts"
-import { migrate } from "../../src/migrations/Migrator.ts"
+import { MigrationError } from "../../src/migrations/MigrationError.ts"
+import * as Migrations from "../../src/migrations/Migrations.ts"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
-import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
+import type * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
 import * as PostgresMigrations from "../../src/postgres/PostgresMigrations.ts"
-import { splitScript } from "../../src/postgres/SqlScript.ts"
-import { describeLive, freshPostgres } from "../servers/index.ts"
+import { describeLive } from "../servers/index.ts"
+import { ground as newGround, quiet, reasonOf, server } from "./support.ts"
 
 type Client = PostgresClient.PostgresClient
 
-let schemas = 0
-
-/** A folder of migrations with a history of its own. */
+/** A folder of migrations with a history of its own; who waits for its lock soon gives up, or is patient. */
 const ground = Effect.gen(function* () {
-  const folder = yield* Effect.acquireRelease(
-    Effect.promise(() => mkdtemp(join(tmpdir(), "ai-core-migrations-"))),
-    (path) => Effect.promise(() => rm(path, { recursive: true }))
-  )
-  const schema = `app_${++schemas}`
-  const client = yield* PostgresClient.PostgresClient
-  const driver = yield* PostgresMigrations.make({ schema, lockTimeout: "300 millis" })
+  const made = yield* newGround({ lockTimeout: "300 millis" })
+  const { folder, schema } = made
   const patient = yield* PostgresMigrations.make({ schema })
-  const file = (name: string, up: string) =>
-    Effect.promise(() => writeFile(join(folder, name), `-- migrate:up\n${up.replaceAll("app.", `${schema}.`)}\n`))
-  const count = (table: string) =>
-    Effect.map(
-      client.sql<{ readonly n: bigint }>`select count(*) as n from ${client.sql(schema)}.${client.sql(table)}`,
-      (rows) => Number(rows[0]?.n)
-    )
-  const exists = (table: string) =>
-    Effect.map(
-      client.sql<{ readonly name: string | null }>`select to_regclass(${`${schema}.${table}`})::text as name`,
-      (rows) => rows[0]?.name !== null
-    )
-  return {
-    client,
-    schema,
-    folder,
-    driver,
-    file,
-    count,
-    exists,
-    run: migrate(driver, folder),
-    runPatiently: migrate(patient, folder)
-  }
+  return { ...made, run: made.migrations.run, runPatiently: Migrations.make(patient, { folder }).run }
 })
-
-const reasonOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.map(Effect.flip(effect), (error) => {
-    assert.ok("reason" in error)
-    return error.reason as { readonly _tag: string }
-  })
 
 const tests: Record<string, Effect.Effect<void, unknown, Client | Scope.Scope>> = {
   "pending migrations are applied in order, once": Effect.gen(function* () {
@@ -70,7 +34,7 @@ const tests: Record<string, Effect.Effect<void, unknown, Client | Scope.Scope>> 
       [20240101000001n, 20240101000002n]
     )
     const second = yield* run
-    assert.deepEqual(second, { applied: [], alreadyApplied: 2 })
+    assert.deepEqual([second.applied, second.alreadyApplied], [[], 2])
     assert.equal(yield* count("a"), 2)
     yield* file("20991231235959_more.sql", "insert into app.a values (3);")
     const third = yield* run
@@ -136,29 +100,26 @@ const tests: Record<string, Effect.Effect<void, unknown, Client | Scope.Scope>> 
     assert.equal((yield* reasonOf(run))._tag, "FileMissing")
     assert.equal(yield* exists("next"), false)
   }),
-  "the platform's schema goes up, down and up again": Effect.gen(function* () {
+  "the platform's schema goes up, down and up again, and is as it was": Effect.gen(function* () {
     const { client } = yield* ground
-    const shape = client.sql`select table_name, column_name, data_type, is_nullable, column_default
-      from information_schema.columns where table_schema = 'ai_core' order by 1, 2`
-    const indexes = client.sql`select indexname, indexdef from pg_indexes where schemaname = 'ai_core' order by 1`
-    const report = yield* PlatformMigrations.postgres
+    const migrations = yield* PlatformMigrations.migrations()
+    const report = yield* migrations.run
     assert.ok(report.applied.length > 0)
-    const first = [yield* shape, yield* indexes]
-    const migrations = yield* readFolder(PlatformMigrations.postgresFolder)
-    for (const { down, version } of migrations.toReversed()) {
-      for (const { text } of splitScript(down ?? "")) yield* client.sql.unsafe(text)
-      yield* client.sql`delete from ai_core.schema_migrations where version = ${version}::bigint`
-    }
+    const first = (yield* migrations.verify).drift
+    assert.deepEqual(first, { missing: [], unexpected: [] })
+    const undone = yield* migrations.down({ to: 0n })
+    assert.equal(undone.length, report.applied.length)
     const left = yield* client.sql`select table_name from information_schema.tables
       where table_schema = 'ai_core' and table_name <> 'schema_migrations'`
     assert.deepEqual(left, [])
-    yield* PlatformMigrations.postgres
-    assert.deepEqual([yield* shape, yield* indexes], first)
+    assert.equal((yield* migrations.run).applied.length, report.applied.length)
+    yield* migrations.redo({ steps: report.applied.length })
+    assert.equal((yield* migrations.verify).ok, true)
   })
 }
 
 const suite = (layer: Layer.Layer<Client, unknown>) => (title: string) =>
-  it.layer(layer, { excludeTestServices: true, timeout: "1 minute" })(title, (it) => {
+  it.layer(Layer.merge(layer, quiet), { excludeTestServices: true, timeout: "1 minute" })(title, (it) => {
     for (const [name, test] of Object.entries(tests)) it.effect(name, () => test)
   })
 
@@ -166,88 +127,93 @@ describe("migrations on the embedded engine", () => {
   suite(PostgresEmbedded.layer())("embedded")
 })
 
-const server = (options: { readonly maxConnections?: number } = {}) =>
-  Layer.unwrap(
-    Effect.map(freshPostgres, (url) =>
-      PostgresClient.layer({ url: Redacted.make(url), maxConnections: 6, minConnections: 0, ...options })
-    )
-  )
-
 describeLive("postgresql", "migrations on a server", () => {
   suite(server())("live")
 
-  it.layer(server(), { excludeTestServices: true, timeout: "1 minute" })("several at once", (it) => {
-    it.effect("of five that migrate at once one applies, and all succeed", () =>
-      Effect.gen(function* () {
-        const { count, file, runPatiently } = yield* ground
-        yield* file("1_make.sql", "create table app.a (n int);")
-        yield* file("2_fill.sql", "insert into app.a select 1 from pg_sleep(0.2);")
-        const reports = yield* Effect.all(
-          Array.from({ length: 5 }, () => runPatiently),
-          { concurrency: 5 }
-        )
-        assert.deepEqual(reports.map(({ applied }) => applied.length).sort(), [0, 0, 0, 0, 2])
-        assert.equal(yield* count("a"), 1)
-      })
-    )
+  it.layer(Layer.merge(server(), quiet), { excludeTestServices: true, timeout: "1 minute" })(
+    "several at once",
+    (it) => {
+      it.effect("of five that migrate at once one applies, and all succeed", () =>
+        Effect.gen(function* () {
+          const { count, file, runPatiently } = yield* ground
+          yield* file("1_make.sql", "create table app.a (n int);")
+          yield* file("2_fill.sql", "insert into app.a select 1 from pg_sleep(0.2);")
+          const reports = yield* Effect.all(
+            Array.from({ length: 5 }, () => runPatiently),
+            { concurrency: 5 }
+          )
+          assert.deepEqual(reports.map(({ applied }) => applied.length).sort(), [0, 0, 0, 0, 2])
+          assert.equal(yield* count("a"), 1)
+        })
+      )
 
-    it.effect("who waits too long is told, and the lock is free again afterwards", () =>
-      Effect.gen(function* () {
-        const { driver, file, run } = yield* ground
-        yield* file("1_make.sql", "create table app.a (n int);")
-        const holder = yield* Effect.forkChild(driver.locked(() => Effect.sleep("1 second")))
-        yield* Effect.sleep("200 millis")
-        const error = yield* Effect.flip(run)
-        assert.ok(isStoreError(error))
-        assert.deepEqual(
-          [error.reason._tag, error.operation, error.outcome],
-          ["Conflict", "Migrations.lock", "not-applied"]
-        )
-        yield* Fiber.join(holder)
-        assert.equal((yield* run).applied.length, 1)
-      })
-    )
+      it.effect("who waits too long is told, and the lock is free again afterwards", () =>
+        Effect.gen(function* () {
+          const { driver, file, run } = yield* ground
+          yield* file("1_make.sql", "create table app.a (n int);")
+          const holder = yield* Effect.forkChild(
+            driver.locked(
+              () => Effect.void,
+              () => Effect.sleep("1 second")
+            )
+          )
+          yield* Effect.sleep("200 millis")
+          const error = yield* Effect.flip(run)
+          assert.ok(isStoreError(error))
+          assert.deepEqual(
+            [error.reason._tag, error.operation, error.outcome],
+            ["Conflict", "Migrations.lock", "not-applied"]
+          )
+          yield* Fiber.join(holder)
+          assert.equal((yield* run).applied.length, 1)
+        })
+      )
 
-    it.effect("an interrupted migration leaves nothing, and neither lock nor connection", () =>
-      Effect.gen(function* () {
-        const { client, exists, file, run } = yield* ground
-        yield* file("1_slow.sql", "create table app.a (n int); select pg_sleep(20);")
-        const fiber = yield* Effect.forkChild(run)
-        const sleeping = client.sql<{ readonly n: bigint }>`select count(*) as n from pg_stat_activity
+      it.effect("an interrupted migration leaves nothing, and neither lock nor connection", () =>
+        Effect.gen(function* () {
+          const { client, exists, file, run } = yield* ground
+          yield* file("1_slow.sql", "create table app.a (n int); select pg_sleep(20);")
+          const fiber = yield* Effect.forkChild(run)
+          const sleeping = client.sql<{ readonly n: bigint }>`select count(*) as n from pg_stat_activity
           where datname = current_database() and query = 'select pg_sleep(20)' and state = 'active'`
-        while ((yield* sleeping)[0]?.n === 0n) yield* Effect.sleep("20 millis")
-        yield* Fiber.interrupt(fiber)
-        assert.equal((yield* sleeping)[0]?.n, 0n)
-        assert.equal(yield* exists("a"), false)
-        const stats = yield* client.stats
-        assert.equal(stats.inUse, 0)
-        yield* file("1_slow.sql", "create table app.a (n int);")
-        assert.equal((yield* run).applied.length, 1)
-      })
-    )
+          while ((yield* sleeping)[0]?.n === 0n) yield* Effect.sleep("20 millis")
+          yield* Fiber.interrupt(fiber)
+          assert.equal((yield* sleeping)[0]?.n, 0n)
+          assert.equal(yield* exists("a"), false)
+          const stats = yield* client.stats
+          assert.equal(stats.inUse, 0)
+          yield* file("1_slow.sql", "create table app.a (n int);")
+          assert.equal((yield* run).applied.length, 1)
+        })
+      )
 
-    it.effect("a connection that is killed mid-migration leaves nothing, and the next run applies it", () =>
-      Effect.gen(function* () {
-        const { client, exists, file, run } = yield* ground
-        yield* file("1_slow.sql", "create table app.a (n int); select pg_sleep(20);")
-        const fiber = yield* Effect.forkChild(Effect.exit(run))
-        const kill = client.sql`select pg_terminate_backend(pid) from pg_stat_activity
+      it.effect("a connection that is killed mid-migration leaves nothing, and the next run applies it", () =>
+        Effect.gen(function* () {
+          const { client, exists, file, run } = yield* ground
+          yield* file("1_slow.sql", "create table app.a (n int); select pg_sleep(20);")
+          const fiber = yield* Effect.forkChild(Effect.exit(run))
+          const kill = client.sql`select pg_terminate_backend(pid) from pg_stat_activity
           where datname = current_database() and query = 'select pg_sleep(20)' and state = 'active'`
-        while ((yield* kill).length === 0) yield* Effect.sleep("20 millis")
-        const exit = yield* Fiber.join(fiber)
-        assert.ok(Exit.isFailure(exit))
-        assert.equal(yield* exists("a"), false)
-        yield* file("1_slow.sql", "create table app.a (n int);")
-        assert.equal((yield* run).applied.length, 1)
-      })
-    )
+          while ((yield* kill).length === 0) yield* Effect.sleep("20 millis")
+          const exit = yield* Fiber.join(fiber)
+          assert.ok(Exit.isFailure(exit))
+          const error = Cause.squash(exit.cause)
+          assert.ok(error instanceof MigrationError && error.reason._tag === "StatementFailed")
+          const { outcome, reason } = error.reason.failure
+          assert.deepEqual([reason._tag, outcome], ["ConnectionLost", "not-applied"])
+          assert.equal(yield* exists("a"), false)
+          yield* file("1_slow.sql", "create table app.a (n int);")
+          assert.equal((yield* run).applied.length, 1)
+        })
+      )
 
-    it.effect("a pool of one connection is enough", () =>
-      Effect.gen(function* () {
-        const { file, run } = yield* ground
-        yield* file("1_make.sql", "create table app.a (n int);")
-        assert.equal((yield* run).applied.length, 1)
-      }).pipe(Effect.provide(server({ maxConnections: 1 })))
-    )
-  })
+      it.effect("a pool of one connection is enough", () =>
+        Effect.gen(function* () {
+          const { file, run } = yield* ground
+          yield* file("1_make.sql", "create table app.a (n int);")
+          assert.equal((yield* run).applied.length, 1)
+        }).pipe(Effect.provide(server({ maxConnections: 1 })))
+      )
+    }
+  )
 })

@@ -109,6 +109,24 @@ describeLive("mongodb", "MongoDbClient", () => {
     })
   )
 
+  it.live("the next batch of a stream waits no longer for a connection than a call does", () =>
+    Effect.gen(function* () {
+      const { client, things } = yield* connect({ maxPoolSize: 1, waitQueueTimeout: "200 millis" })
+      yield* things.insertMany(Array.from({ length: 20 }, (_, n) => ({ key: `k${n}`, n })))
+      const takeTheOnlyOne = Effect.gen(function* () {
+        yield* Effect.forkChild(things.aggregate(endless, Schema.Unknown).pipe(within("1 second"), Effect.ignore))
+        yield* eventually(Effect.map(client.stats, ({ inUse }) => inUse === 1))
+      })
+      const { outcome, reason } = yield* things.find({}, { batchSize: 10, sort: { n: 1 } }).pipe(
+        Stream.tap(({ n }) => (n === 9 ? takeTheOnlyOne : Effect.void)),
+        Stream.runDrain,
+        Effect.flip
+      )
+      assert.strictEqual(outcome, "not-applied")
+      assert.strictEqual(reason._tag, "PoolExhausted")
+    })
+  )
+
   it.live("an interrupted read no longer runs on the server, and the pool is whole", () =>
     Effect.gen(function* () {
       const { client, things } = yield* connect({ maxPoolSize: 4 })

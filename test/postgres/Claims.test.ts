@@ -132,6 +132,83 @@ describeLive("postgresql", "Claims", () => {
         )
       })
     )
+
+    it.effect("a lease is cut short by what the row says, and so is its renewal", () =>
+      Effect.gen(function* () {
+        const { add, claims, sql } = yield* jobs
+        yield* add(1)
+        const token = randomUUID()
+        const [job] = yield* claims.take<{ readonly id: string; readonly millis: number }>({
+          limit: 1,
+          lease: "1 hour",
+          token,
+          atMost: sql`w.max_attempts * interval '1 minute'`,
+          returning: sql`w.id, extract(epoch from w.lease_until - clock_timestamp())::float8 * 1000 as millis`
+        })
+        assert.ok(job!.millis > 100_000 && job!.millis <= 120_000, `leased for ${job!.millis} ms`)
+        const [renewed] = yield* sql<{ readonly kept: boolean }>`update jobs as w
+          set ${claims.renewed("2 hours", sql`lease_until`)} where ${claims.heldBy(job!.id, token)}
+          returning w.lease_until < clock_timestamp() + interval '3 minutes' as kept`
+        assert.equal(renewed?.kept, true)
+      })
+    )
+
+    it.effect("taking and burying may set more, and burying may be narrowed", () =>
+      Effect.gen(function* () {
+        const { add, claims, sql } = yield* jobs
+        yield* add(2)
+        yield* sql`update jobs set max_attempts = 1`
+        const returning = sql`w.id, w.kind, w.state`
+        const set = sql`kind = 'taken'`
+        const taken = yield* claims.take<Job & { readonly kind: string }>({
+          limit: 2,
+          lease: 1,
+          token: randomUUID(),
+          set,
+          returning
+        })
+        assert.deepEqual(
+          taken.map(({ kind }) => kind),
+          ["taken", "taken"]
+        )
+        yield* Effect.sleep("20 millis")
+        const where = sql`w.id = ${taken[0]!.id}::uuid`
+        const buried = yield* claims.bury<Job>(returning, { where, set: sql`kind = 'buried'` })
+        assert.deepEqual(buried, [{ id: taken[0]!.id, kind: "buried", state: "dead" }])
+      })
+    )
+
+    it.effect("what is to be tried again at once is ready at once, in columns that keep milliseconds too", () =>
+      Effect.gen(function* () {
+        const { add, claims, sql, take } = yield* jobs
+        yield* sql`alter table jobs alter column available_at type timestamptz(3)`
+        yield* add(1)
+        yield* sql`update jobs set max_attempts = 1000`
+        for (let i = 0; i < 50; i++) {
+          const token = randomUUID()
+          const [job] = yield* take(1, token)
+          assert.ok(job !== undefined, `not ready after ${i} tries`)
+          yield* sql`update jobs set ${claims.failed("again", 0)} where ${claims.heldBy(job.id, token)}`
+        }
+      })
+    )
+
+    it.effect("states with a quote in their names are states like others", () =>
+      Effect.gen(function* () {
+        const { add, sql } = yield* jobs
+        const odd = { waiting: "it's todo", running: "'doing'", dead: "dead'" } as const
+        const claims = makeClaims(sql, { table: "jobs", states: odd })
+        yield* add(1)
+        yield* sql`update jobs set state = ${odd.waiting}`
+        const [job] = yield* claims.take<Job>({
+          limit: 1,
+          lease: "1 minute",
+          token: randomUUID(),
+          returning: sql`w.state`
+        })
+        assert.equal(job?.state, odd.running)
+      })
+    )
   })
 })
 

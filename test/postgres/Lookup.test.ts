@@ -6,6 +6,7 @@ import { Deadline, within } from "../../src/core/Deadline.ts"
 import { makeLookup } from "../../src/postgres/Lookup.ts"
 import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
 import { rowReader } from "../../src/postgres/Row.ts"
+import * as Tenant from "../../src/postgres/Tenant.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import { describeLive } from "../servers/index.ts"
 import { freshClient } from "./freshClient.ts"
@@ -88,11 +89,7 @@ describeLive("postgresql", "Lookup", () => {
       const { find, findMany, sought } = yield* notes({ maxKeys: 3 })
       const ids = [1, 2, 3, 4, 2, 5, 6, 7]
       assert.deepEqual(yield* Effect.forEach(ids, find, together), ids.map(note))
-      assert.deepEqual(sought.splice(0), [
-        [1, 2, 3],
-        [4, 2, 5],
-        [6, 7]
-      ])
+      assert.deepEqual(sought.splice(0), [[1, 2, 3], [4, 5, 6], [7]])
       assert.deepEqual(yield* findMany(ids), ids.map(note))
       assert.deepEqual(sought, [[1, 2, 3], [4, 5, 6], [7]])
     }).pipe(live)
@@ -141,6 +138,25 @@ describeLive("postgresql", "Lookup", () => {
         [31, 32, 1],
         [31, 32, 1]
       ])
+    }).pipe(live)
+  )
+
+  it.live("never seeks by one statement for two tenants, or for one and none", () =>
+    Effect.gen(function* () {
+      const { client } = yield* notes()
+      const { find, sought } = yield* notes({
+        statement: (ids) => client.keyed`select id, coalesce(current_setting('ai_core.tenant', true), '') as text
+          from notes where id = any(${ids})`
+      })
+      const found = yield* Effect.all(
+        [find(1).pipe(Tenant.within("a")), find(1).pipe(Tenant.within("b")), find(1), find(2).pipe(Tenant.within("a"))],
+        together
+      )
+      assert.deepEqual(
+        found.map((row) => Option.map(row, ({ text }) => text)),
+        [Option.some("a"), Option.some("b"), Option.some(""), Option.some("a")]
+      )
+      assert.deepEqual(sought.length, 3)
     }).pipe(live)
   )
 

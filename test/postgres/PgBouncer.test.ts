@@ -107,7 +107,12 @@ describePooled("PostgresClient behind PgBouncer in transaction mode", (url) => {
       assert.ok(isStoreError(effects.reason.cause))
       says("listen", effects.reason.cause)
       const driver = yield* Effect.provide(PostgresMigrations.make({ schema: "public" }), made)
-      const migrating = yield* Effect.flip(driver.locked(() => Effect.void))
+      const migrating = yield* Effect.flip(
+        driver.locked(
+          () => Effect.void,
+          () => Effect.void
+        )
+      )
       assert.ok(isStoreError(migrating))
       says("Migrations.lock", migrating)
     })

@@ -3,6 +3,7 @@ import { Effect, Fiber, Layer, Redacted } from "effect"
 import assert from "node:assert/strict"
 import { within } from "../../src/core/Deadline.ts"
 import * as Postgres from "../../src/postgres/PostgresClient.ts"
+import * as Tenant from "../../src/postgres/Tenant.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TcpProxy from "../../src/testing/TcpProxy.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
@@ -177,6 +178,17 @@ describeLive("postgresql", "PostgresClient.unit", () => {
       assert.deepEqual(yield* ids, [1, 2, 5])
       yield* Effect.ignore(transaction.run(Effect.andThen(client.unit(write, [add(6)]), Effect.fail("stop"))))
       assert.deepEqual(yield* ids, [1, 2, 5])
+    }).pipe(live)
+  )
+
+  it.live("under a tenant all its statements are the tenant's", () =>
+    Effect.gen(function* () {
+      const { add, client, ids } = yield* accounts
+      const tenant = () => client.keyed<{ tenant: string }>`select current_setting('ai_core.tenant', true) as tenant`
+      const [first, , last] = yield* client.unit(write, [tenant(), add(1), tenant()]).pipe(Tenant.within("acme"))
+      assert.deepEqual([...first.rows, ...last.rows], [{ tenant: "acme" }, { tenant: "acme" }])
+      yield* Effect.flip(client.unit(write, [add(2), add(3, -1)]).pipe(Tenant.within("acme")))
+      assert.deepEqual(yield* ids, [1])
     }).pipe(live)
   )
 

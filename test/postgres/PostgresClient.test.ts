@@ -224,7 +224,7 @@ describeLive("postgresql", "PostgresClient", (url) => {
   it.live("closes idle connections down to its minimum", () =>
     Effect.gen(function* () {
       const { sql, stats } = yield* PostgresClient.PostgresClient
-      yield* Effect.forEach([1, 2, 3, 4], () => sql`SELECT pg_sleep(0.05)`, { concurrency: "unbounded" })
+      yield* Effect.forEach([1, 2, 3, 4], () => sql`SELECT pg_sleep(0.5)`, { concurrency: "unbounded" })
       assert.equal((yield* stats).size, 4)
       assert.equal((yield* Effect.repeat(stats, { until: ({ size }) => size <= 1 })).size, 1)
     }).pipe(client({ idleTimeout: "200 millis" }))

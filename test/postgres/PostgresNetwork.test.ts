@@ -148,7 +148,7 @@ describeLive("postgresql", "PostgresClient over a network that fails", () => {
       yield* Effect.gen(function* () {
         const { query, sql } = yield* PostgresClient.PostgresClient
         const transaction = yield* Transaction
-        yield* proxy.dropReplies({ afterRequestMatching: "COMMIT" })
+        yield* proxy.dropReplies({ afterRequestMatching: "COMMIT", replyMatching: "COMMIT" })
         const error = yield* Effect.flip(transaction.run(query(write, sql`INSERT INTO t VALUES (8)`)))
         assert.equal(error.reason._tag, "CommitUnknown")
         assert.equal(error.outcome, "unknown")

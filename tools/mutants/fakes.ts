@@ -1,6 +1,10 @@
+import { billing } from "./fakes/billing.ts"
+import { workflows } from "./fakes/workflows.ts"
 import type { Mutant } from "./Mutant.ts"
 
 const users = [{ suite: "memory", file: "test/contracts/Users.test.ts" }]
+const transaction = [{ suite: "memory", file: "test/contracts/Transaction.test.ts" }]
+const locks = [{ suite: "memory", file: "test/contracts/AdvisoryLocks.test.ts" }]
 const cache = [{ suite: "memory", file: "test/contracts/SharedCache.test.ts" }]
 const limiter = [{ suite: "memory", file: "test/contracts/RateLimiter.test.ts" }]
 const analytics = [{ suite: "memory", file: "test/contracts/Analytics.test.ts" }]
@@ -8,6 +12,8 @@ const campaigns = [{ suite: "memory", file: "test/contracts/Campaigns.test.ts" }
 
 const usersMemory = "src/platform/UsersMemory.ts"
 const postgresMemory = "src/postgres/PostgresMemory.ts"
+const memoryTransactions = "src/postgres/MemoryTransactions.ts"
+const locksMemory = "src/postgres/AdvisoryLocksMemory.ts"
 const redisMemory = "src/redis/RedisMemory.ts"
 const window = "src/redis/SlidingWindow.ts"
 const sharedCacheMemory = "src/redis/SharedCacheMemory.ts"
@@ -397,8 +403,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: deleting nobody succeeds",
     file: usersMemory,
-    find: "Option.isNone(db.get(usersTable, id)) ? Result.fail(new UserNotFound({ id }))",
-    replace: "id === undefined ? Result.fail(new UserNotFound({ id }))",
+    find: "Option.isNone(db.get(usersTable, id))\n        ? Result.fail(new UserNotFound({ id }))",
+    replace: "id === undefined\n        ? Result.fail(new UserNotFound({ id }))",
     red: users
   },
   {
@@ -453,7 +459,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: a deleted user stays",
     file: usersMemory,
-    find: ": db.remove(usersTable, id)",
+    find: ": Result.mapError(db.remove(usersTable, id), inUse(id))",
     replace: ": Result.void",
     red: users
   },
@@ -516,8 +522,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Transaction: others see what is not committed",
     file: postgresMemory,
-    find: "          transaction.database = next\n",
-    replace: "          transaction.database = next\n          committed = next\n",
+    find: "            transaction.database = next\n",
+    replace: "            transaction.database = next\n            committed = next\n",
     red: users
   },
   {
@@ -530,7 +536,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Transaction: it does not see its own writes",
     file: postgresMemory,
-    find: "look(readerOf(() => transaction.database))",
+    find: "look(readerOf(() => level.transaction.database))",
     replace: "look(readerOf(() => committed))",
     red: users
   },
@@ -540,6 +546,69 @@ export const mutants: ReadonlyArray<Mutant> = [
     find: "      if (!taken) {\n        taken = true\n",
     replace: "      if (!taken || queue.size === 0) {\n",
     red: users
+  },
+  {
+    name: "Transaction: a read-only one writes",
+    file: postgresMemory,
+    find: "if (transaction.readOnly) return Effect.fail(readOnly(operation))",
+    replace: "",
+    red: transaction
+  },
+  {
+    name: "Transaction: a write falls into another fiber's savepoint",
+    file: postgresMemory,
+    find: "return inTurn(operation, level, inside)",
+    replace: "return inside",
+    red: transaction
+  },
+  {
+    name: "Transaction: a call that outlives its level goes on",
+    file: postgresMemory,
+    find: "=> level.open && (",
+    replace: "=> level.open || (",
+    red: transaction
+  },
+  {
+    name: "Transaction: actions run although it was rolled back",
+    file: memoryTransactions,
+    find: `(outcome === "committed" ? Effect.forEach`,
+    replace: `(outcome !== "in progress" ? Effect.forEach`,
+    red: transaction
+  },
+  {
+    name: "Transaction: actions of a rolled back savepoint run",
+    file: memoryTransactions,
+    find: "          } else for (const release of level.releases) release()",
+    replace: "          } else outer.actions.push(...level.actions)",
+    red: transaction
+  },
+  {
+    name: "Transaction: its outcome is not kept",
+    file: memoryTransactions,
+    find: "if (id !== undefined) outcomes.set(id, outcome)",
+    replace: "",
+    red: transaction
+  },
+  {
+    name: "AdvisoryLocks: two have one lease",
+    file: locksMemory,
+    find: "      else return false\n",
+    replace: "      else return true\n",
+    red: locks
+  },
+  {
+    name: "AdvisoryLocks: a rolled back savepoint keeps its lock",
+    file: memoryTransactions,
+    find: "          } else for (const release of level.releases) release()",
+    replace: "          } else outer.releases.push(...level.releases)",
+    red: locks
+  },
+  {
+    name: "AdvisoryLocks: a transaction keeps its lock beyond its end",
+    file: locksMemory,
+    find: "if (taken) level.releases.push(() => release(key))",
+    replace: "",
+    red: locks
   },
   // ---- ClickHouse: Analytics
   {
@@ -861,5 +930,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     find: "error.reason.constraint === uniqueId.name",
     replace: "error.reason.constraint === `${uniqueId.name}x`",
     red: campaigns
-  }
+  },
+  ...billing,
+  ...workflows
 ]

@@ -19,7 +19,10 @@ const postgres = {
   tls: at("test/postgres/PostgresTls.test.ts"),
   pooler: at("test/postgres/PgBouncer.test.ts"),
   listener: at("test/postgres/PostgresListener.test.ts"),
-  log: at("test/postgres/StatementLog.test.ts")
+  log: at("test/postgres/StatementLog.test.ts"),
+  transaction: at("test/postgres/Transaction.test.ts"),
+  tenant: at("test/postgres/Tenant.test.ts"),
+  locks: at("test/postgres/AdvisoryLocks.test.ts")
 }
 const redis = {
   faults: at("test/redis/RedisFaults.test.ts"),
@@ -38,8 +41,22 @@ const clickhouse = {
   between: at("test/clickhouse/ClickHouseFaults.test.ts", "in between"),
   analytics: at("test/platform/Analytics.test.ts")
 }
+const migrations = {
+  engine: at("test/migrations/PostgresMigrations.test.ts", "live"),
+  together: at("test/migrations/PostgresMigrations.test.ts", "several at once"),
+  operations: at("test/migrations/Operations.test.ts", "live"),
+  faults: at("test/migrations/PostgresMigrationFaults.test.ts"),
+  stores: at("test/migrations/Stores.test.ts"),
+  random: at("test/migrations/RandomHistories.test.ts")(
+    "files added, edited, removed, out of order, failing, killed: the store is what the model says after every step"
+  ),
+  lease: at("test/core/Lease.test.ts"),
+  leaseTable: at("test/postgres/PostgresLease.test.ts"),
+  live: at("test/database/live.test.ts")
+}
 const contract = {
   users: at("test/contracts/Users.test.ts", "live"),
+  transaction: at("test/contracts/Transaction.test.ts", "live"),
   campaigns: at("test/contracts/Campaigns.test.ts", "live"),
   analytics: at("test/contracts/Analytics.test.ts", "live"),
   cache: at("test/contracts/SharedCache.test.ts", "live"),
@@ -219,6 +236,10 @@ const ofCore: ReadonlyArray<Mutant> = [
 const pool = "src/postgres/PostgresPool.ts"
 const postgresError = "src/postgres/PostgresError.ts"
 
+const transactions = "src/postgres/PostgresTransactions.ts"
+const transactionRun = "src/postgres/TransactionRun.ts"
+const locksLive = "src/postgres/AdvisoryLocksLive.ts"
+
 const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: a silent server at start is not given up",
@@ -268,8 +289,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: a lost connection inside a transaction becomes a defect",
-    file: "src/postgres/PostgresConnection.ts",
-    find: "          return none\n",
+    file: transactions,
+    find: "          if (!isServerError(error.reason.cause)) session.leased.retire()\n",
     replace: "          throw error\n",
     red: [postgres.faults("inside a transaction")]
   },
@@ -409,8 +430,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: behind a pooler a statement has no timeout on the server",
     file: pool,
-    find: "        untilGivenUp()\n        fork(slot.connection.interrupt)\n",
-    replace: "        untilGivenUp()\n",
+    find: "giveUp)\n              fork(slot.connection.interrupt)\n",
+    replace: "giveUp)\n",
     red: [postgres.pooler("a statement that the server does not end")]
   },
   {
@@ -447,6 +468,148 @@ const ofPostgres: ReadonlyArray<Mutant> = [
     find: "const slow = elapsedMillis >= slowMillis",
     replace: "const slow = elapsedMillis < 0",
     red: [postgres.log("above it")]
+  },
+  {
+    name: "Transaction: CommitUnknown does not carry the id",
+    file: transactions,
+    find: `if (typeof text === "string") id = text`,
+    replace: "",
+    red: [
+      postgres.transaction("reply to COMMIT dropped"),
+      postgres.transaction("connection lost while COMMIT works"),
+      postgres.transaction("killed while COMMIT works")
+    ]
+  },
+  {
+    name: "Transaction: it stays open where COMMIT was not sent in time",
+    file: transactions,
+    find: "if (isStoreError(error) || !isServerError(error.reason.cause)) leased.retire()",
+    replace: "",
+    red: [postgres.transaction("a deadline that passes before COMMIT")]
+  },
+  {
+    name: "Transaction: a conflict is not run again",
+    file: transactionRun,
+    find: "store.isConflict(error) ? again(error) : Effect.fail(error)",
+    replace: "Effect.fail(error)",
+    red: [
+      postgres.transaction("storms of 64 on one row"),
+      postgres.transaction("two that deadlock"),
+      postgres.transaction("raw statements are run again"),
+      contract.transaction("after a conflict the whole effect")
+    ]
+  },
+  {
+    name: "Transaction: a raw serialization failure is not known",
+    file: "src/postgres/TransactionLive.ts",
+    find: "isConflict(error) || conflictCode(error)",
+    replace: "isConflict(error)",
+    red: [postgres.transaction("raw statements are run again")]
+  },
+  {
+    name: "Transaction: it has no deadline",
+    file: transactionRun,
+    find: "if (deadline === Number.POSITIVE_INFINITY) return yield* effect",
+    replace: "if (deadline > 0) return yield* effect",
+    red: [contract.transaction("takes longer than its timeout"), contract.transaction("the Context's deadline")]
+  },
+  {
+    name: "Transaction: a nested one's options are ignored",
+    file: transactionRun,
+    find: "if (!asked) return store.savepoint(untilDeadline(effect))",
+    replace: "if (!asked || options.retry !== null) return store.savepoint(untilDeadline(effect))",
+    red: [contract.transaction("asks for what the transaction around is not")]
+  },
+  {
+    name: "Transaction: a statement that failed inside is sent again",
+    file: "src/postgres/PostgresClient.ts",
+    find: "Context.getOrUndefined(fiber.context, transactions.service) === undefined",
+    replace: "fiber !== undefined",
+    red: [contract.transaction("a write in a read-only transaction")]
+  },
+  {
+    name: "Transaction: its fibers do not take turns",
+    file: transactions,
+    find: "return level.over || level.take(turn) ? unlessOver() : Effect.flatMap(wait(level, turn), unlessOver)",
+    replace: "return unlessOver()",
+    red: [contract.transaction("of two nested ones at once")]
+  },
+  {
+    name: "Transaction: what outlives it goes on",
+    file: "src/postgres/TransactionLevel.ts",
+    find: "    this.#ended = true\n",
+    replace: "",
+    red: [contract.transaction("a call that outlives its transaction")]
+  },
+  {
+    name: "Transaction: it commits while a nested one is open in another fiber",
+    file: transactions,
+    find: "if (Exit.isFailure(exit) || level.take(turn)) {",
+    replace: "if (Exit.isFailure(exit) || level.take(turn) || turn !== null) {",
+    red: [postgres.transaction("still open in another fiber at the end")]
+  },
+  {
+    name: "Transaction: its level goes on to those begun within it",
+    file: "src/postgres/TransactionLive.ts",
+    find: "transaction(Effect.provideService(effect, BeginTransaction, before)),",
+    replace: "transaction(effect),",
+    red: [postgres.transaction("the level is the server's own")]
+  },
+  {
+    name: "Tenant: a statement outside a transaction runs without its tenant",
+    file: transactions,
+    find: "      fiber.getRef(CurrentTenant) === undefined\n        ? Effect.mapError(",
+    replace: "      fiber !== undefined\n        ? Effect.mapError(",
+    red: [postgres.tenant("statements see their tenant's rows"), postgres.tenant("many tenants and none at once")]
+  },
+  {
+    name: "Tenant: the setting stays on the connection",
+    file: transactions,
+    find: "set_config('ai_core.tenant', $1, true)",
+    replace: "set_config('ai_core.tenant', $1, false)",
+    red: [postgres.tenant("nothing is left on a connection"), postgres.tenant("many tenants and none at once")]
+  },
+  {
+    name: "Tenant: a statement runs in another tenant's transaction",
+    file: transactions,
+    find: "fiber.getRef(CurrentTenant) === begun.tenant\n          ? inTurn",
+    replace: "fiber !== undefined\n          ? inTurn",
+    red: [postgres.tenant("never may a statement run as somebody else")]
+  },
+  {
+    name: "AdvisoryLocks: a lock that nobody knows of stays on its connection",
+    file: locksLive,
+    find: "(exit) => (Exit.isSuccess(exit) ? Effect.void : holder.retire)",
+    replace: "() => Effect.void",
+    red: [postgres.locks("interrupted while it asks")]
+  },
+  {
+    name: "AdvisoryLocks: a lease is not given back",
+    file: locksLive,
+    find: "yield* Scope.addFinalizer(own, unlock)",
+    replace: "",
+    red: [postgres.locks("a lease that was given back")]
+  },
+  {
+    name: "AdvisoryLocks: a silent connection is not noticed",
+    file: locksLive,
+    find: "Effect.raceFirst(holder.ended, silent)",
+    replace: "holder.ended",
+    red: [postgres.locks("falls silent")]
+  },
+  {
+    name: "AdvisoryLocks: the holder does not learn of its loss",
+    file: "src/postgres/LockWait.ts",
+    find: "Effect.raceFirst(effect, lost)",
+    replace: "effect",
+    red: [postgres.locks("the holder's connection ends")]
+  },
+  {
+    name: "AdvisoryLocks: a lease takes the only connection",
+    file: locksLive,
+    find: "if ((yield* stats).max < 2) return yield* noneToSpare(operation)",
+    replace: "",
+    red: [postgres.locks("a client of one connection is refused")]
   }
 ]
 
@@ -735,6 +898,164 @@ const ofClickHouse: ReadonlyArray<Mutant> = [
   }
 ]
 
+const ofMigrations: ReadonlyArray<Mutant> = [
+  {
+    name: "Migrations: a migration and its row are no transaction",
+    file: "src/postgres/migrations/Transactions.ts",
+    find: `inTransaction(Effect.andThen(limitLocks("Migrations.begin", "transaction"), work))`,
+    replace: `Effect.andThen(limitLocks("Migrations.begin", "session"), work)`,
+    red: [
+      migrations.faults("kill -9 at every statement boundary: all"),
+      migrations.engine("a migration that fails leaves nothing"),
+      migrations.together("an interrupted migration leaves nothing"),
+      migrations.together("a connection that is killed mid-migration leaves nothing"),
+      migrations.random
+    ]
+  },
+  {
+    name: "Migrations: a rerun begins anew, not after the last statement",
+    file: "src/postgres/migrations/Steps.ts",
+    find: "      if (entry?.done === true) continue\n",
+    replace: "",
+    red: [
+      migrations.faults("kill -9 at every statement boundary without a transaction"),
+      migrations.operations("without a transaction a run that broke off"),
+      migrations.random
+    ]
+  },
+  {
+    name: "Migrations: an invalid index is taken for whole",
+    file: "src/postgres/migrations/ConcurrentIndex.ts",
+    find: "index === undefined || index.valid",
+    replace: "index === undefined || true",
+    red: [migrations.faults("a broken CREATE INDEX CONCURRENTLY")]
+  },
+  {
+    name: "Migrations: nobody locks",
+    file: "src/postgres/migrations/Lock.ts",
+    find: "if (row?.locked === true) return",
+    replace: "if (row !== undefined) return",
+    red: [migrations.together("of five that migrate at once"), migrations.faults("many processes migrate at once")]
+  },
+  {
+    name: "Migrations: the lock is waited for inside the server",
+    file: "src/postgres/migrations/Lock.ts",
+    find: "select pg_try_advisory_lock(${key}::bigint) as locked",
+    replace: "select true as locked from pg_advisory_lock(${key}::bigint)",
+    red: [migrations.together("who waits too long is told"), migrations.faults("many processes migrate at once")]
+  },
+  {
+    name: "Migrations: a waiter never gives up",
+    file: "src/postgres/migrations/Lock.ts",
+    find: "if (waited >= lockMillis)",
+    replace: "if (waited >= Number.POSITIVE_INFINITY)",
+    red: [migrations.together("who waits too long is told")]
+  },
+  {
+    name: "Migrations: nobody looks whether the lock was held",
+    file: "src/postgres/PostgresMigrations.ts",
+    find: "if (!held) return",
+    replace: "if (false) return",
+    red: [migrations.faults("a session that had not locked")]
+  },
+  {
+    name: "Migrations: a busy lock ends the run",
+    file: "src/postgres/migrations/Transactions.ts",
+    find: "if (!locksBusy.has(codeOf(error)))",
+    replace: "if (tries >= 0)",
+    red: [migrations.faults("a statement does not wait long for a lock")]
+  },
+  {
+    name: "Migrations: a statement waits for a lock without end",
+    file: "src/postgres/migrations/Transactions.ts",
+    find: "${`${statementLockMillis}ms`}",
+    replace: "${'0'}",
+    red: [migrations.faults("a statement does not wait long for a lock")]
+  },
+  {
+    name: "Migrations: a run has all the time in the world",
+    file: "src/migrations/Migrations.ts",
+    find: "            duration: limit,\n",
+    replace: "            duration: Number.POSITIVE_INFINITY,\n",
+    red: [migrations.faults("a run that takes too long"), migrations.faults("a server that hangs in a migration")]
+  },
+  {
+    name: "Migrations: a failed backup is passed over",
+    file: "src/migrations/Migrations.ts",
+    find: ": driver.backup.pipe(",
+    replace: ": Effect.orElseSucceed(driver.backup, () => undefined).pipe(",
+    red: [
+      migrations.faults("backup fails, nothing is migrated: pg_dump is not installed"),
+      migrations.faults("backup fails, nothing is migrated: pg_dump says why"),
+      migrations.faults("backup fails, nothing is migrated: what was written cannot be read"),
+      migrations.live("a migration that fails fails the layer")
+    ]
+  },
+  {
+    name: "Migrations: a backup is not read back",
+    file: "src/postgres/PostgresBackup.ts",
+    find: "Effect.andThen(dump, check)",
+    replace: "dump",
+    red: [
+      migrations.faults("backup fails, nothing is migrated: what was written cannot be read"),
+      migrations.faults("backup fails, nothing is migrated: what was written is empty")
+    ]
+  },
+  {
+    name: "Migrations: an edited file is taken for the applied one",
+    file: "src/migrations/Plan.ts",
+    find: "return file.checksum === checksum",
+    replace: "return file.version === version",
+    red: [migrations.engine("a file edited after it was applied"), migrations.random]
+  },
+  {
+    name: "Migrations: a late file is applied in silence",
+    file: "src/migrations/Plan.ts",
+    find: `policy === "error" ? historyProblems`,
+    replace: `policy !== policy ? historyProblems`,
+    red: [migrations.operations("late migrations"), migrations.random]
+  },
+  {
+    name: "Migrations: down is not proved",
+    file: "src/migrations/Migrations.ts",
+    find: "yield* sameSchema(migration, before, again)",
+    replace: "void again",
+    red: [migrations.operations("a down that leaves something behind")]
+  },
+  {
+    name: "Migrations: continueOnError forgets the failure",
+    file: "src/migrations/Stores.ts",
+    find: "if (failures !== undefined) return yield* Effect.failCause(failures)",
+    replace: "void failures",
+    red: [migrations.stores("continueOnError halts"), migrations.live("a migration that fails fails the layer")]
+  },
+  {
+    name: "Migrations: the layer is given out all the same",
+    file: "src/live.ts",
+    find: "Layer.effectDiscard(DatabaseMigrations.migrate(config))",
+    replace: "Layer.effectDiscard(Effect.ignore(DatabaseMigrations.migrate(config)))",
+    red: [migrations.live("a migration that fails fails the layer")]
+  },
+  {
+    name: "Leases: a holder never renews",
+    file: "src/core/Lease.ts",
+    find: "Effect.raceFirst(use(lease), keep(lease, askedAt))",
+    replace: "Effect.andThen(Effect.sync(() => void [keep, askedAt]), use(lease))",
+    red: [
+      migrations.lease("is renewed for as long as it is used"),
+      migrations.lease("a holder whose lease went to somebody else"),
+      migrations.lease("a holder that cannot renew")
+    ]
+  },
+  {
+    name: "Leases: one that is held is given to the next as well",
+    file: "src/postgres/PostgresLease.ts",
+    find: "where held.expires_at <= clock_timestamp() or held.owner = excluded.owner",
+    replace: "where true",
+    red: [migrations.leaseTable("of many that ask at once"), migrations.leaseTable("time is the server's")]
+  }
+]
+
 const ofComposition: ReadonlyArray<Mutant> = [
   {
     name: "SIGTERM: the stores close in another order",
@@ -848,6 +1169,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...ofRedis,
   ...ofMongodb,
   ...ofClickHouse,
+  ...ofMigrations,
   ...ofComposition,
   ...ofInput
 ]

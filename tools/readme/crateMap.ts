@@ -118,10 +118,14 @@ export const crateMap: ReadonlyArray<CrateName> = [
   { crate: "HealthChecker, HealthStatus", here: "health checks (to come)", target: planned },
   {
     crate: "MigrationManager::new, initialize, run_migrations",
-    here: "`PlatformMigrations.layerPostgres`; `migrate` for your own folder",
-    target: ["./migrations", "migrate"]
+    here: "`PlatformMigrations.layerPostgres`; `Migrations.make(driver, { folder }).run` for your own folder",
+    target: ["./migrations", "Migrations.make"]
   },
-  { crate: "get_migration_history", here: "migration engine (to come)", target: planned },
+  {
+    crate: "get_migration_history",
+    here: "`Migrations.make(…).history`, a Stream",
+    target: ["./migrations", "Migrations.make"]
+  },
   {
     crate: "PostgreSQL connection manager",
     here: "`PostgresClient.layer`",

@@ -1,9 +1,9 @@
 import { Context, type DateTime, type Effect, Schema, type Stream } from "effect"
 import { cursor, type Page, PageSize } from "../../core/KeysetPage.ts"
-import { StorableJson } from "../../core/StorableJson.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { Slug, textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
+import { StorableJsonObject } from "../StorableJson.ts"
 import type { TimeRange } from "../TimeRange.ts"
 import { UserId } from "../Users.ts"
 
@@ -32,7 +32,7 @@ export const NewAuditEntry = Schema.Struct({
   action: Slug,
   subjectKind: Slug,
   subjectId: textOf(1, 200),
-  detail: Schema.optional(StorableJson)
+  detail: Schema.optional(StorableJsonObject)
 })
 export interface NewAuditEntry {
   readonly actorId?: UserId | null | undefined

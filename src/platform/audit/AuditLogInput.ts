@@ -2,6 +2,7 @@ import { DateTime, Effect, Schema } from "effect"
 import { decodeInput } from "../../core/Decode.ts"
 import { defaultPageSize, streamPages } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
+import { storedJson } from "../StorableJson.ts"
 import * as TimeRange from "../TimeRange.ts"
 import {
   type AuditCursor,
@@ -43,7 +44,7 @@ export const makeEntries = () => {
   return ({ action, actorId = null, detail = {}, subjectId, subjectKind }: NewAuditEntry): Effect.Effect<AuditEntry> =>
     Effect.gen(function* () {
       const occurredAt = yield* DateTime.now
-      return { id: yield* nextId, occurredAt, actorId, action, subjectKind, subjectId, detail }
+      return { id: yield* nextId, occurredAt, actorId, action, subjectKind, subjectId, detail: storedJson(detail) }
     })
 }
 

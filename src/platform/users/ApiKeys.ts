@@ -3,8 +3,8 @@ import { cursor, type Page, PageSize } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { Name, Slug } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
-import { TimeSpan } from "../../core/TimeSpan.ts"
 import { UserId, type UserNotFound } from "../Users.ts"
+import { TimeToLive } from "./Secret.ts"
 
 export const ApiKeyId = TimeOrderedId.pipe(Schema.brand("ApiKeyId"))
 export type ApiKeyId = typeof ApiKeyId.Type
@@ -33,7 +33,7 @@ export const NewApiKey = Schema.Struct({
   userId: UserId,
   name: Name,
   scopes: Schema.optional(Schema.Array(Slug).check(Schema.isMaxLength(100))),
-  timeToLive: Schema.optional(TimeSpan)
+  timeToLive: Schema.optional(TimeToLive)
 })
 export interface NewApiKey {
   readonly userId: UserId

@@ -1,9 +1,13 @@
+import { durationBetween } from "../../core/DurationInput.ts"
 import { Effect, Redacted } from "effect"
 import { randomBytesUnsafe } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { createHash } from "node:crypto"
 
 const secretBytes = 32
+
+/** How long what a secret opens may live. */
+export const TimeToLive = durationBetween("1 millis", "36500 days")
 
 /** Makes a secret that nobody can guess: 32 random bytes as 43 characters of base64url. Only its {@link hashSecret} is kept. */
 export const makeSecret: Effect.Effect<Redacted.Redacted> = Effect.sync(() =>

@@ -1,21 +1,21 @@
 import { Schema } from "effect"
 import { decodeInput } from "../../core/Decode.ts"
-import { TimeSpan } from "../../core/TimeSpan.ts"
 import { PasswordHash, UserId } from "../Users.ts"
+import { TimeToLive } from "./Secret.ts"
 import { SignInId, TokenPurpose } from "./UserTokens.ts"
 
 const subject = (method: string) =>
   ({ store: "postgresql", operation: `UserTokens.${method}`, subject: "input" }) as const
 
 const secret = Schema.Redacted(Schema.String)
-const userFor = decodeInput(Schema.Struct({ user: UserId, timeToLive: TimeSpan }))
-const refresh = decodeInput(Schema.Struct({ secret, timeToLive: TimeSpan }))
+const userFor = decodeInput(Schema.Struct({ user: UserId, timeToLive: TimeToLive }))
+const refresh = decodeInput(Schema.Struct({ secret, timeToLive: TimeToLive }))
 const signIn = decodeInput(Schema.Struct({ signIn: SignInId }))
 const user = decodeInput(Schema.Struct({ user: UserId }))
-const send = decodeInput(Schema.Struct({ user: UserId, purpose: TokenPurpose, timeToLive: TimeSpan }))
+const send = decodeInput(Schema.Struct({ user: UserId, purpose: TokenPurpose, timeToLive: TimeToLive }))
 const secretOnly = decodeInput(Schema.Struct({ secret }))
 const reset = decodeInput(Schema.Struct({ secret, passwordHash: PasswordHash }))
-const before = decodeInput(Schema.Struct({ before: TimeSpan }))
+const before = decodeInput(Schema.Struct({ before: TimeToLive }))
 
 /** The checks of what callers give to `UserTokens`: one for every implementation, so that all refuse the same. */
 export const UserTokensInput = {

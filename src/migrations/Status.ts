@@ -1,0 +1,57 @@
+import type { DateTime } from "effect"
+import type { AppliedMigration, Migration, MigrationState } from "../core/MigrationDriver.ts"
+import { historyProblems } from "./Plan.ts"
+
+/** What became of one migration. */
+export interface MigrationStatus {
+  readonly version: bigint
+  readonly name: string
+  /**
+   * `pending` and `applied`; `baseline`: was there before; `late`: pending, and older than what was applied; `changed`: edited
+   * after it was applied; `missing`: applied, and its file is not here; `unfinished`: broke off between two statements.
+   */
+  readonly state: "applied" | "baseline" | "pending" | "late" | "changed" | "missing" | "unfinished"
+  readonly appliedAt: DateTime.Utc | undefined
+  /** Whether it says how it is undone. */
+  readonly reversible: boolean
+}
+
+/** Every migration that files or history know, in order of version. */
+export const statusOf = (
+  migrations: ReadonlyArray<Migration<unknown>>,
+  { applied, unfinished }: MigrationState
+): ReadonlyArray<MigrationStatus> => {
+  const problems = new Map(
+    historyProblems(migrations, applied).map((problem) => [problem.version, problem._tag] as const)
+  )
+  const halves = new Set(unfinished.map(({ version }) => version))
+  const files = new Map(migrations.map((migration) => [migration.version, migration]))
+  const rows = new Map(applied.map((row) => [row.version, row]))
+  const stateOf = (version: bigint, row: AppliedMigration | undefined): MigrationStatus["state"] => {
+    if (halves.has(version)) return "unfinished"
+    switch (problems.get(version)) {
+      case "ChecksumChanged":
+        return "changed"
+      case "FileMissing":
+        return "missing"
+      case "OutOfOrder":
+        return "late"
+      case undefined:
+        if (row === undefined) return "pending"
+        return row.kind === "baseline" ? "baseline" : "applied"
+    }
+  }
+  return [...new Set([...files.keys(), ...rows.keys(), ...halves])]
+    .sort((a, b) => (a < b ? -1 : 1))
+    .map((version) => {
+      const row = rows.get(version)
+      const file = files.get(version)
+      return {
+        version,
+        name: file?.name ?? row?.name ?? "",
+        state: stateOf(version, row),
+        appliedAt: row?.appliedAt,
+        reversible: file?.down !== undefined
+      }
+    })
+}

@@ -1,0 +1,61 @@
+import { Effect, Redacted } from "effect"
+import * as ClickHouseClient from "../clickhouse/ClickHouseClient.ts"
+import type { DatabaseConfig } from "../core/DatabaseConfig.ts"
+import type { ConfigInvalid } from "../core/Setting.ts"
+import type { StoreError } from "../core/StoreError.ts"
+import type { MigrationError } from "../migrations/MigrationError.ts"
+import * as Migrations from "../migrations/Migrations.ts"
+import { migrateStores } from "../migrations/Stores.ts"
+import * as PostgresClient from "../postgres/PostgresClient.ts"
+import * as PostgresLease from "../postgres/PostgresLease.ts"
+import * as AnalyticsMigrations from "./AnalyticsMigrations.ts"
+import * as PlatformMigrations from "./PlatformMigrations.ts"
+
+/**
+ * Brings the platform's tables up to date in every store that has migrations, as the configuration says.
+ *
+ * Each store is given a client of its own for this: its statements may run for as long as a migration, and PostgreSQL may be
+ * migrated at another address than it is used at. ClickHouse is locked by a lease in PostgreSQL.
+ */
+export const migrate = (
+  config: Pick<DatabaseConfig, "postgresql" | "clickhouse" | "migrations">
+): Effect.Effect<void, ConfigInvalid | StoreError | MigrationError> => {
+  const { backupBeforeMigration, continueOnError, dryRun, migrationTimeout, migrationUrl } = config.migrations
+  const isNone = Redacted.isRedacted(migrationUrl) && Redacted.value(migrationUrl) === ""
+  const postgresUrl = isNone ? config.postgresql.url : migrationUrl
+  const act = (migrations: Migrations.Migrations): Effect.Effect<unknown, MigrationError | StoreError> =>
+    dryRun ? Migrations.dryRun(migrations) : migrations.run
+  const postgres = PostgresClient.layer({
+    ...config.postgresql,
+    url: postgresUrl,
+    maxConnections: 2,
+    minConnections: 0,
+    statementTimeout: migrationTimeout
+  })
+  return migrateStores(
+    [
+      {
+        store: "postgresql",
+        run: PlatformMigrations.migrations({
+          ...config.migrations,
+          backupUrl: backupBeforeMigration ? postgresUrl : undefined
+        }).pipe(Effect.flatMap(act), Effect.provide(postgres))
+      },
+      {
+        store: "clickhouse",
+        run: PostgresLease.make({ schema: PlatformMigrations.platformSchema }).pipe(
+          Effect.flatMap((store) =>
+            AnalyticsMigrations.migrations({
+              ...config.migrations,
+              lease: { store, name: `clickhouse/${config.clickhouse.database}` }
+            })
+          ),
+          Effect.flatMap(act),
+          Effect.provide(ClickHouseClient.layer({ ...config.clickhouse, timeout: migrationTimeout })),
+          Effect.provide(postgres)
+        )
+      }
+    ],
+    { continueOnError }
+  )
+}

@@ -1,0 +1,224 @@
+import { type DateTime, type Effect, type Option, Schema, type Stream } from "effect"
+import type { Page } from "../../core/KeysetPage.ts"
+import { type IllegalTransition, stateMachine } from "../../core/StateMachine.ts"
+import type { StoreError } from "../../core/StoreError.ts"
+import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
+import { Version, type VersionConflict } from "../../core/Version.ts"
+import { UserId, type UserNotFound } from "../Users.ts"
+import { Moment, wholeFrom } from "./Checks.ts"
+import { type ListOptions, type PageOptions, type StreamOptions } from "./Lists.ts"
+import { type PlanArchived, PlanId, PriceId, type PriceNotFound } from "./Plans.ts"
+
+export const SubscriptionId = TimeOrderedId.pipe(Schema.brand("SubscriptionId"))
+export type SubscriptionId = typeof SubscriptionId.Type
+
+/** The states of a subscription, and which lead to which. */
+export const subscriptionStates = stateMachine("subscription", {
+  trialing: ["active", "past_due", "paused", "canceled"],
+  active: ["past_due", "paused", "canceled"],
+  past_due: ["active", "paused", "canceled"],
+  paused: ["active", "canceled"],
+  canceled: []
+})
+export const SubscriptionState = subscriptionStates.schema
+export type SubscriptionState = typeof SubscriptionState.Type
+
+/** Who has which price since when, and the period that runs. */
+export const Subscription = Schema.Struct({
+  id: SubscriptionId,
+  userId: UserId,
+  planId: PlanId,
+  priceId: PriceId,
+  /** Seats, licences: what a price is multiplied by. */
+  quantity: Schema.Int,
+  state: SubscriptionState,
+  startedAt: Schema.DateTimeUtc,
+  /** Until when it is tried for nothing. */
+  trialEnd: Schema.NullOr(Schema.DateTimeUtc),
+  /** Periods end whole months after this time: on its day, at the last one of shorter months. */
+  billingAnchor: Schema.DateTimeUtc,
+  currentPeriodStart: Schema.DateTimeUtc,
+  /** The first moment that is no longer in the period. */
+  currentPeriodEnd: Schema.DateTimeUtc,
+  /** The next renewal cancels it. */
+  cancelAtPeriodEnd: Schema.Boolean,
+  canceledAt: Schema.NullOr(Schema.DateTimeUtc),
+  /** 1 when made, one more with every change. */
+  version: Version,
+  createdAt: Schema.DateTimeUtc,
+  updatedAt: Schema.DateTimeUtc
+})
+export type Subscription = typeof Subscription.Type
+
+export const NewSubscription = Schema.Struct({
+  userId: UserId,
+  priceId: PriceId,
+  /** 1 where nothing is said. */
+  quantity: Schema.optional(wholeFrom(1)),
+  /** Now, where nothing is said. */
+  startAt: Schema.optional(Moment),
+  /** Until when it is tried for nothing: the end of its first period. */
+  trialEnd: Schema.optional(Moment)
+})
+export type NewSubscription = typeof NewSubscription.Type
+
+/** What a change is of: at least one field. A price may be of another plan. */
+export const SubscriptionChanges = Schema.Struct({
+  priceId: Schema.optionalKey(PriceId),
+  quantity: Schema.optionalKey(wholeFrom(1))
+}).check(Schema.makeFilter((changes: object) => Object.keys(changes).length > 0, { expected: "at least one change" }))
+export type SubscriptionChanges = typeof SubscriptionChanges.Type
+
+/** At once, or when the period that runs is over. */
+export const CancelWhen = Schema.Literals(["now", "at-period-end"])
+export type CancelWhen = typeof CancelWhen.Type
+
+export const SubscriptionCursor = Schema.String.pipe(Schema.brand("SubscriptionCursor"))
+export type SubscriptionCursor = typeof SubscriptionCursor.Type
+
+/** Continues a list of subscriptions that are due. */
+export const SubscriptionDueCursor = Schema.String.pipe(Schema.brand("SubscriptionDueCursor"))
+export type SubscriptionDueCursor = typeof SubscriptionDueCursor.Type
+
+export interface SubscriptionFilter {
+  readonly userId?: UserId | undefined
+  readonly planId?: PlanId | undefined
+  readonly state?: SubscriptionState | undefined
+}
+
+export class SubscriptionNotFound extends Schema.TaggedError<SubscriptionNotFound>(
+  "@ai-core/database/SubscriptionNotFound"
+)("SubscriptionNotFound", { id: SubscriptionId }) {
+  override get message(): string {
+    return `there is no subscription ${this.id}`
+  }
+}
+
+/** The user has a subscription to this plan that is not canceled. */
+export class AlreadySubscribed extends Schema.TaggedError<AlreadySubscribed>("@ai-core/database/AlreadySubscribed")(
+  "AlreadySubscribed",
+  { userId: UserId, planId: PlanId }
+) {
+  override get message(): string {
+    return `the user ${this.userId} has the plan ${this.planId}`
+  }
+}
+
+/** The price cannot be subscribed to: it is archived, or falls due once. */
+export class PriceNotOnSale extends Schema.TaggedError<PriceNotOnSale>("@ai-core/database/PriceNotOnSale")(
+  "PriceNotOnSale",
+  { id: PriceId, because: Schema.Literals(["archived", "one-off"]) }
+) {
+  override get message(): string {
+    return `the price ${this.id} cannot be subscribed to: it is ${this.because}`
+  }
+}
+
+/** The period that was to be renewed is not the one that runs: somebody else renewed it, or it was changed. */
+export class PeriodConflict extends Schema.TaggedError<PeriodConflict>("@ai-core/database/PeriodConflict")(
+  "PeriodConflict",
+  {
+    id: SubscriptionId,
+    /** The end of the period that was to be renewed. */
+    expected: Schema.DateTimeUtc,
+    /** The end of the one that runs. */
+    actual: Schema.DateTimeUtc
+  }
+) {
+  override get message(): string {
+    return `the period of subscription ${this.id} that runs is another one`
+  }
+}
+
+/** The period is not over yet. */
+export class PeriodNotOver extends Schema.TaggedError<PeriodNotOver>("@ai-core/database/PeriodNotOver")(
+  "PeriodNotOver",
+  { id: SubscriptionId, end: Schema.DateTimeUtc }
+) {
+  override get message(): string {
+    return `the period of subscription ${this.id} is not over yet`
+  }
+}
+
+/** The subscription is paused or canceled, so it is neither renewed nor changed. */
+export class SubscriptionNotRunning extends Schema.TaggedError<SubscriptionNotRunning>(
+  "@ai-core/database/SubscriptionNotRunning"
+)("SubscriptionNotRunning", { id: SubscriptionId, state: SubscriptionState }) {
+  override get message(): string {
+    return `the subscription ${this.id} is ${this.state}`
+  }
+}
+
+type Moved = Effect.Effect<Subscription, SubscriptionNotFound | IllegalTransition | StoreError>
+
+/** Who has which plan, and for how long. */
+export interface Subscriptions {
+  /**
+   * Subscribes a user to a price: `trialing` until `trialEnd` where there is one, else `active` from `startAt` on.
+   *
+   * A user has one subscription to a plan that is not canceled, so that making it twice, also at once, fails with
+   * `AlreadySubscribed`.
+   */
+  readonly create: (
+    subscription: NewSubscription
+  ) => Effect.Effect<
+    Subscription,
+    UserNotFound | PriceNotFound | PriceNotOnSale | PlanArchived | AlreadySubscribed | StoreError
+  >
+  readonly find: (id: SubscriptionId) => Effect.Effect<Option.Option<Subscription>, StoreError>
+  /** The user's subscription to the plan that is not canceled. */
+  readonly findLive: (userId: UserId, planId: PlanId) => Effect.Effect<Option.Option<Subscription>, StoreError>
+  /**
+   * Changes price or quantity of a subscription that still is at the version that the caller read.
+   *
+   * What is invoiced afterwards costs what it says then; nothing is prorated. The period that runs keeps its end.
+   */
+  readonly change: (
+    id: SubscriptionId,
+    expectedVersion: number,
+    changes: SubscriptionChanges
+  ) => Effect.Effect<
+    Subscription,
+    | SubscriptionNotFound
+    | VersionConflict
+    | SubscriptionNotRunning
+    | PriceNotFound
+    | PriceNotOnSale
+    | PlanArchived
+    | AlreadySubscribed
+    | StoreError
+  >
+  /**
+   * Advances a subscription by one period, exactly once: `expectedPeriodEnd` is the end of the period that the caller read.
+   *
+   * A trial becomes `active`; where it was to be canceled at the end of its period, it is `canceled` instead. Fails with
+   * `PeriodConflict` where another period runs, and with `PeriodNotOver` before the period's end.
+   */
+  readonly renew: (
+    id: SubscriptionId,
+    expectedPeriodEnd: DateTime.Utc
+  ) => Effect.Effect<
+    Subscription,
+    SubscriptionNotFound | PeriodConflict | SubscriptionNotRunning | PeriodNotOver | StoreError
+  >
+  /** To `active`. Where a paused one's period is over, a new one begins now. */
+  readonly activate: (id: SubscriptionId) => Moved
+  /** To `past_due`: a payment is missing. */
+  readonly markPastDue: (id: SubscriptionId) => Moved
+  /** To `paused`: it is not renewed until it is activated. */
+  readonly pause: (id: SubscriptionId) => Moved
+  /** To `canceled`, at once, or by the renewal of the period that runs. The second way is idempotent. */
+  readonly cancel: (id: SubscriptionId, when: CancelWhen) => Moved
+  /** Takes back a cancellation at the period's end. Idempotent. */
+  readonly keep: (id: SubscriptionId) => Moved
+  /** Lists subscriptions page by page, by the time they were made; one that exists throughout is listed exactly once. */
+  readonly list: (
+    options?: SubscriptionFilter & ListOptions<SubscriptionCursor>
+  ) => Effect.Effect<Page<Subscription, SubscriptionCursor>, StoreError>
+  /** Streams the subscriptions of `list`, with the memory of one page and no connection between pages. */
+  readonly stream: (options?: SubscriptionFilter & StreamOptions) => Stream.Stream<Subscription, StoreError>
+  /** Those whose period is over at a time (now, where nothing is said) and that may be renewed, the longest overdue first. */
+  readonly due: (
+    options?: { readonly at?: DateTime.Utc | undefined } & PageOptions<SubscriptionDueCursor>
+  ) => Effect.Effect<Page<Subscription, SubscriptionDueCursor>, StoreError>
+}

@@ -1,0 +1,103 @@
+import { DateTime, Effect, Option, Schema } from "effect"
+import { decodeInput } from "../../core/Decode.ts"
+import {
+  invoices,
+  plans,
+  prices,
+  standing,
+  type SubscriptionRow,
+  subscriptions,
+  usageRecords
+} from "./BillingTables.ts"
+import type { Drafts } from "./Drafts.ts"
+import { invoiceOf } from "./InvoiceRows.ts"
+import type { Invoices, NewInvoiceLine } from "./Invoices.ts"
+import { chargedUnits } from "./InvoiceSums.ts"
+import { priceOf } from "./makePlans.ts"
+import type { Price } from "./Plans.ts"
+import { PeriodNotOver, SubscriptionId, SubscriptionNotFound } from "./Subscriptions.ts"
+import type { Tables } from "./Tables.ts"
+import { BillingPeriod, PeriodInvoiced } from "./Usage.ts"
+
+const subject = { store: "postgresql", operation: "Billing.invoices.invoiceSubscription", subject: "input" } as const
+const { operation } = subject
+const given = decodeInput(Schema.Struct({ subscriptionId: SubscriptionId, period: BillingPeriod }))
+
+/** What a period costs. */
+const linesOf = (
+  { quantity }: SubscriptionRow,
+  name: string,
+  { amount, id: priceId, usage }: Price,
+  free: boolean,
+  used: number
+): ReadonlyArray<NewInvoiceLine> => {
+  if (free) return [{ priceId, description: `${name} (trial)`, quantity, unitAmount: 0 }]
+  const units = usage === null ? 0 : chargedUnits(usage, quantity, used)
+  return [
+    ...(amount.amount === 0 && usage !== null
+      ? []
+      : [{ priceId, description: name, quantity, unitAmount: amount.amount }]),
+    ...(usage === null || units === 0
+      ? []
+      : [
+          {
+            priceId,
+            description: `${name}: ${usage.metric}${usage.size === 1 ? "" : ` (${usage.size} each)`}`,
+            quantity: units,
+            unitAmount: usage.unitAmount
+          }
+        ])
+  ]
+}
+
+/** Makes the invoices of subscriptions; see `Invoices`. */
+export const makeInvoiceSubscription = ({ one, run, sum }: Tables, drafts: Drafts): Invoices["invoiceSubscription"] =>
+  Effect.fnUntraced(function* (givenId, givenPeriod) {
+    const { period, subscriptionId: id } = yield* given(subject, { subscriptionId: givenId, period: givenPeriod })
+    const { end, start } = period
+    return yield* run(
+      Effect.gen(function* () {
+        // Held against those who record usage, and those who make the same invoice.
+        const found = yield* one(operation, subscriptions, { where: { id }, lock: "update" })
+        if (Option.isNone(found)) return yield* new SubscriptionNotFound({ id })
+        const subscription = found.value
+        const before = yield* one(operation, invoices, {
+          where: { subscriptionId: id },
+          from: { periodEnd: DateTime.add(start, { milliseconds: 1 }) },
+          below: { periodStart: end },
+          only: standing,
+          order: ["periodStart"]
+        })
+        if (Option.isSome(before)) {
+          const { periodEnd, periodStart } = before.value
+          if (periodStart === null || periodEnd === null) return invoiceOf(before.value)
+          return DateTime.Equivalence(periodStart, start) && DateTime.Equivalence(periodEnd, end)
+            ? invoiceOf(before.value)
+            : yield* new PeriodInvoiced({ subscriptionId: id, start: periodStart, end: periodEnd })
+        }
+        const price = priceOf(Option.getOrThrow(yield* one(operation, prices, { where: { id: subscription.priceId } })))
+        const plan = Option.getOrThrow(yield* one(operation, plans, { where: { id: price.planId } }))
+        if (price.usage !== null && DateTime.isGreaterThan(end, yield* DateTime.now)) {
+          return yield* new PeriodNotOver({ id, end })
+        }
+        const free = subscription.trialEnd !== null && DateTime.isLessThanOrEqualTo(end, subscription.trialEnd)
+        const used =
+          price.usage === null || free
+            ? 0
+            : yield* sum(operation, usageRecords, "quantity", {
+                where: { subscriptionId: id, metric: price.usage.metric },
+                from: { usedAt: start },
+                below: { usedAt: end }
+              })
+        return invoiceOf(
+          yield* drafts.make(operation, {
+            userId: subscription.userId,
+            currency: price.amount.currency,
+            lines: linesOf(subscription, plan.name, price, free, used),
+            subscription: { id, period }
+          })
+        )
+      })
+      // Its price is there, and no line is below zero.
+    ).pipe(Effect.catchTag(["PriceNotFound", "NegativeInvoice"], Effect.die))
+  })

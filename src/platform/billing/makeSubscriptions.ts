@@ -1,0 +1,310 @@
+import { DateTime, Effect, Option, Schema } from "effect"
+import { cursor, defaultPageSize, pageOf, PageSize } from "../../core/KeysetPage.ts"
+import { decodeInput, invalidData } from "../../core/Decode.ts"
+import type { IllegalTransition } from "../../core/StateMachine.ts"
+import type { StoreError } from "../../core/StoreError.ts"
+import { makeIdsOf, TimeOrderedId } from "../../core/TimeOrderedId.ts"
+import { explainMiss, Version } from "../../core/Version.ts"
+import { onConstraint } from "../../postgres/onConstraint.ts"
+import { UserId, UserNotFound } from "../Users.ts"
+import { Moment } from "./Checks.ts"
+import { plans, prices, renewable, type SubscriptionRow, subscriptions } from "./BillingTables.ts"
+import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "./Lists.ts"
+import { isRecurring, periodEnd } from "./Periods.ts"
+import { PlanArchived, PlanId, type PriceId, PriceNotFound } from "./Plans.ts"
+import {
+  AlreadySubscribed,
+  CancelWhen,
+  NewSubscription,
+  PeriodConflict,
+  PeriodNotOver,
+  PriceNotOnSale,
+  type Subscription,
+  SubscriptionChanges,
+  SubscriptionCursor,
+  SubscriptionDueCursor,
+  SubscriptionId,
+  SubscriptionNotFound,
+  SubscriptionNotRunning,
+  type Subscriptions,
+  SubscriptionState,
+  subscriptionStates
+} from "./Subscriptions.ts"
+import type { Tables } from "./Tables.ts"
+
+const cursors = timeCursor(SubscriptionCursor)
+const dueCursors = cursor(
+  SubscriptionDueCursor,
+  Schema.Struct({ dueAt: Schema.DateTimeUtcFromMillis, id: TimeOrderedId })
+)
+const filters = {
+  userId: Schema.optional(UserId),
+  planId: Schema.optional(PlanId),
+  state: Schema.optional(SubscriptionState)
+}
+
+const newSubscription = decodeInput(NewSubscription)
+const idOnly = decodeInput(Schema.Struct({ id: SubscriptionId }))
+const live = decodeInput(Schema.Struct({ userId: UserId, planId: PlanId }))
+const changed = decodeInput(
+  Schema.Struct({ id: SubscriptionId, expectedVersion: Version, changes: SubscriptionChanges })
+)
+const renewed = decodeInput(Schema.Struct({ id: SubscriptionId, expectedPeriodEnd: Moment }))
+const canceled = decodeInput(Schema.Struct({ id: SubscriptionId, when: CancelWhen }))
+const listed = decodeInput(Schema.Struct({ ...listFields(cursors.key), ...filters }).check(sameOrder))
+const streamed = decodeInput(Schema.Struct({ ...streamFields, ...filters }))
+const dueOptions = decodeInput(
+  Schema.Struct({
+    at: Schema.optional(Moment),
+    limit: Schema.optional(PageSize),
+    after: Schema.optional(dueCursors.key)
+  })
+)
+
+const at = (method: string) =>
+  ({ store: "postgresql", operation: `Billing.subscriptions.${method}`, subject: "input" }) as const
+
+const isOver = (end: DateTime.Utc, now: DateTime.Utc): boolean => DateTime.isLessThanOrEqualTo(end, now)
+
+export const makeSubscriptions = ({ insertNew, many, one, replace, run }: Tables): Subscriptions => {
+  const nextId = makeIdsOf(SubscriptionId)
+
+  /** A price that somebody may subscribe to; it and its plan stay on sale until the transaction ends. */
+  const onSale = (operation: string, id: PriceId) =>
+    Effect.gen(function* () {
+      const found = yield* one(operation, prices, { where: { id }, lock: "share" })
+      if (Option.isNone(found)) return yield* new PriceNotFound({ id })
+      const { archivedAt, billingInterval, planId } = found.value
+      if (archivedAt !== null) return yield* new PriceNotOnSale({ id, because: "archived" })
+      if (!isRecurring(billingInterval)) return yield* new PriceNotOnSale({ id, because: "one-off" })
+      const plan = yield* one(operation, plans, { where: { id: planId }, lock: "share" })
+      if (Option.isNone(plan) || plan.value.archivedAt !== null) return yield* new PlanArchived({ id: planId })
+      return { planId, interval: billingInterval }
+    })
+
+  const create: Subscriptions["create"] = Effect.fnUntraced(function* (given) {
+    const { operation } = at("create")
+    const { priceId, quantity = 1, startAt, trialEnd, userId } = yield* newSubscription(at("create"), given)
+    const now = yield* DateTime.now
+    const start = startAt ?? now
+    if (trialEnd !== undefined && isOver(trialEnd, start)) {
+      return yield* invalidData(at("create"), [{ field: "trialEnd", problem: "must be after the start" }])
+    }
+    const id = yield* nextId
+    return yield* run(
+      Effect.gen(function* () {
+        const { interval, planId } = yield* onSale(operation, priceId)
+        const anchor = trialEnd ?? start
+        const subscription: Subscription = {
+          id,
+          userId,
+          planId,
+          priceId,
+          quantity,
+          state: trialEnd === undefined ? "active" : "trialing",
+          startedAt: start,
+          trialEnd: trialEnd ?? null,
+          billingAnchor: anchor,
+          currentPeriodStart: start,
+          currentPeriodEnd: trialEnd ?? periodEnd(anchor, interval, start),
+          cancelAtPeriodEnd: false,
+          canceledAt: null,
+          version: 1,
+          createdAt: now,
+          updatedAt: now
+        }
+        const [made] = yield* insertNew(operation, subscriptions, [subscription])
+        return made ?? (yield* new AlreadySubscribed({ userId, planId }))
+      })
+    ).pipe(Effect.mapError(onConstraint({ subscriptions_user_id_fkey: () => new UserNotFound({ id: userId }) })))
+  })
+
+  const find: Subscriptions["find"] = Effect.fnUntraced(function* (given) {
+    const { id } = yield* idOnly(at("find"), { id: given })
+    return yield* one(at("find").operation, subscriptions, { where: { id } })
+  })
+
+  const findLive: Subscriptions["findLive"] = Effect.fnUntraced(function* (givenUser, givenPlan) {
+    const { planId, userId } = yield* live(at("findLive"), { userId: givenUser, planId: givenPlan })
+    return yield* one(at("findLive").operation, subscriptions, {
+      where: { userId, planId },
+      only: { sql: "state <> 'canceled'", holds: ({ state }) => state !== "canceled" }
+    })
+  })
+
+  /** Changes a subscription under its lock; a change that is the subscription itself writes nothing. */
+  const changing = <E>(
+    operation: string,
+    id: SubscriptionId,
+    change: (subscription: SubscriptionRow, now: DateTime.Utc) => Effect.Effect<SubscriptionRow, E>,
+    write: (written: SubscriptionRow) => Effect.Effect<void, E | StoreError> = (written) =>
+      replace(operation, subscriptions, written)
+  ): Effect.Effect<Subscription, E | SubscriptionNotFound | StoreError> =>
+    run(
+      Effect.gen(function* () {
+        const found = yield* one(operation, subscriptions, { where: { id }, lock: "update" })
+        if (Option.isNone(found)) return yield* new SubscriptionNotFound({ id })
+        const subscription = found.value
+        const now = yield* DateTime.now
+        const next = yield* change(subscription, now)
+        if (next === subscription) return subscription
+        const written: SubscriptionRow = {
+          ...next,
+          version: subscription.version + 1,
+          updatedAt: DateTime.max(subscription.updatedAt, now)
+        }
+        yield* write(written)
+        return written
+      })
+    )
+
+  const change: Subscriptions["change"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
+    const { operation } = at("change")
+    const input = { id: givenId, expectedVersion: givenVersion, changes: givenChanges }
+    const { changes, expectedVersion, id } = yield* changed(at("change"), input)
+    return yield* changing<Effect.Error<ReturnType<Subscriptions["change"]>>>(
+      operation,
+      id,
+      (subscription) =>
+        Effect.gen(function* () {
+          const { planId, priceId, state, version } = subscription
+          yield* explainMiss(id, expectedVersion, version, () => new SubscriptionNotFound({ id }))
+          if (state === "canceled") return yield* new SubscriptionNotRunning({ id, state })
+          const wanted = changes.priceId ?? priceId
+          const plan = wanted === priceId ? { planId } : yield* onSale(operation, wanted)
+          return { ...subscription, ...changes, planId: plan.planId }
+        }),
+      (written) =>
+        Effect.mapError(
+          replace(operation, subscriptions, written),
+          onConstraint({
+            subscriptions_user_id_plan_id_key: () =>
+              new AlreadySubscribed({ userId: written.userId, planId: written.planId })
+          })
+        )
+    )
+  })
+
+  const renew: Subscriptions["renew"] = Effect.fnUntraced(function* (givenId, givenEnd) {
+    const { operation } = at("renew")
+    const { expectedPeriodEnd, id } = yield* renewed(at("renew"), { id: givenId, expectedPeriodEnd: givenEnd })
+    return yield* changing(operation, id, (subscription, now) =>
+      Effect.gen(function* () {
+        const { billingAnchor, cancelAtPeriodEnd, currentPeriodEnd, priceId, state } = subscription
+        if (!DateTime.Equivalence(currentPeriodEnd, expectedPeriodEnd)) {
+          return yield* new PeriodConflict({ id, expected: expectedPeriodEnd, actual: currentPeriodEnd })
+        }
+        if (!renewable.holds(subscription)) return yield* new SubscriptionNotRunning({ id, state })
+        if (!isOver(currentPeriodEnd, now)) return yield* new PeriodNotOver({ id, end: currentPeriodEnd })
+        if (cancelAtPeriodEnd) return { ...subscription, state: "canceled" as const, canceledAt: currentPeriodEnd }
+        const interval = yield* intervalOf(operation, priceId)
+        return {
+          ...subscription,
+          state: state === "trialing" ? ("active" as const) : state,
+          currentPeriodStart: currentPeriodEnd,
+          currentPeriodEnd: periodEnd(billingAnchor, interval, currentPeriodEnd)
+        }
+      })
+    )
+  })
+
+  /** Archived or not, a price that somebody has goes on. */
+  const intervalOf = (operation: string, id: PriceId) =>
+    Effect.flatMap(one(operation, prices, { where: { id } }), (price) =>
+      Option.isSome(price) && isRecurring(price.value.billingInterval)
+        ? Effect.succeed(price.value.billingInterval)
+        : Effect.die(new Error("only a price that falls due again and again is subscribed to"))
+    )
+
+  const moving = (
+    method: string,
+    given: SubscriptionId,
+    to: SubscriptionState,
+    fields: (subscription: SubscriptionRow, now: DateTime.Utc) => Effect.Effect<Partial<SubscriptionRow>, StoreError>
+  ): Effect.Effect<Subscription, SubscriptionNotFound | IllegalTransition | StoreError> =>
+    Effect.flatMap(idOnly(at(method), { id: given }), ({ id }) =>
+      changing(at(method).operation, id, (subscription, now) =>
+        Effect.gen(function* () {
+          const state = yield* Effect.fromResult(subscriptionStates.go(id, subscription.state, to))
+          return { ...subscription, ...(yield* fields(subscription, now)), state }
+        })
+      )
+    )
+
+  const activate: Subscriptions["activate"] = (given) =>
+    moving("activate", given, "active", ({ currentPeriodEnd, priceId, state }, now) =>
+      state === "paused" && isOver(currentPeriodEnd, now)
+        ? Effect.map(intervalOf(at("activate").operation, priceId), (interval) => ({
+            billingAnchor: now,
+            currentPeriodStart: now,
+            currentPeriodEnd: periodEnd(now, interval, now)
+          }))
+        : Effect.succeed({})
+    )
+
+  const cancel: Subscriptions["cancel"] = Effect.fnUntraced(function* (givenId, givenWhen) {
+    const { id, when } = yield* canceled(at("cancel"), { id: givenId, when: givenWhen })
+    if (when === "now") {
+      return yield* moving("cancel", id, "canceled", (_, now) => Effect.succeed({ canceledAt: now }))
+    }
+    return yield* marking("cancel", id, "canceled", true)
+  })
+
+  /** Says whether the next renewal cancels it; fails as a move to `to` would where it is canceled. */
+  const marking = (method: string, id: SubscriptionId, to: SubscriptionState, cancelAtPeriodEnd: boolean) =>
+    changing(at(method).operation, id, (subscription) =>
+      subscription.state === "canceled"
+        ? Effect.as(Effect.fromResult(subscriptionStates.go(id, subscription.state, to)), subscription)
+        : Effect.succeed(
+            subscription.cancelAtPeriodEnd === cancelAtPeriodEnd ? subscription : { ...subscription, cancelAtPeriodEnd }
+          )
+    )
+
+  const keep: Subscriptions["keep"] = Effect.fnUntraced(function* (given) {
+    const { id } = yield* idOnly(at("keep"), { id: given })
+    return yield* marking("keep", id, "active", false)
+  })
+
+  const list: Subscriptions["list"] = Effect.fnUntraced(function* (given) {
+    const input = yield* listed(at("list"), given ?? {})
+    const { after, limit = defaultPageSize, order = "oldest-first", planId, state, userId } = input
+    const rows = yield* many(at("list").operation, subscriptions, {
+      where: { userId, planId, state },
+      order: ["createdAt", "id"],
+      direction: order === "oldest-first" ? "ascending" : "descending",
+      after: after && [after.at, after.id],
+      limit: limit + 1
+    })
+    return pageOf(rows, limit, ({ createdAt, id }) => cursors.after({ order, at: createdAt, id }))
+  })
+
+  const due: Subscriptions["due"] = Effect.fnUntraced(function* (given) {
+    const { after, at: until, limit = defaultPageSize } = yield* dueOptions(at("due"), given ?? {})
+    const time = until ?? (yield* DateTime.now)
+    const rows = yield* many(at("due").operation, subscriptions, {
+      only: renewable,
+      below: { currentPeriodEnd: DateTime.add(time, { milliseconds: 1 }) },
+      order: ["currentPeriodEnd", "id"],
+      after: after && [after.dueAt, after.id],
+      limit: limit + 1
+    })
+    return pageOf(rows, limit, ({ currentPeriodEnd, id }) => dueCursors.after({ dueAt: currentPeriodEnd, id }))
+  })
+
+  const none = () => Effect.succeed({})
+  return {
+    create,
+    find,
+    findLive,
+    change,
+    renew,
+    activate,
+    markPastDue: (id) => moving("markPastDue", id, "past_due", none),
+    pause: (id) => moving("pause", id, "paused", none),
+    cancel,
+    keep,
+    list,
+    stream: streamOf((given) => streamed(at("stream"), given), list),
+    due
+  }
+}

@@ -1,0 +1,21 @@
+import { Effect, Layer } from "effect"
+import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
+import { makeDefinitions } from "./DefinitionsMemory.ts"
+import { makeExecutions } from "./ExecutionsMemory.ts"
+import { makeSchedules } from "./SchedulesMemory.ts"
+import { makeSteps } from "./StepsMemory.ts"
+import { Workflows } from "./Workflows.ts"
+
+const make = Effect.gen(function* () {
+  const memory = yield* PostgresMemory
+  const executions = makeExecutions(memory)
+  return Workflows.of({
+    ...makeDefinitions(memory),
+    ...executions.service,
+    ...makeSteps(memory),
+    ...makeSchedules(memory, executions)
+  })
+})
+
+/** `Workflows` in memory, under the transactions of all memory repositories; its time is the Clock's. */
+export const layer: Layer.Layer<Workflows, never, PostgresMemory> = Layer.effect(Workflows, make)

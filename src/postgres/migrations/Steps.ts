@@ -1,0 +1,239 @@
+import { Clock, Effect } from "effect"
+import { isSqlError } from "effect/sql/SqlError"
+import { createHash } from "node:crypto"
+import type { MigrationStep, ScriptStep, TellProgress } from "../../core/MigrationDriver.ts"
+import type { ProgramFailed } from "../../core/MigrationFailure.ts"
+import { InvalidStatement, isStoreError, StoreError } from "../../core/StoreError.ts"
+import type { PostgresClient } from "../PostgresClient.ts"
+import { fromSqlError } from "../PostgresError.ts"
+import { type ScriptStatement, splitScript } from "../SqlScript.ts"
+import { isConcurrent, makeLeftBehind } from "./ConcurrentIndex.ts"
+import type { makeHistory } from "./History.ts"
+import { codeOf, type Transactions } from "./Transactions.ts"
+import type { Which } from "./Which.ts"
+
+const checksumOf = (text: string): string => createHash("sha256").update(text).digest("hex")
+
+const refused = (operation: string, text: string, detail: string): StoreError =>
+  new StoreError({
+    store: "postgresql",
+    operation,
+    outcome: "not-applied",
+    statement: { text },
+    reason: new InvalidStatement({ detail })
+  })
+
+/** Statements with which a script would end the migration's own transaction. */
+const transactionControl =
+  /^(?:begin|start\s+transaction|commit|end|abort|rollback(?!\s+(?:work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b/i
+
+/** The statement wants to be outside of a transaction, or to end one. */
+const wantsNoTransaction: ReadonlySet<string | undefined> = new Set(["25001", "2D000"])
+
+type StepFailure = StoreError | ProgramFailed
+
+/** How one direction of a migration is run, as one transaction or statement by statement. */
+export const makeSteps = (
+  client: PostgresClient["Service"],
+  { atomically, inTransaction, limitLocks, whileLocksAreBusy }: Transactions,
+  { forgetJournal, journal, keepSchema, prepareJournal }: ReturnType<typeof makeHistory>
+) => {
+  const { endpoint, query, sql } = client
+  const leftBehind = makeLeftBehind(client)
+  const run = (operation: string, text: string) => query({ operation, kind: "write" }, sql.unsafe<object>(text))
+
+  /** What a script set in its session ends with it: a search path, a role, a timeout. */
+  const resetSession = (operation: string) =>
+    Effect.forEach(["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"], (text) => run(operation, text), {
+      discard: true
+    })
+
+  const statementsOf = (
+    operation: string,
+    { text }: ScriptStep
+  ): Effect.Effect<ReadonlyArray<ScriptStatement>, StoreError> => {
+    const statements = splitScript(text)
+    const found = statements.find(({ text }) => transactionControl.test(text))
+    return found === undefined
+      ? Effect.succeed(statements)
+      : Effect.fail(
+          refused(
+            operation,
+            found.text,
+            "a migration's transaction is the engine's; say transaction:false on its mark to have none"
+          )
+        )
+  }
+
+  /** What fails with Effect's own error in a program is told like any other statement. */
+  const runProgram = <R>(
+    operation: string,
+    program: Effect.Effect<void, StepFailure, R>
+  ): Effect.Effect<void, StepFailure, R> =>
+    Effect.mapError(program, (error) =>
+      error._tag === "ProgramFailed" && isSqlError(error.cause)
+        ? fromSqlError(
+            error.cause,
+            { operation, kind: "write" },
+            { endpoint, elapsedMillis: 0, statementMillis: Number.POSITIVE_INFINITY }
+          )
+        : error
+    )
+
+  const timed = <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<number, E, R> =>
+    Effect.gen(function* () {
+      const startedAt = yield* Clock.currentTimeMillis
+      yield* work
+      return Math.round((yield* Clock.currentTimeMillis) - startedAt)
+    })
+
+  /** Runs a step inside the migration's transaction. */
+  const runWhole = <R>(
+    operation: string,
+    which: Which,
+    step: MigrationStep<R>,
+    tell: TellProgress
+  ): Effect.Effect<void, StepFailure, R> =>
+    Effect.gen(function* () {
+      if (step._tag === "Program") {
+        yield* tell({ _tag: "Started", ...which, statements: 1 })
+        yield* runProgram(operation, step.run)
+      } else {
+        const statements = yield* statementsOf(operation, step)
+        yield* tell({ _tag: "Started", ...which, statements: statements.length })
+        for (const [i, { text }] of statements.entries()) {
+          const elapsedMillis = yield* timed(run(operation, text))
+          yield* tell({
+            _tag: "StatementDone",
+            ...which,
+            statement: i + 1,
+            statements: statements.length,
+            elapsedMillis
+          })
+        }
+      }
+      yield* resetSession(operation)
+    })
+
+  const enterStatement = (
+    operation: string,
+    { direction, version }: Which,
+    statement: number,
+    text: string,
+    done: boolean
+  ) =>
+    query(
+      { operation, kind: "write", idempotent: true },
+      sql<object>`insert into ${journal} (version, direction, statement, checksum, done)
+        values (${version}::bigint, ${direction}, ${statement}::int, ${checksumOf(text)}, ${done})
+        on conflict (version, direction, statement) do update set checksum = excluded.checksum, done = excluded.done`
+    )
+
+  /** Runs a step without a transaction around it, statement by statement, after those that have been done. */
+  const runInParts = <R>(
+    operation: string,
+    which: Which,
+    step: MigrationStep<R>,
+    tell: TellProgress
+  ): Effect.Effect<void, StepFailure, R> => {
+    const busy = (attempt: number, pauseMillis: number) => tell({ _tag: "LockBusy", ...which, attempt, pauseMillis })
+    if (step._tag === "Program") {
+      return Effect.andThen(tell({ _tag: "Started", ...which, statements: 1 }), runProgram(operation, step.run))
+    }
+    const one = (statement: number, text: string, begun: boolean) =>
+      Effect.gen(function* () {
+        if (begun && (yield* leftBehind(operation, which, text, tell))) {
+          yield* enterStatement(operation, which, statement, text, true)
+          return
+        }
+        const together = atomically(
+          busy,
+          Effect.andThen(run(operation, text), enterStatement(operation, which, statement, text, true))
+        )
+        // CONCURRENTLY waits for old transactions and blocks nobody; a lock timeout would leave an invalid index.
+        const alone = Effect.gen(function* () {
+          yield* enterStatement(operation, which, statement, text, false)
+          if (isConcurrent(text)) yield* run(operation, text)
+          else {
+            yield* limitLocks(operation, "session")
+            yield* whileLocksAreBusy(busy, run(operation, text))
+          }
+          yield* enterStatement(operation, which, statement, text, true)
+        })
+        yield* isConcurrent(text)
+          ? alone
+          : Effect.catch(together, (error) => (wantsNoTransaction.has(codeOf(error)) ? alone : Effect.fail(error)))
+      })
+    return Effect.gen(function* () {
+      const statements = yield* statementsOf(operation, step)
+      yield* prepareJournal
+      const entries = yield* query(
+        { operation, kind: "read" },
+        sql<{
+          readonly statement: number
+          readonly checksum: string
+          readonly done: boolean
+        }>`select statement, checksum, done
+          from ${journal} where version = ${which.version}::bigint and direction = ${which.direction}`
+      )
+      const before = new Map(entries.map((entry) => [entry.statement, entry]))
+      for (const [i, { text }] of statements.entries()) {
+        const entry = before.get(i + 1)
+        if (entry?.done === true && entry.checksum !== checksumOf(text)) {
+          return yield* refused(
+            operation,
+            text,
+            `statement ${i + 1} was edited after it had been done in a run that broke off; put it back, or repair with forgetUnfinished`
+          )
+        }
+      }
+      yield* tell({ _tag: "Started", ...which, statements: statements.length })
+      for (const [i, { text }] of statements.entries()) {
+        const entry = before.get(i + 1)
+        if (entry?.done === true) continue
+        const elapsedMillis = yield* timed(one(i + 1, text, entry !== undefined))
+        yield* tell({
+          _tag: "StatementDone",
+          ...which,
+          statement: i + 1,
+          statements: statements.length,
+          elapsedMillis
+        })
+      }
+      yield* resetSession(operation)
+    })
+  }
+
+  /** Runs one direction of a migration, and `record` with it in the transaction or, without one, after it. */
+  const runStep = <A, R>(
+    which: Which,
+    step: MigrationStep<R>,
+    tell: TellProgress,
+    record: (operation: string, elapsedMillis: number) => Effect.Effect<A, StoreError>
+  ): Effect.Effect<A, StepFailure, R> =>
+    Effect.gen(function* () {
+      const operation = `Migrations.${which.direction === "up" ? "apply" : "revert"} ${which.version}_${which.name}`
+      const startedAt = yield* Clock.currentTimeMillis
+      const busy = (attempt: number, pauseMillis: number) => tell({ _tag: "LockBusy", ...which, attempt, pauseMillis })
+      const elapsed = Effect.map(Clock.currentTimeMillis, (now) => Math.round(now - startedAt))
+      const recorded = Effect.gen(function* () {
+        const kept = yield* record(operation, yield* elapsed)
+        yield* forgetJournal(operation, [which.version])
+        yield* keepSchema
+        return kept
+      })
+      // Until COMMIT is sent nothing is applied, however a statement fails.
+      const undone = <E>(error: E): E | StoreError =>
+        isStoreError(error) ? error.during(error.operation, "not-applied") : error
+      const result = step.transaction
+        ? yield* atomically(
+            busy,
+            Effect.mapError(Effect.andThen(runWhole(operation, which, step, tell), recorded), undone)
+          )
+        : yield* Effect.andThen(runInParts(operation, which, step, tell), inTransaction(recorded))
+      yield* tell({ _tag: "Finished", ...which, elapsedMillis: yield* elapsed })
+      return result
+    })
+
+  return { resetSession, runStep }
+}

@@ -1,0 +1,312 @@
+import { DateTime, Effect, Option, Stream } from "effect"
+import * as assert from "node:assert/strict"
+import { Billing } from "../../../platform/billing/Billing.ts"
+import type {
+  Subscription,
+  SubscriptionCursor,
+  SubscriptionDueCursor
+} from "../../../platform/billing/Subscriptions.ts"
+import { Users } from "../../../platform/Users.ts"
+import { passTime } from "../../Contract.ts"
+import {
+  aPlan,
+  aPrice,
+  aSubscription,
+  aUser,
+  eur,
+  failsWith,
+  ids,
+  inOurTime,
+  nothing,
+  pages,
+  type Run,
+  same,
+  time,
+  times
+} from "./support.ts"
+
+const january = time("2024-01-31T12:00:00Z")
+
+const periodOf = ({ currentPeriodEnd, currentPeriodStart }: Subscription) =>
+  [currentPeriodStart, currentPeriodEnd].map((at) => DateTime.formatIso(at).slice(0, 10))
+
+/** Renews so many times; gives the periods. */
+const renewed = (subscription: Subscription, count: number) =>
+  Effect.gen(function* () {
+    const { subscriptions } = yield* Billing
+    const periods = [periodOf(subscription)]
+    let current = subscription
+    for (let i = 0; i < count; i++) {
+      current = yield* subscriptions.renew(current.id, current.currentPeriodEnd)
+      periods.push(periodOf(current))
+    }
+    return periods
+  })
+
+export const subscriptions: Record<string, Run> = {
+  "a subscription is active from now on, for one interval": Effect.gen(function* () {
+    yield* inOurTime
+    const { subscriptions } = yield* Billing
+    const [user, price] = [yield* aUser, yield* aPrice()]
+    const before = yield* DateTime.now
+    const made = yield* subscriptions.create({ userId: user.id, priceId: price.id, quantity: 3 })
+    same(
+      [made.userId, made.planId, made.priceId, made.quantity, made.state, made.version, made.trialEnd],
+      [user.id, price.planId, price.id, 3, "active", 1, null]
+    )
+    assert.ok(DateTime.isGreaterThanOrEqualTo(made.currentPeriodStart, before))
+    same(made.currentPeriodEnd, DateTime.add(made.currentPeriodStart, { months: 1 }))
+    same([made.cancelAtPeriodEnd, made.canceledAt], [false, null])
+    same(yield* subscriptions.find(made.id), Option.some(made))
+    same(yield* subscriptions.findLive(user.id, price.planId), Option.some(made))
+    assert.ok(Option.isNone(yield* subscriptions.find(nothing())))
+    assert.ok(Option.isNone(yield* subscriptions.findLive(nothing(), price.planId)))
+  }),
+  "a user has one live subscription to a plan, and may come back": Effect.gen(function* () {
+    const { subscriptions } = yield* Billing
+    const plan = yield* aPlan()
+    const [one, two] = [yield* aPrice({ planId: plan.id }), yield* aPrice({ planId: plan.id, amount: eur(1) })]
+    const first = yield* aSubscription({ priceId: one.id })
+    const { userId } = first
+    const taken = yield* failsWith(subscriptions.create({ userId, priceId: two.id }), "AlreadySubscribed")
+    same([taken.userId, taken.planId], [userId, plan.id])
+    yield* aSubscription({ userId })
+    yield* aSubscription({ priceId: one.id })
+    yield* subscriptions.cancel(first.id, "now")
+    assert.ok(Option.isNone(yield* subscriptions.findLive(userId, plan.id)))
+    const back = yield* subscriptions.create({ userId, priceId: two.id })
+    same(yield* subscriptions.findLive(userId, plan.id), Option.some(back))
+  }),
+  "what is not on sale cannot be subscribed to": Effect.gen(function* () {
+    const { plans, subscriptions } = yield* Billing
+    const { id: userId } = yield* aUser
+    const gone = yield* aPrice()
+    yield* plans.archivePrice(gone.id)
+    const archived = yield* failsWith(subscriptions.create({ userId, priceId: gone.id }), "PriceNotOnSale")
+    same([archived.id, archived.because], [gone.id, "archived"])
+    const once = yield* aPrice({ interval: "one-off" })
+    const oneOff = yield* failsWith(subscriptions.create({ userId, priceId: once.id }), "PriceNotOnSale")
+    assert.equal(oneOff.because, "one-off")
+    const closed = yield* aPrice()
+    yield* plans.archive(closed.planId)
+    yield* failsWith(subscriptions.create({ userId, priceId: closed.id }), "PlanArchived")
+    yield* failsWith(subscriptions.create({ userId, priceId: nothing() }), "PriceNotFound")
+    const { id: priceId } = yield* aPrice()
+    yield* failsWith(subscriptions.create({ userId: nothing(), priceId }), "UserNotFound")
+  }),
+  "periods of what began on a 31st end on the last day of shorter months": Effect.gen(function* () {
+    yield* inOurTime
+    const subscription = yield* aSubscription({ startAt: january })
+    same(yield* renewed(subscription, 4), [
+      ["2024-01-31", "2024-02-29"],
+      ["2024-02-29", "2024-03-31"],
+      ["2024-03-31", "2024-04-30"],
+      ["2024-04-30", "2024-05-31"],
+      ["2024-05-31", "2024-06-30"]
+    ])
+  }),
+  "years end on their day, also those of a leap day": Effect.gen(function* () {
+    yield* inOurTime
+    const price = yield* aPrice({ interval: "year" })
+    const subscription = yield* aSubscription({ priceId: price.id, startAt: time("2020-02-29T00:00:00Z") })
+    same(yield* renewed(subscription, 4), [
+      ["2020-02-29", "2021-02-28"],
+      ["2021-02-28", "2022-02-28"],
+      ["2022-02-28", "2023-02-28"],
+      ["2023-02-28", "2024-02-29"],
+      ["2024-02-29", "2025-02-28"]
+    ])
+  }),
+  "a trial is the first period; its renewal makes it active": Effect.gen(function* () {
+    yield* inOurTime
+    const { subscriptions } = yield* Billing
+    const trialEnd = time("2024-02-14T12:00:00Z")
+    const trial = yield* aSubscription({ startAt: january, trialEnd })
+    same([trial.state, trial.trialEnd, periodOf(trial)], ["trialing", trialEnd, ["2024-01-31", "2024-02-14"]])
+    const active = yield* subscriptions.renew(trial.id, trialEnd)
+    same([active.state, active.version, periodOf(active)], ["active", 2, ["2024-02-14", "2024-03-14"]])
+  }),
+  "a period is renewed once, and not before it is over": Effect.gen(function* () {
+    yield* inOurTime
+    const { subscriptions } = yield* Billing
+    const subscription = yield* aSubscription({ startAt: january })
+    const { currentPeriodEnd, id } = subscription
+    const next = yield* subscriptions.renew(id, currentPeriodEnd)
+    const conflict = yield* failsWith(subscriptions.renew(id, currentPeriodEnd), "PeriodConflict")
+    same([conflict.expected, conflict.actual], [currentPeriodEnd, next.currentPeriodEnd])
+    same(yield* subscriptions.find(id), Option.some(next))
+    const running = yield* aSubscription()
+    const early = yield* failsWith(subscriptions.renew(running.id, running.currentPeriodEnd), "PeriodNotOver")
+    same(early.end, running.currentPeriodEnd)
+    same(yield* subscriptions.find(running.id), Option.some(running))
+    yield* failsWith(subscriptions.renew(nothing(), january), "SubscriptionNotFound")
+  }),
+  "cancelled at the period's end it runs until then, unless it is kept": Effect.gen(function* () {
+    yield* inOurTime
+    const { subscriptions } = yield* Billing
+    const { currentPeriodEnd, id, planId, userId } = yield* aSubscription({ startAt: january })
+    const marked = yield* subscriptions.cancel(id, "at-period-end")
+    same([marked.state, marked.cancelAtPeriodEnd, marked.version], ["active", true, 2])
+    same(yield* subscriptions.cancel(id, "at-period-end"), marked)
+    const kept = yield* subscriptions.keep(id)
+    same([kept.cancelAtPeriodEnd, kept.version], [false, 3])
+    same(yield* subscriptions.keep(id), kept)
+    yield* subscriptions.cancel(id, "at-period-end")
+    const ended = yield* subscriptions.renew(id, currentPeriodEnd)
+    same([ended.state, ended.canceledAt, ended.currentPeriodEnd], ["canceled", currentPeriodEnd, currentPeriodEnd])
+    assert.ok(Option.isNone(yield* subscriptions.findLive(userId, planId)))
+    yield* failsWith(subscriptions.renew(id, currentPeriodEnd), "SubscriptionNotRunning")
+  }),
+  "states lead where they may, and nowhere else": Effect.gen(function* () {
+    const { subscriptions: s } = yield* Billing
+    const { id } = yield* aSubscription()
+    assert.equal((yield* s.markPastDue(id)).state, "past_due")
+    const twice = yield* failsWith(s.markPastDue(id), "IllegalTransition")
+    same([twice.from, twice.to, twice.subject, twice.id], ["past_due", "past_due", "subscription", id])
+    assert.equal((yield* s.activate(id)).state, "active")
+    yield* failsWith(s.activate(id), "IllegalTransition")
+    assert.equal((yield* s.pause(id)).state, "paused")
+    const owing = yield* failsWith(s.markPastDue(id), "IllegalTransition")
+    same([owing.from, owing.to, owing.allowed], ["paused", "past_due", ["active", "canceled"]])
+    yield* failsWith(s.pause(id), "IllegalTransition")
+    const ended = yield* s.cancel(id, "now")
+    same([ended.state, ended.canceledAt !== null, ended.version], ["canceled", true, 5])
+    for (const move of [
+      s.activate(id),
+      s.markPastDue(id),
+      s.pause(id),
+      s.cancel(id, "now"),
+      s.cancel(id, "at-period-end"),
+      s.keep(id)
+    ]) {
+      const { allowed, from } = yield* failsWith(move, "IllegalTransition")
+      same([from, allowed], ["canceled", []])
+    }
+    same(yield* s.find(id), Option.some(ended))
+    for (const move of [
+      s.activate(nothing()),
+      s.markPastDue(nothing()),
+      s.pause(nothing()),
+      s.cancel(nothing(), "now"),
+      s.cancel(nothing(), "at-period-end"),
+      s.keep(nothing())
+    ]) {
+      yield* failsWith(move, "SubscriptionNotFound")
+    }
+  }),
+  "a paused subscription is not renewed, and begins a new period where its old one is over": Effect.gen(function* () {
+    yield* inOurTime
+    const { subscriptions } = yield* Billing
+    const old = yield* aSubscription({ startAt: january })
+    yield* subscriptions.pause(old.id)
+    const paused = yield* failsWith(subscriptions.renew(old.id, old.currentPeriodEnd), "SubscriptionNotRunning")
+    assert.equal(paused.state, "paused")
+    const before = yield* DateTime.now
+    const resumed = yield* subscriptions.activate(old.id)
+    assert.ok(DateTime.isGreaterThanOrEqualTo(resumed.currentPeriodStart, before))
+    same(resumed.currentPeriodEnd, DateTime.add(resumed.currentPeriodStart, { months: 1 }))
+    const running = yield* aSubscription()
+    yield* subscriptions.pause(running.id)
+    const kept = yield* subscriptions.activate(running.id)
+    same([kept.currentPeriodStart, kept.currentPeriodEnd], [running.currentPeriodStart, running.currentPeriodEnd])
+  }),
+  "a change needs the version that was read, and keeps the period": Effect.gen(function* () {
+    const { subscriptions } = yield* Billing
+    const before = yield* aSubscription()
+    const { id } = before
+    const dearer = yield* aPrice({ planId: before.planId, amount: eur(9900), interval: "year" })
+    const more = yield* subscriptions.change(id, 1, { quantity: 7 })
+    same([more.quantity, more.priceId, more.version], [7, before.priceId, 2])
+    const conflict = yield* failsWith(subscriptions.change(id, 1, { quantity: 8 }), "VersionConflict")
+    same([conflict.expected, conflict.actual], [1, 2])
+    const moved = yield* subscriptions.change(id, 2, { priceId: dearer.id })
+    same([moved.priceId, moved.quantity, moved.currentPeriodEnd], [dearer.id, 7, before.currentPeriodEnd])
+    same(yield* subscriptions.find(id), Option.some(moved))
+    yield* failsWith(subscriptions.change(id, 3, { priceId: nothing() }), "PriceNotFound")
+    yield* failsWith(subscriptions.change(nothing(), 1, { quantity: 2 }), "SubscriptionNotFound")
+    yield* subscriptions.cancel(id, "now")
+    const ended = yield* failsWith(subscriptions.change(id, 4, { quantity: 2 }), "SubscriptionNotRunning")
+    assert.equal(ended.state, "canceled")
+  }),
+  "a change to another plan's price changes the plan, once for each user": Effect.gen(function* () {
+    const { plans, subscriptions } = yield* Billing
+    const { id: userId } = yield* aUser
+    const [one, two, three] = [yield* aSubscription({ userId }), yield* aSubscription({ userId }), yield* aPrice()]
+    const taken = yield* failsWith(subscriptions.change(one.id, 1, { priceId: two.priceId }), "AlreadySubscribed")
+    same([taken.userId, taken.planId], [userId, two.planId])
+    same(yield* subscriptions.find(one.id), Option.some(one))
+    const moved = yield* subscriptions.change(one.id, 1, { priceId: three.id })
+    same([moved.planId, moved.priceId], [three.planId, three.id])
+    assert.ok(Option.isNone(yield* subscriptions.findLive(userId, one.planId)))
+    yield* plans.archivePrice(two.priceId)
+    const kept = yield* subscriptions.change(two.id, 1, { priceId: two.priceId, quantity: 2 })
+    assert.equal(kept.quantity, 2)
+    yield* failsWith(subscriptions.change(one.id, 2, { priceId: two.priceId }), "PriceNotOnSale")
+  }),
+  "what somebody has is renewed although it is no longer sold": Effect.gen(function* () {
+    yield* inOurTime
+    const { plans, subscriptions } = yield* Billing
+    const subscription = yield* aSubscription({ startAt: january })
+    yield* plans.archivePrice(subscription.priceId)
+    yield* plans.archive(subscription.planId)
+    const next = yield* subscriptions.renew(subscription.id, subscription.currentPeriodEnd)
+    same(periodOf(next), ["2024-02-29", "2024-03-31"])
+  }),
+  "subscriptions are listed by user, plan and state, once each": Effect.gen(function* () {
+    const { subscriptions } = yield* Billing
+    const { id: userId } = yield* aUser
+    const price = yield* aPrice()
+    const made = yield* times(5, () => aSubscription({ userId }))
+    const others = yield* times(2, () => aSubscription({ priceId: price.id }))
+    yield* subscriptions.pause(made[1]!.id)
+    yield* subscriptions.pause(made[3]!.id)
+    const all = yield* pages((after: SubscriptionCursor | undefined) => subscriptions.list({ userId, limit: 2, after }))
+    same(all.map(ids), [ids(made.slice(0, 2)), ids(made.slice(2, 4)), ids(made.slice(4))])
+    const paused = yield* subscriptions.list({ userId, state: "paused", order: "newest-first" })
+    same(ids(paused.items), [made[3]!.id, made[1]!.id])
+    same(ids((yield* subscriptions.list({ planId: price.planId })).items), ids(others))
+    same((yield* subscriptions.list({ planId: price.planId, userId })).items, [])
+    same(ids(yield* Stream.runCollect(subscriptions.stream({ userId, pageSize: 2 }))), ids(made))
+  }),
+  "due are those whose period is over, the longest overdue first": Effect.gen(function* () {
+    yield* inOurTime
+    const { subscriptions } = yield* Billing
+    const starts = ["2024-03-01", "2024-01-01", "2024-02-01", "2024-02-01"]
+    const made = yield* times(4, (i) => aSubscription({ startAt: time(`${starts[i]}T00:00:00Z`) }))
+    const [march, january_, one, two] = made
+    const paused = yield* aSubscription({ startAt: january })
+    yield* subscriptions.pause(paused.id)
+    const ended = yield* aSubscription({ startAt: january })
+    yield* subscriptions.cancel(ended.id, "now")
+    const owing = yield* aSubscription({ startAt: time("2024-04-01T00:00:00Z") })
+    yield* subscriptions.markPastDue(owing.id)
+    const running = yield* aSubscription()
+    const own = new Set(ids([...made, paused, ended, owing, running]))
+    const due = (at: DateTime.Utc | undefined) =>
+      Effect.map(
+        pages((after: SubscriptionDueCursor | undefined) => subscriptions.due({ at, limit: 2, after })),
+        (read) => ids(read.flat().filter(({ id }) => own.has(id)))
+      )
+    same(yield* due(undefined), ids([january_!, one!, two!, march!, owing]))
+    same(yield* due(time("2024-03-01T00:00:00Z")), ids([january_!, one!, two!]))
+    same(yield* due(time("2024-02-29T23:59:59.999Z")), ids([january_!]))
+  }),
+  "a user who has a subscription cannot be deleted, and one who has none can": Effect.gen(function* () {
+    const { subscriptions } = yield* Billing
+    const users = yield* Users
+    const { id, userId } = yield* aSubscription()
+    assert.equal((yield* failsWith(users.delete(userId), "UserInUse")).id, userId)
+    yield* subscriptions.cancel(id, "now")
+    assert.equal((yield* failsWith(users.delete(userId), "UserInUse")).by, "subscriptions")
+    assert.ok(Option.isSome(yield* users.findById(userId)))
+    yield* users.delete((yield* aUser).id)
+  }),
+  "times of change are told": Effect.gen(function* () {
+    const { subscriptions } = yield* Billing
+    const made = yield* aSubscription()
+    yield* passTime("5 millis")
+    const paused = yield* subscriptions.pause(made.id)
+    assert.ok(DateTime.isGreaterThan(paused.updatedAt, made.updatedAt))
+    same(paused.createdAt, made.createdAt)
+  })
+}

@@ -1,0 +1,385 @@
+import { describe, it } from "@effect/vitest"
+import { Effect, Layer, type Scope, Stream } from "effect"
+import { SqlClient } from "effect/sql/SqlClient"
+import * as assert from "node:assert/strict"
+import { isStoreError } from "../../src/core/StoreError.ts"
+import * as Migrations from "../../src/migrations/Migrations.ts"
+import { planText } from "../../src/migrations/PlanReport.ts"
+import { program } from "../../src/migrations/Program.ts"
+import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
+import type { PostgresTags } from "../../src/postgres/PostgresClient.ts"
+import { describeLive } from "../servers/index.ts"
+import { ground, quiet, reasonOf, server, withoutTransaction } from "./support.ts"
+
+const versions = (rows: ReadonlyArray<{ readonly version: bigint }>) => rows.map(({ version }) => Number(version))
+
+const two = Effect.gen(function* () {
+  const made = yield* ground()
+  yield* made.file("1_a.sql", "create table app.a (n int);", "drop table app.a;")
+  yield* made.file("2_b.sql", "create table app.b (n int);", "drop table app.b;")
+  return made
+})
+
+const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Scope>> = {
+  "a plan and a dry run write nothing, not even the history's table or schema": Effect.gen(function* () {
+    const { client, migrations, schema } = yield* two
+    const plan = yield* migrations.plan
+    assert.deepEqual(versions(plan.pending), [1, 2])
+    assert.match(planText(plan), /0 applied, 2 pending\n {2}1_a\n {4}create table app_\d+\.a \(n int\);/)
+    yield* Migrations.dryRun(migrations)
+    yield* migrations.status
+    yield* migrations.verify
+    assert.deepEqual(yield* Stream.runCollect(migrations.history), [])
+    assert.deepEqual(yield* client.sql`select to_regnamespace(${schema})::text as name`, [{ name: null }])
+  }),
+  "a version of 64 bits comes back from the history as it was": Effect.gen(function* () {
+    const { file, migrations } = yield* ground()
+    yield* file("20991231235959_far.sql", "select 1;")
+    yield* file("999999999999999999_last.sql", "select 1;")
+    yield* migrations.run
+    const rows = yield* Stream.runCollect(migrations.history)
+    assert.deepEqual(
+      rows.map(({ kind, name, version }) => [version, name, kind]),
+      [
+        [20991231235959n, "far", "migrated"],
+        [999999999999999999n, "last", "migrated"]
+      ]
+    )
+    assert.ok(rows[0]!.appliedAt.epochMilliseconds > 1.7e12)
+  }),
+  "late migrations: refused, applied, or left out and told, as the policy says": Effect.gen(function* () {
+    const { exists, file, make } = yield* ground()
+    yield* file("2_b.sql", "create table app.b (n int);")
+    yield* make().run
+    yield* file("1_a.sql", "create table app.a (n int);")
+    yield* file("3_c.sql", "create table app.c (n int);")
+    assert.deepEqual((yield* reasonOf(make().run))._tag, "OutOfOrder")
+    assert.deepEqual([yield* exists("a"), yield* exists("c")], [false, false])
+    const skipped = yield* make({ outOfOrder: "skip" }).run
+    assert.deepEqual([versions(skipped.applied), versions(skipped.skipped)], [[3], [1]])
+    assert.deepEqual(versions((yield* make({ outOfOrder: "skip" }).run).skipped), [1])
+    assert.deepEqual(
+      (yield* make().status).map(({ state }) => state),
+      ["late", "applied", "applied"]
+    )
+    const allowed = yield* make({ outOfOrder: "allow" }).run
+    assert.deepEqual([versions(allowed.applied), versions(allowed.skipped)], [[1], []])
+    assert.equal((yield* make().verify).ok, true)
+  }),
+  "down undoes the newest first, by steps or to a version": Effect.gen(function* () {
+    const { exists, file, migrations } = yield* two
+    yield* file("3_c.sql", "create table app.c (n int);", "drop table app.c;")
+    yield* migrations.run
+    assert.deepEqual(versions(yield* migrations.down()), [3])
+    assert.deepEqual([yield* exists("b"), yield* exists("c")], [true, false])
+    yield* migrations.run
+    assert.deepEqual(versions(yield* migrations.down({ to: 1n })), [3, 2])
+    assert.deepEqual([yield* exists("a"), yield* exists("b")], [true, false])
+    assert.equal((yield* migrations.verify).drift?.missing.length, 0)
+    assert.deepEqual(versions(yield* migrations.down({ steps: 9 })), [1])
+    assert.deepEqual(yield* migrations.down(), [])
+  }),
+  "down without a way down, or with one that fails, changes nothing": Effect.gen(function* () {
+    const { count, file, migrations } = yield* ground()
+    yield* file("1_a.sql", "create table app.a (n int);\ninsert into app.a values (1);", "delete from app.a;\nselec 1;")
+    yield* migrations.run
+    assert.equal((yield* reasonOf(migrations.down()))._tag, "StatementFailed")
+    assert.equal(yield* count("a"), 1)
+    // Once it is down it cannot go up again, since the table is still there.
+    yield* file("1_a.sql", "create table app.a (n int);\ninsert into app.a values (1);", "delete from app.a;")
+    yield* migrations.repair()
+    assert.equal((yield* reasonOf(migrations.down()))._tag, "StatementFailed")
+    assert.equal(yield* count("a"), 1)
+    yield* file("1_a.sql", "create table app.a (n int);\ninsert into app.a values (1);")
+    yield* migrations.repair()
+    assert.equal((yield* reasonOf(migrations.down()))._tag, "Irreversible")
+    assert.equal((yield* migrations.verify).ok, true)
+  }),
+  "a down that leaves something behind is told line by line": Effect.gen(function* () {
+    const { exists, file, make, migrations, schema } = yield* ground()
+    yield* file(
+      "1_a.sql",
+      "create table if not exists app.a (n int);\ncreate table if not exists app.b (n int);",
+      "alter table app.a add column m int;\ndrop table app.b;"
+    )
+    yield* migrations.run
+    const reason = yield* reasonOf(migrations.down())
+    assert.ok(reason._tag === "DownUnfaithful")
+    assert.deepEqual([reason.missing, reason.unexpected], [[], [`column ${schema}.a 2 m integer`]])
+    assert.equal(yield* exists("b"), true)
+    // Who knows better may go on.
+    yield* make().down({ verify: false })
+    assert.equal(yield* exists("b"), false)
+  }),
+  "redo is one transaction, and must end where it began": Effect.gen(function* () {
+    const { client, count, file, migrations, schema } = yield* two
+    yield* migrations.run
+    yield* client.sql`insert into ${client.sql(schema)}.a values (1)`
+    assert.deepEqual(versions(yield* migrations.redo({ steps: 2 })), [1, 2])
+    assert.equal(yield* count("a"), 0)
+    yield* client.sql`insert into ${client.sql(schema)}.b values (1)`
+    yield* file("2_b.sql", "create table app.b (n int);\nselect 1/0;", "drop table app.b;")
+    yield* migrations.repair()
+    assert.equal((yield* reasonOf(migrations.redo()))._tag, "StatementFailed")
+    assert.equal(yield* count("b"), 1)
+    assert.deepEqual(versions(yield* Stream.runCollect(migrations.history)), [1, 2])
+  }),
+  "verify and status tell what was edited, lost, or changed past the migrations": Effect.gen(function* () {
+    const { client, file, migrations, remove, schema } = yield* two
+    yield* migrations.run
+    assert.deepEqual(yield* migrations.verify, {
+      ok: true,
+      problems: [],
+      unfinished: [],
+      drift: { missing: [], unexpected: [] }
+    })
+    yield* client.sql.unsafe(`alter table ${schema}.a alter column n type bigint`)
+    yield* client.sql.unsafe(`create index by_hand on ${schema}.b (n)`)
+    yield* file("1_a.sql", "create table app.a (n bigint);")
+    yield* remove("2_b.sql")
+    yield* file("3_c.sql", "create table app.c (n int);")
+    const report = yield* migrations.verify
+    assert.equal(report.ok, false)
+    assert.deepEqual(
+      report.problems.map(({ _tag, version }) => [_tag, version]),
+      [
+        ["ChecksumChanged", 1n],
+        ["FileMissing", 2n]
+      ]
+    )
+    assert.deepEqual(report.drift, {
+      missing: [`column ${schema}.a 1 n integer`],
+      unexpected: [`column ${schema}.a 1 n bigint`, `index CREATE INDEX by_hand ON ${schema}.b USING btree (n)`]
+    })
+    assert.deepEqual(
+      (yield* migrations.status).map(({ reversible, state }) => [state, reversible]),
+      [
+        ["changed", false],
+        ["missing", false],
+        ["pending", false]
+      ]
+    )
+  }),
+  "repair takes the files for right, and the schema and lost files only where it is told to": Effect.gen(function* () {
+    const { client, file, migrations, remove, schema } = yield* two
+    yield* migrations.run
+    yield* file("1_a.sql", "create table app.a (n bigint);")
+    yield* remove("2_b.sql")
+    yield* client.sql.unsafe(`alter table ${schema}.a alter column n type bigint`)
+    assert.deepEqual(yield* migrations.repair(), { realigned: [1n], forgotten: [], abandoned: [] })
+    assert.equal((yield* reasonOf(migrations.run))._tag, "FileMissing")
+    assert.deepEqual(yield* migrations.repair({ forgetMissing: true }), {
+      realigned: [],
+      forgotten: [2n],
+      abandoned: []
+    })
+    // What the last migration left is still expected.
+    assert.equal((yield* migrations.verify).drift?.missing.length, 1)
+    yield* migrations.repair({ acceptSchema: true })
+    assert.equal((yield* migrations.verify).ok, true)
+    assert.deepEqual((yield* migrations.run).applied, [])
+  }),
+  "a baseline takes over a schema that was made otherwise": Effect.gen(function* () {
+    const { client, count, file, migrations, schema } = yield* two
+    yield* client.sql.unsafe(`create schema ${schema}`)
+    yield* client.sql.unsafe(`create table ${schema}.a as select 1 as n`)
+    assert.equal((yield* reasonOf(migrations.baseline(7n)))._tag, "UnknownVersion")
+    assert.deepEqual(yield* migrations.baseline(1n), [1n])
+    assert.deepEqual(yield* migrations.baseline(1n), [])
+    assert.deepEqual(
+      (yield* migrations.status).map(({ state }) => state),
+      ["baseline", "pending"]
+    )
+    assert.equal((yield* migrations.verify).ok, true)
+    yield* file("3_c.sql", "insert into app.a values (2);")
+    assert.deepEqual(versions((yield* migrations.run).applied), [2, 3])
+    assert.equal(yield* count("a"), 2)
+  }),
+  "a history that an older release made is read, and completed": Effect.gen(function* () {
+    const { client, file, migrations, schema } = yield* two
+    yield* migrations.run
+    yield* client.sql.unsafe(`alter table ${schema}.schema_migrations drop column kind, drop column schema_after`)
+    assert.deepEqual(
+      (yield* migrations.status).map(({ state }) => state),
+      ["applied", "applied"]
+    )
+    yield* file("3_c.sql", "create table app.c (n int);")
+    assert.deepEqual(versions((yield* migrations.run).applied), [3])
+    assert.equal((yield* migrations.verify).ok, true)
+  }),
+  "a program takes part in the transaction of its migration, and in one order with the files": Effect.gen(function* () {
+    const { count, file, make, schema } = yield* ground()
+    yield* file("1_a.sql", "create table app.a (n int);")
+    yield* file("3_c.sql", "insert into app.a values (3);")
+    const insert = (n: number) =>
+      Effect.flatMap(SqlClient, (sql) => sql.unsafe(`insert into ${schema}.a values (${n})`))
+    const nested = Effect.flatMap(SqlClient, (sql) => sql.withTransaction(insert(20)))
+    const steps = (up: Effect.Effect<unknown, unknown, SqlClient>) =>
+      make({ programs: [program({ version: 2n, name: "fill", revision: "1", up })] })
+    const broken = steps(Effect.andThen(Effect.andThen(insert(2), nested), Effect.fail({ _tag: "NoMore" as const })))
+    const reason = yield* reasonOf(broken.run)
+    assert.ok(reason._tag === "StepFailed" && reason.version === 2n)
+    assert.deepEqual(reason.cause, { _tag: "NoMore" })
+    assert.equal(yield* count("a"), 0)
+    const refused = yield* reasonOf(
+      steps(
+        Effect.andThen(
+          insert(2),
+          Effect.flatMap(SqlClient, (sql) => sql`selec`)
+        )
+      ).run
+    )
+    assert.ok(refused._tag === "StatementFailed" && refused.failure.reason._tag === "InvalidStatement")
+    assert.equal(yield* count("a"), 0)
+    const report = yield* steps(Effect.andThen(insert(2), nested)).run
+    assert.deepEqual(versions(report.applied), [2, 3])
+    assert.equal(yield* count("a"), 3)
+    const other = make({ programs: [program({ version: 2n, name: "fill", revision: "2", up: Effect.void })] })
+    assert.equal((yield* reasonOf(other.run))._tag, "ChecksumChanged")
+    const twice = make({ programs: [program({ version: 1n, name: "again", revision: "1", up: Effect.void })] })
+    assert.equal((yield* reasonOf(twice.plan))._tag, "FileInvalid")
+  }),
+  "a program without a transaction commits by itself, batch by batch": Effect.gen(function* () {
+    const { count, file, make, schema } = yield* ground()
+    yield* file("1_a.sql", "create table app.a (n int);")
+    const batch = (n: number) =>
+      Effect.flatMap(SqlClient, (sql) => sql.withTransaction(sql.unsafe(`insert into ${schema}.a values (${n})`)))
+    const backfill = (last: Effect.Effect<void, string>) =>
+      make({
+        programs: [
+          program({
+            version: 2n,
+            name: "backfill",
+            revision: "1",
+            transaction: false,
+            up: Effect.andThen(Effect.andThen(batch(1), batch(2)), last)
+          })
+        ]
+      })
+    assert.equal((yield* reasonOf(backfill(Effect.fail("power cut")).run))._tag, "StepFailed")
+    assert.equal(yield* count("a"), 2)
+    assert.deepEqual(versions((yield* backfill(Effect.void).run).applied), [2])
+    assert.equal(yield* count("a"), 4)
+  }),
+  "what a script sets in its session ends with it": Effect.gen(function* () {
+    const { client, file, migrations } = yield* ground()
+    const path = client.sql`select current_setting('search_path') as path, current_setting('lock_timeout') as lock`
+    const before = yield* path
+    yield* file(
+      "1_dump.sql",
+      "select pg_catalog.set_config('search_path', '', false);\nset lock_timeout = '9s';\ncreate table app.a (n int);"
+    )
+    yield* file("2_next.sql", "create table app.b as select current_setting('search_path') as path;")
+    yield* migrations.run
+    assert.deepEqual(yield* path, before)
+  }),
+  "a script that would end the engine's transaction is refused before any of it runs": Effect.gen(function* () {
+    for (const statement of [
+      "commit",
+      "BEGIN",
+      "rollback work",
+      "end",
+      "start transaction",
+      "prepare transaction 'x'"
+    ]) {
+      const { exists, file, migrations } = yield* ground()
+      yield* file("1_a.sql", `create table app.a (n int);\n${statement};`)
+      const reason = yield* reasonOf(migrations.run)
+      assert.ok(reason._tag === "StatementFailed")
+      assert.deepEqual([reason.failure.statement?.text, reason.failure.reason._tag], [statement, "InvalidStatement"])
+      assert.equal(yield* exists("a"), false)
+    }
+    const { exists, file, migrations } = yield* ground()
+    yield* file(
+      "1_a.sql",
+      "create table app.a (n int);\nsavepoint s;\ncreate table app.b (n int);\nrollback to savepoint s;"
+    )
+    yield* migrations.run
+    assert.deepEqual([yield* exists("a"), yield* exists("b")], [true, false])
+  }),
+  "progress is told while it runs": Effect.gen(function* () {
+    const { file, migrations, progress } = yield* ground()
+    yield* file("1_a.sql", "create table app.a (n int);\ninsert into app.a values (1);", "drop table app.a;")
+    yield* migrations.run
+    yield* migrations.down()
+    assert.deepEqual(
+      progress.map((event) => [
+        event._tag,
+        "direction" in event ? event.direction : "",
+        event._tag === "StatementDone" ? event.statement : 0
+      ]),
+      [
+        ["Started", "up", 0],
+        ["StatementDone", "up", 1],
+        ["StatementDone", "up", 2],
+        ["Finished", "up", 0],
+        ["Started", "down", 0],
+        ["StatementDone", "down", 1],
+        ["Finished", "down", 0]
+      ]
+    )
+  }),
+  "without a transaction a run that broke off goes on after its last statement": Effect.gen(function* () {
+    const { count, exists, file, migrations } = yield* ground()
+    yield* file("1_make.sql", "create table app.a (n int);")
+    const broken = (end: string) =>
+      file(
+        "2_parts.sql",
+        `insert into app.a values (1);\nvacuum app.a;\ncreate index concurrently i on app.a (n);\ninsert into app.a values (2);\n${end}`,
+        undefined,
+        withoutTransaction
+      )
+    yield* broken("selec 3;")
+    const reason = yield* reasonOf(migrations.run)
+    assert.ok(reason._tag === "StatementFailed" && reason.failure.statement?.text === "selec 3")
+    assert.deepEqual([yield* count("a"), yield* exists("i")], [2, true])
+    assert.deepEqual(
+      (yield* migrations.status).map(({ state }) => state),
+      ["applied", "unfinished"]
+    )
+    assert.deepEqual((yield* migrations.verify).unfinished, [2n])
+    // What has not been done may be corrected.
+    yield* broken("insert into app.a values (3);")
+    assert.deepEqual(versions((yield* migrations.run).applied), [2])
+    assert.equal(yield* count("a"), 3)
+    assert.equal((yield* migrations.verify).ok, true)
+  }),
+  "what has been done of a migration that broke off may not be edited, unless it is forgotten": Effect.gen(
+    function* () {
+      const { count, file, migrations } = yield* ground()
+      yield* file("1_make.sql", "create table app.a (n int);")
+      yield* file("2_parts.sql", "insert into app.a values (1);\nselec 2;", undefined, withoutTransaction)
+      yield* reasonOf(migrations.run)
+      yield* file("2_parts.sql", "insert into app.a values (9);\nselect 2;", undefined, withoutTransaction)
+      const reason = yield* reasonOf(migrations.run)
+      assert.ok(reason._tag === "StatementFailed" && isStoreError(reason.failure))
+      assert.match(reason.failure.message, /edited after it had been done/)
+      assert.equal(yield* count("a"), 1)
+      assert.deepEqual((yield* migrations.repair({ forgetUnfinished: true })).abandoned, [2n])
+      yield* migrations.run
+      assert.equal(yield* count("a"), 2)
+    }
+  ),
+  "two namespaces of one database know nothing of each other": Effect.gen(function* () {
+    const first = yield* two
+    const second = yield* two
+    yield* first.migrations.run
+    assert.equal((yield* second.migrations.plan).pending.length, 2)
+    yield* second.migrations.run
+    yield* first.migrations.down({ steps: 2 })
+    assert.equal((yield* second.migrations.verify).ok, true)
+  })
+}
+
+const suite = (layer: Layer.Layer<PostgresTags, unknown>) => (title: string) =>
+  it.layer(Layer.merge(layer, quiet), { excludeTestServices: true, timeout: "1 minute" })(title, (it) => {
+    for (const [name, test] of Object.entries(tests)) it.effect(name, () => test)
+  })
+
+describe("what can be done with migrations, embedded", () => {
+  suite(PostgresEmbedded.layer())("embedded")
+})
+
+describeLive("postgresql", "what can be done with migrations, on a server", () => {
+  suite(server())("live")
+})

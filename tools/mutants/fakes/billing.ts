@@ -1,0 +1,275 @@
+import type { Mutant } from "../Mutant.ts"
+
+const red = [{ suite: "memory", file: "test/contracts/Billing.test.ts" }]
+
+const folder = "src/platform/billing"
+const tablesMemory = `${folder}/TablesMemory.ts`
+const tables = `${folder}/BillingTables.ts`
+const subscriptions = `${folder}/makeSubscriptions.ts`
+const usage = `${folder}/makeUsage.ts`
+const invoices = `${folder}/makeInvoices.ts`
+const invoiceRows = `${folder}/InvoiceRows.ts`
+const invoiceSums = `${folder}/InvoiceSums.ts`
+const periods = `${folder}/Periods.ts`
+const drafts = `${folder}/Drafts.ts`
+const payments = `${folder}/makePayments.ts`
+const refunds = `${folder}/makeRefunds.ts`
+const credit = `${folder}/makeCredit.ts`
+const ledger = `${folder}/Ledger.ts`
+const replay = `${folder}/Replay.ts`
+
+/** Defects of `Billing` in memory, and of the rules that it shares with PostgreSQL. */
+export const billing: ReadonlyArray<Mutant> = [
+  {
+    name: "Billing: a page repeats the last row of the one before",
+    file: tablesMemory,
+    find: "inOrder(place(row), after) > 0",
+    replace: "inOrder(place(row), after) >= 0",
+    red
+  },
+  {
+    name: "Billing: the newest come first although the oldest are asked for",
+    file: tablesMemory,
+    find: 'const sign = direction === "ascending" ? 1 : -1',
+    replace: 'const sign = direction === "ascending" ? -1 : -1',
+    red
+  },
+  {
+    name: "Billing: the end of a period is in it",
+    file: tablesMemory,
+    find: "known((order) => order < 0)",
+    replace: "known((order) => order <= 0)",
+    red
+  },
+  {
+    name: "Billing: filters by null are ignored",
+    file: tablesMemory,
+    find: "(stored === null) === wanted",
+    replace: "(stored === null) === wanted || true",
+    red
+  },
+  {
+    name: "Billing: a row that a unique index refuses is told as stored",
+    file: tablesMemory,
+    find: "if (Result.isSuccess(inserted)) made.push(row)",
+    replace: "if (Result.isSuccess(inserted) || isTaken(inserted.failure)) made.push(row)",
+    red
+  },
+  {
+    name: "Billing: rows that are removed stay",
+    file: tablesMemory,
+    find: "const removed = db.remove(table, table.key(row))",
+    replace: "const removed: Result.Result<void, StoreError> = Result.void",
+    red
+  },
+  {
+    name: "Billing: a canceled subscription keeps its plan taken",
+    file: tables,
+    find: 'state === "canceled" ? undefined : `${userId}/${planId}`',
+    replace: "state === undefined ? undefined : `${userId}/${planId}`",
+    red
+  },
+  {
+    name: "Billing: paused subscriptions are due",
+    file: tables,
+    find: 'state !== "paused" && state !== "canceled"',
+    replace: 'state !== "canceled"',
+    red
+  },
+  {
+    name: "Billing: void invoices count for their period",
+    file: tables,
+    find: 'holds: ({ state }) => state !== "void"',
+    replace: "holds: ({ state }) => state !== undefined",
+    red
+  },
+  {
+    name: "Billing: a user with invoices can go",
+    file: tables,
+    find: 'invoices_user_id_fkey: { to: "users", key: ({ userId }) => userId, onRemoval: "restrict" }',
+    replace: 'invoices_user_id_fkey: { to: "users", key: ({ userId }) => userId, onRemoval: "cascade" }',
+    red
+  },
+  {
+    name: "Billing: a period is renewed as often as it is asked for",
+    file: subscriptions,
+    find: "if (!DateTime.Equivalence(currentPeriodEnd, expectedPeriodEnd)) {",
+    replace: "if (DateTime.isLessThan(currentPeriodEnd, expectedPeriodEnd)) {",
+    red
+  },
+  {
+    name: "Billing: a period is renewed before it is over",
+    file: subscriptions,
+    find: "if (!isOver(currentPeriodEnd, now)) return",
+    replace: "if (false) return",
+    red
+  },
+  {
+    name: "Billing: what was to be cancelled is renewed",
+    file: subscriptions,
+    find: "if (cancelAtPeriodEnd) return",
+    replace: "if (cancelAtPeriodEnd && id === undefined) return",
+    red
+  },
+  {
+    name: "Billing: periods follow each other instead of the anchor",
+    file: periods,
+    find: "DateTime.add(anchor, { months: monthsBetween(anchor, start) + months[interval] })",
+    replace: "DateTime.add(start, { months: monthsBetween(anchor, anchor) + months[interval] })",
+    red
+  },
+  {
+    name: "Billing: other usage with the same key is taken for the same",
+    file: usage,
+    find: "if (record === undefined || !saysTheSame(record, usage)) {",
+    replace: "if (record === undefined) {",
+    red
+  },
+  {
+    name: "Billing: usage of an invoiced period is taken",
+    file: usage,
+    find: "if (id === subscriptionId && start",
+    replace: "if (id !== subscriptionId && start",
+    red
+  },
+  {
+    name: "Billing: one unit beyond what is included is free",
+    file: invoiceSums,
+    find: "beyond <= 0n ? 0 :",
+    replace: "beyond <= 1n ? 0 :",
+    red
+  },
+  {
+    name: "Billing: begun units are not counted",
+    file: invoiceSums,
+    find: "(beyond + BigInt(size) - 1n) / BigInt(size)",
+    replace: "beyond / BigInt(size)",
+    red
+  },
+  {
+    name: "Billing: what is included counts once, whatever the quantity",
+    file: invoiceSums,
+    find: "BigInt(included) * BigInt(quantity)",
+    replace: "BigInt(included) * BigInt(quantity > 0 ? 1 : 0)",
+    red
+  },
+  {
+    name: "Billing: a discount beyond the lines is taken",
+    file: invoiceSums,
+    find: "if (subtotal < BigInt(discount)) {",
+    replace: "if (subtotal < 0n) {",
+    red
+  },
+  {
+    name: "Billing: a total that is not exact is taken",
+    file: invoiceSums,
+    find: "if (!isExact(subtotal) || !isExact(total))",
+    replace: "if (!isExact(subtotal))",
+    red
+  },
+  {
+    name: "Billing: what a changed draft comes to is not the sum of its lines",
+    file: drafts,
+    find: "const charged = lines ??",
+    replace: "const charged = [] as typeof lines ??",
+    red
+  },
+  {
+    name: "Billing: a finalised invoice can be changed",
+    file: invoices,
+    find: 'if (state !== "draft") return yield* new InvoiceNotDraft',
+    replace: 'if (state === "void") return yield* new InvoiceNotDraft',
+    red
+  },
+  {
+    name: "Billing: numbers of a series repeat",
+    file: invoices,
+    find: "Option.getOrElse(held, () => empty).lastNumber + 1",
+    replace: "Option.getOrElse(held, () => empty).lastNumber * 0 + 1",
+    red
+  },
+  {
+    name: "Billing: an invoice with payments under way can be void",
+    file: invoices,
+    find: "if (amountPaid > 0 || amountPending > 0) {",
+    replace: "if (amountPaid > 0) {",
+    red
+  },
+  {
+    name: "Billing: credit is lost with its invoice",
+    file: invoices,
+    find: "if (creditApplied > 0) {",
+    replace: "if (creditApplied < 0) {",
+    red
+  },
+  {
+    name: "Billing: an invoice is paid while something is due",
+    file: invoiceRows,
+    find: "takesMoney(changed) && amountDue(changed) === 0",
+    replace: "takesMoney(changed) && amountDue(changed) <= 1",
+    red
+  },
+  {
+    name: "Billing: payments under way may be paid again",
+    file: invoiceRows,
+    find: "amountDue(invoice) - invoice.amountPending",
+    replace: "amountDue(invoice) - invoice.amountPending * 0",
+    red
+  },
+  {
+    name: "Billing: a failed payment goes on reserving its amount",
+    file: payments,
+    find: '(from === "pending" ? amount : 0)',
+    replace: '(from === "pending" && to === "succeeded" ? amount : 0)',
+    red
+  },
+  {
+    name: "Billing: a payment of another currency is taken",
+    file: payments,
+    find: "if (amount.currency !== currency) {",
+    replace: 'if (currency === "") {',
+    red
+  },
+  {
+    name: "Billing: another request with the same key is taken for the same",
+    file: replay,
+    find: "found.value.requestHash !== requestHash",
+    replace: "found.value.requestHash === undefined",
+    red
+  },
+  {
+    name: "Billing: refunds come to more than the payment",
+    file: refunds,
+    find: "const refundable = payment.amount - payment.amountRefunded",
+    replace: "const refundable = payment.amount",
+    red
+  },
+  {
+    name: "Billing: a failed refund keeps its amount",
+    file: refunds,
+    find: "payment.value.amountRefunded - refund.amount",
+    replace: "payment.value.amountRefunded",
+    red
+  },
+  {
+    name: "Billing: a balance goes below zero",
+    file: ledger,
+    find: "if (after < 0) return",
+    replace: "if (after < -1) return",
+    red
+  },
+  {
+    name: "Billing: a deduction adds",
+    file: credit,
+    find: 'method === "grant" ? amount.amount : -amount.amount',
+    replace: "amount.amount",
+    red
+  },
+  {
+    name: "Billing: more credit is used than is due",
+    file: credit,
+    find: "if (amount > room || room === 0) {",
+    replace: "if (room === 0) {",
+    red
+  }
+]
