@@ -191,8 +191,9 @@ export class Notifications extends Context.Service<
       UserNotFound | CategoryNotFound | TemplateUnknown | TemplateVariableMissing | IdempotencyConflict | StoreError
     >
     /**
-     * Tells many users the same: all of them, or none where it fails; in their order. It takes four statements however many
-     * they are, and fails as `notify` does. The key counts for each user by itself, so that a list may be told again with more.
+     * Tells many users the same: all of them, or none where it fails; in their order, in a handful of statements.
+     *
+     * It fails as `notify` does. The key counts for each user by itself, so that a list may be told again with more.
      */
     readonly notifyMany: (
       notifications: NewNotifications
