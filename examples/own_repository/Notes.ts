@@ -30,7 +30,12 @@ export type NewNote = typeof NewNote.Type
 export const NoteCursor = Schema.String.pipe(Schema.brand("NoteCursor"))
 export type NoteCursor = typeof NoteCursor.Type
 
-export const noteCursor = cursor(NoteCursor, Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: NoteId }))
+export const noteCursor = cursor(
+  NoteCursor,
+  Schema.Struct({ of: Schema.Literal("notes"), createdAt: Schema.DateTimeUtcFromMillis, id: NoteId })
+)
+/** The cursor that continues after this note. */
+export const noteCursorAfter = ({ createdAt, id }: Note): NoteCursor => noteCursor.after({ of: "notes", createdAt, id })
 
 /** Which notes a page lists. */
 export const NoteList = Schema.Struct({
