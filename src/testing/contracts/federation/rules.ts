@@ -36,14 +36,12 @@ const editing: Record<string, Run> = {
       enabled: false
     })
     same(rule, {
-      ...{
-        id: rule.id,
-        name: "Europe first",
-        clientId: client.id,
-        capability: "chat.complete",
-        priority: -3,
-        condition
-      },
+      id: rule.id,
+      name: "Europe first",
+      clientId: client.id,
+      capability: "chat.complete",
+      priority: -3,
+      condition,
       targets: [
         { serviceId: two!.id, weight: 9 },
         { serviceId: one!.id, weight: null }
