@@ -4,6 +4,7 @@ import * as AdvisoryLocksLive from "../postgres/AdvisoryLocksLive.ts"
 import * as TransactionLive from "../postgres/TransactionLive.ts"
 import * as AuditLogLive from "./audit/AuditLogLive.ts"
 import * as BillingLive from "./billing/BillingLive.ts"
+import * as NotificationsLive from "./notifications/NotificationsLive.ts"
 import * as WorkflowsLive from "./workflows/WorkflowsLive.ts"
 import * as ApiKeysLive from "./users/ApiKeysLive.ts"
 import * as RolesLive from "./users/RolesLive.ts"
@@ -19,5 +20,6 @@ export const layer: Layer.Layer<PostgresRepositories, never, PostgresClient> = L
   UserTokensLive.layer,
   AuditLogLive.layer,
   BillingLive.layer,
-  WorkflowsLive.layer
+  WorkflowsLive.layer,
+  NotificationsLive.layer
 ).pipe(Layer.provideMerge(Layer.merge(TransactionLive.layer, AdvisoryLocksLive.layer)))

@@ -162,7 +162,10 @@ export class Users extends Context.Service<
   {
     /** Stores a new user, at version 1. Not idempotent: after an unknown outcome, look for the e-mail. */
     readonly create: (user: NewUser) => Effect.Effect<User, EmailTaken | UsernameTaken | StoreError>
+    /** Finds a user by id. Concurrent calls go together, so that looking for many of them costs little more than for one. */
     readonly findById: (id: UserId) => Effect.Effect<Option.Option<User>, StoreError>
+    /** Finds users by id, each in the place of its id; none where there is no such user. */
+    readonly findMany: (ids: ReadonlyArray<UserId>) => Effect.Effect<ReadonlyArray<Option.Option<User>>, StoreError>
     /** Finds without regard to the case of A to Z. */
     readonly findByEmail: (email: string) => Effect.Effect<Option.Option<User>, StoreError>
     /**

@@ -19,6 +19,7 @@ const subject = (method: string) => ({ store: "postgresql", operation: `Users.${
 
 const newUser = decodeInput(NewUser)
 const idOnly = decodeInput(Schema.Struct({ id: UserId }))
+const idsOnly = decodeInput(Schema.Struct({ ids: Schema.Array(UserId) }))
 const emailOnly = decodeInput(Schema.Struct({ email: Email }))
 const update = decodeInput(Schema.Struct({ id: UserId, expectedVersion: Version, changes: UserChanges }))
 const list = decodeInput(UserList)
@@ -28,6 +29,7 @@ const stream = decodeInput(Schema.Struct({ order: Schema.optional(UserOrder), pa
 export const UsersInput = {
   create: (user: unknown) => newUser(subject("create"), user),
   findById: (id: unknown) => idOnly(subject("findById"), { id }),
+  findMany: (ids: unknown) => idsOnly(subject("findMany"), { ids }),
   findByEmail: (email: unknown) => emailOnly(subject("findByEmail"), { email }),
   update: (id: unknown, expectedVersion: unknown, changes: unknown) =>
     update(subject("update"), { id, expectedVersion, changes }),

@@ -5,11 +5,12 @@ import { makeIdsOf } from "../core/TimeOrderedId.ts"
 import { explainMiss } from "../core/Version.ts"
 import { makeContained } from "../postgres/Contained.ts"
 import { keyset } from "../postgres/Keyset.ts"
+import { makeLookup } from "../postgres/Lookup.ts"
 import { onConstraint } from "../postgres/onConstraint.ts"
 import { PostgresClient } from "../postgres/PostgresClient.ts"
 import { Transaction } from "../postgres/Transaction.ts"
 import * as TransactionLive from "../postgres/TransactionLive.ts"
-import { decodeUsers, firstUser, userColumns } from "./UserRow.ts"
+import { userColumns, userRows } from "./UserRow.ts"
 import { cursorAfter, EmailTaken, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
 import { inUse, streamBy, UsersInput } from "./UsersInput.ts"
 
@@ -73,7 +74,7 @@ const make = Effect.gen(function* () {
           values (${id}, ${email}, ${username}, ${Redacted.value(passwordHash)}, 1, ${now}, ${now})
           on conflict do nothing returning ${columns}`
       )
-      const created = yield* firstUser(operation, rows)
+      const created = yield* userRows.option(operation, rows)
       if (Option.isSome(created)) return created.value
       const found = yield* look(operation, id, email, username)
       if (found.emailTaken) return yield* new EmailTaken({ email })
@@ -82,15 +83,22 @@ const make = Effect.gen(function* () {
     return yield* contended(operation)
   })
 
-  const findById: Users["Service"]["findById"] = Effect.fnUntraced(function* (given) {
-    const operation = "Users.findById"
-    const { id } = yield* UsersInput.findById(given)
-    const rows = yield* query(
-      { operation, kind: "read" },
-      keyed<object>`select ${columns} from ai_core.users where id = ${id}`
-    )
-    return yield* firstUser(operation, rows)
+  const byId = makeLookup(client, {
+    operation: "Users.findById",
+    select: (ids: ReadonlyArray<UserId>) =>
+      keyed<{ readonly id: UserId }>`select ${columns} from ai_core.users where id = any(${ids}::uuid[])`,
+    selectOne: (id) => keyed<{ readonly id: UserId }>`select ${columns} from ai_core.users where id = ${id}`,
+    key: ({ id }) => id,
+    rows: userRows
   })
+
+  const findById: Users["Service"]["findById"] = (given) =>
+    Effect.flatMap(UsersInput.findById(given), ({ id }) => byId.find(id))
+
+  const findMany: Users["Service"]["findMany"] = (given) =>
+    Effect.flatMap(UsersInput.findMany(given), ({ ids }) =>
+      Effect.mapError(byId.findMany(ids), (error) => error.during("Users.findMany"))
+    )
 
   const findByEmail: Users["Service"]["findByEmail"] = Effect.fnUntraced(function* (given) {
     const operation = "Users.findByEmail"
@@ -100,7 +108,7 @@ const make = Effect.gen(function* () {
       keyed<object>`select ${columns} from ai_core.users
         where lower(email collate "C") = lower(${email}::text collate "C")`
     )
-    return yield* firstUser(operation, rows)
+    return yield* userRows.option(operation, rows)
   })
 
   const update: Users["Service"]["update"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
@@ -124,7 +132,7 @@ const make = Effect.gen(function* () {
             or lower(o.username collate "C") = lower(${username ?? null}::text collate "C")))
         returning ${columns}`
       ).pipe(Effect.mapError(takenBy(changes)))
-      const updated = yield* firstUser(operation, rows)
+      const updated = yield* userRows.option(operation, rows)
       if (Option.isSome(updated)) return updated.value
       const found = yield* look(operation, id, email, username)
       yield* explainMiss(id, expectedVersion, found.version, () => new UserNotFound({ id }))
@@ -159,10 +167,10 @@ const make = Effect.gen(function* () {
       sql<object>`select ${columns} from ai_core.users
         where ${page.behind} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* decodeUsers(operation, rows), limit, (last) => cursorAfter(order, last))
+    return pageOf(yield* userRows.all(operation, rows), limit, (last) => cursorAfter(order, last))
   })
 
-  return Users.of({ create, findById, findByEmail, update, delete: remove, list, stream: streamBy(list) })
+  return Users.of({ create, findById, findMany, findByEmail, update, delete: remove, list, stream: streamBy(list) })
 })
 
 /** `Users` on PostgreSQL: a server, or the embedded engine. Its table comes from the platform's migrations. */

@@ -70,6 +70,11 @@ const make = Effect.gen(function* () {
     return yield* read("Users.findById", (db) => db.get(usersTable, id))
   })
 
+  const findMany: Users["Service"]["findMany"] = Effect.fnUntraced(function* (given) {
+    const { ids } = yield* UsersInput.findMany(given)
+    return yield* read("Users.findMany", (db) => ids.map((id) => db.get(usersTable, id)))
+  })
+
   const findByEmail: Users["Service"]["findByEmail"] = Effect.fnUntraced(function* (given) {
     const { email } = yield* UsersInput.findByEmail(given)
     return yield* read("Users.findByEmail", (db) => db.find(usersTable, "users_email_key", lowerAscii(email)))
@@ -118,7 +123,7 @@ const make = Effect.gen(function* () {
     return pageOfSorted(sorted, sorting, after, limit, (last) => cursorAfter(order, last))
   })
 
-  return Users.of({ create, findById, findByEmail, update, delete: remove, list, stream: streamBy(list) })
+  return Users.of({ create, findById, findMany, findByEmail, update, delete: remove, list, stream: streamBy(list) })
 })
 
 /** `Users` in memory, under the transactions of all memory repositories; its time is the Clock's. */

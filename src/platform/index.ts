@@ -193,6 +193,66 @@ export {
 } from "./federation/Services.ts"
 export { BaseUrl, ServiceUrl } from "./federation/ServiceUrl.ts"
 export * as Money from "./Money.ts"
+export { Channel, OutsideChannel } from "./notifications/Channel.ts"
+export {
+  type ClaimDeliveriesOptions,
+  type ClaimedDelivery,
+  Delivery,
+  type DeliveryCounts,
+  DeliveryCursor,
+  type DeliveryFailureOptions,
+  type DeliveryFilter,
+  DeliveryId,
+  DeliveryLeaseLost,
+  type DeliveryListOptions,
+  DeliveryNotFound,
+  DeliveryState
+} from "./notifications/Delivery.ts"
+export {
+  type InboxFilter,
+  type InboxListOptions,
+  type NewNotification,
+  type NewNotifications,
+  Notification,
+  NotificationCursor,
+  NotificationId,
+  NotificationNotFound,
+  type Notified,
+  Priority,
+  type ReadAllOptions,
+  SkipReason
+} from "./notifications/Notification.ts"
+export {
+  AddressNotFound,
+  CategoryNotFound,
+  NewAddress,
+  NewCategory,
+  NotificationAddress,
+  NotificationCategory,
+  type NotificationPreference,
+  NotificationSettings,
+  SettingsChanges
+} from "./notifications/NotificationPreferences.ts"
+export { Notifications } from "./notifications/Notifications.ts"
+export {
+  Locale,
+  NewTemplate,
+  NotificationTemplate,
+  type Rendered,
+  TemplateChanges,
+  TemplateCursor,
+  TemplateExists,
+  type TemplateFilter,
+  TemplateId,
+  type TemplateListOptions,
+  TemplateNotFound,
+  type TemplatePreview,
+  TemplateUnknown,
+  TemplateVariableMissing,
+  type Variables
+} from "./notifications/NotificationTemplate.ts"
+export { QuietHours, quietUntil } from "./notifications/quietHours.ts"
+export type { StreamPages } from "./StreamPages.ts"
 export * as TimeRange from "./TimeRange.ts"
 export {
   ApiKey,
@@ -275,7 +335,7 @@ export {
   NewExecution,
   WorkflowExecution
 } from "./workflows/WorkflowExecution.ts"
-export { type StreamPages, Workflows } from "./workflows/Workflows.ts"
+export { Workflows } from "./workflows/Workflows.ts"
 export {
   type ClaimDueSchedulesOptions,
   type FiredSchedule,

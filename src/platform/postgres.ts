@@ -2,6 +2,7 @@
 export * as AuditLogLive from "./audit/AuditLogLive.ts"
 export * as BillingLive from "./billing/BillingLive.ts"
 export * as FederationLive from "./federation/FederationLive.ts"
+export * as NotificationsLive from "./notifications/NotificationsLive.ts"
 export * as PlatformMigrations from "./PlatformMigrations.ts"
 export * as PostgresRepositoriesLive from "./PostgresRepositoriesLive.ts"
 export * as ApiKeysLive from "./users/ApiKeysLive.ts"

@@ -15,12 +15,14 @@ import { startUp } from "../core/StartUp.ts"
 import type { StoreCall } from "../core/StoreCall.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import { parseStoreUrl } from "../core/StoreUrl.ts"
-import { announceOperation } from "./PoolSlots.ts"
+import { makeUnit, type UnitResults } from "./PipelinedUnit.ts"
 import { fromSqlError } from "./PostgresError.ts"
 import { type ListenEvent, makePostgresListener } from "./PostgresListener.ts"
 import { makePostgresPool, type PostgresPool } from "./PostgresPool.ts"
 import { noSession, type PostgresTarget, sessionOpener } from "./PostgresSession.ts"
-import { asSqlError, makeTransactions } from "./PostgresTransactions.ts"
+import { asSqlError, makeTransactions, poolFailure } from "./PostgresTransactions.ts"
+import { makeCompiler } from "./StatementCompiler.ts"
+import { markStatements, runStatement } from "./StatementRunner.ts"
 import { CurrentTenant } from "./Tenant.ts"
 
 /** A session of one's own, for what belongs to a session: a lock, a setting. */
@@ -57,6 +59,28 @@ export class PostgresClient extends Context.Service<
       call: StoreCall,
       statement: Statement.Statement<A>
     ) => Effect.Effect<ReadonlyArray<A>, StoreError>
+    /**
+     * Runs statements that are declared beforehand as one transaction: all of them, or none. Gives what each did.
+     *
+     * BEGIN, the statements and COMMIT are sent in one go, which takes one round trip where a `Transaction` takes one for each.
+     * So no statement may depend on the rows of another. Inside a transaction the statements are a savepoint of it.
+     *
+     * It ends by the Context's Deadline, and is sent again as `query` is. Fails with `StoreError`, which shows the statement
+     * that was refused; `CommitUnknown` says that the answer never came. Interrupted after it was sent, it runs to its end.
+     * (Only BEGIN itself cancelled on the server, by an administrator, may leave a part of it: an unknown outcome.)
+     *
+     * @example
+     * ```ts
+     * yield* client.unit({ operation: "Accounts.move", kind: "write" }, [
+     *   keyed`update accounts set balance = balance - ${amount} where id = ${from}`,
+     *   keyed`update accounts set balance = balance + ${amount} where id = ${to}`
+     * ])
+     * ```
+     */
+    readonly unit: <const Statements extends ReadonlyArray<Statement.Statement<unknown>>>(
+      call: StoreCall,
+      statements: Statements
+    ) => Effect.Effect<UnitResults<Statements>, StoreError>
     /**
      * Listens to a channel (LISTEN) until the stream is closed, over one connection beside the pool that all channels share.
      *
@@ -153,7 +177,7 @@ export const makeFor = (
       Effect.map(
         SqlClient.make({
           driver: "pg",
-          compiler: PgClient.makeCompiler(),
+          compiler: makeCompiler(),
           acquirer: transactions.reserve("stream"),
           borrower: transactions.lending(borrow),
           transactionService: transactions.service,
@@ -173,16 +197,19 @@ export const makeFor = (
           ),
         notify: (channel: string, payload: string) => Effect.asVoid(client`SELECT pg_notify(${channel}, ${payload})`)
       })
-    const sql = pgClient(yield* effectClient(pool.exclusive))
-    const keyed = pgClient(yield* effectClient(pool.shared))
+    const sql = markStatements(pgClient(yield* effectClient(pool.exclusive)), pool.exclusive)
+    const keyed = markStatements(pgClient(yield* effectClient(pool.shared)), pool.shared)
 
     // ---- ours
+
+    const run = runStatement(sql)
 
     const query: PostgresClient["Service"]["query"] = (call, statement) => {
       const once = Effect.withFiber((fiber) => {
         const startedAt = clock.currentTimeMillisUnsafe()
-        announceOperation(fiber, call.operation)
-        return Effect.mapError(statement, (error) => storeError(call, error, startedAt, statement))
+        return Effect.mapError(run(fiber, statement, call.operation), (error) =>
+          storeError(call, poolFailure(error), startedAt, statement)
+        )
       })
       // A transaction in which a statement has failed can only be run again as a whole.
       return Effect.withFiber((fiber) =>
@@ -205,6 +232,13 @@ export const makeFor = (
       })
     )
 
+    const unit = makeUnit({
+      pool,
+      sql,
+      retry,
+      storeError: (call, error, statement) => storeError(call, error, clock.currentTimeMillisUnsafe(), statement)
+    })
+
     const ping = Effect.asVoid(query({ operation: "ping", kind: "read" }, keyed`SELECT 1`))
 
     return Context.make(
@@ -214,6 +248,7 @@ export const makeFor = (
         sql,
         keyed,
         query,
+        unit,
         session,
         listen,
         needsSession,

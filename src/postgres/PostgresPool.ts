@@ -47,21 +47,25 @@ export interface LeasedConnection {
 /** Notes a statement that is sent over a borrowed connection, so that a report can tell. */
 export type NoteStatement = <A, E, R>(statement: Effect.Effect<A, E, R>, text: string) => Effect.Effect<A, E, R>
 
+/** Lends a connection while it is used; the operation names the borrower, unless his fiber has announced one. */
+export type Borrow = <A, E, R>(
+  use: (connection: PgConnection, note: NoteStatement) => Effect.Effect<A, E, R>,
+  operation?: string
+) => Effect.Effect<A, E | StoreError, R>
+
 /**
  * Connections to one PostgreSQL server, lent in two ways.
  *
- * `shared` lends a connection to several short statements at once, which are pipelined; `exclusive` and `lease` lend one to a
- * single holder. A caller is served in the order of asking, at the latest after `acquireTimeout` or the Context's Deadline:
+ * `shared` lends a connection to several short statements at once, which are pipelined; `exclusive`, `unit` and `lease` lend one
+ * to a single holder. A caller is served in the order of asking, at the latest after `acquireTimeout` or the Context's Deadline:
  * then it fails with `StoreError`, `Unavailable` where no connection could be opened, else `PoolExhausted`.
  */
 export interface PostgresPool {
   readonly stats: () => PoolStats
-  readonly shared: <A, E, R>(
-    use: (connection: PgConnection, note: NoteStatement) => Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E | StoreError, R>
-  readonly exclusive: <A, E, R>(
-    use: (connection: PgConnection, note: NoteStatement) => Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E | StoreError, R>
+  readonly shared: Borrow
+  readonly exclusive: Borrow
+  /** Lends a connection to one holder for statements that it sends all at once; he cannot be interrupted while he has it. */
+  readonly unit: Borrow
   /**
    * An exclusive connection until the scope closes; its statements run `watched`, so that none outlives its timeout. The
    * operation names its holder where others wait in vain.
@@ -309,10 +313,11 @@ export const makePostgresPool = (options: {
     const lend = <A, E, R>(
       kind: Kind,
       use: (slot: Slot, lease: Lease, contextDeadline: number) => Effect.Effect<A, E, R>,
-      onReturn: (lease: Lease, at: number, exit: Exit.Exit<A, E | StoreError>) => void
+      onReturn: (lease: Lease, at: number, exit: Exit.Exit<A, E | StoreError>) => void,
+      operation = "statement"
     ): Effect.Effect<A, E | StoreError, R> =>
       Effect.withFiber((fiber) => {
-        const lease = newLease(kind, fiber, "statement")
+        const lease = newLease(kind, fiber, operation)
         const contextDeadline = fiber.getRef(Deadline)
         // The lease is taken inside the frame that gives it back, so that no interruption falls between the two.
         return Effect.onExitPrimitive(
@@ -348,20 +353,30 @@ export const makePostgresPool = (options: {
         return statement
       }
 
-    const shared: PostgresPool["shared"] = (use) =>
+    const shared: PostgresPool["shared"] = (use, operation) =>
       lend(
         "shared",
         (slot, lease, contextDeadline) => abandonAt(lease, contextDeadline, use(slot.connection, noteOf(lease))),
-        releaseShared
+        releaseShared,
+        operation
       )
 
     // Only a pinned session is cancelled on the server when its fiber is interrupted.
-    const exclusive: PostgresPool["exclusive"] = (use) =>
+    const exclusive: PostgresPool["exclusive"] = (use, operation) =>
       lend(
         "exclusive",
         (slot, lease) =>
           Effect.scoped(Effect.flatMap(slot.connection.pin, (connection) => use(connection, noteOf(lease)))),
-        release
+        release,
+        operation
+      )
+
+    const unit: PostgresPool["unit"] = (use, operation) =>
+      lend(
+        "exclusive",
+        (slot, lease) => Effect.uninterruptible(use(slot.connection, noteOf(lease))),
+        release,
+        operation
       )
 
     /** A statement of a holder that keeps its connection. */
@@ -464,6 +479,7 @@ export const makePostgresPool = (options: {
         }),
       shared,
       exclusive,
+      unit,
       lease,
       warm: Effect.andThen(open, Effect.sync(grow)),
       close

@@ -1,17 +1,22 @@
-import { Effect, Option, Schema, SchemaTransformation } from "effect"
-import { decodeStored, invalidData } from "../core/Decode.ts"
+import { DateTime, Effect, Option, Schema, SchemaTransformation } from "effect"
+import { decodedBy, decodeStored, invalidData } from "../core/Decode.ts"
 import type { StoreError } from "../core/StoreError.ts"
 
 /** A `timestamptz` as the driver gives it; `infinity`, which it makes an invalid Date, is refused. */
-export const Timestamp = Schema.DateTimeUtcFromDate
+export const Timestamp = decodedBy(Schema.DateTimeUtcFromDate, (date) =>
+  date instanceof Date && !Number.isNaN(date.getTime()) ? DateTime.fromDateUnsafe(date) : undefined
+)
 
 /** The same, or null. */
 export const NullableTimestamp = Schema.NullOr(Timestamp)
 
 /** A `bigint` as the driver gives it, as a number where that holds it exactly; larger ones are refused. */
-export const SafeInteger = Schema.BigInt.check(
-  Schema.isBetweenBigInt({ minimum: BigInt(Number.MIN_SAFE_INTEGER), maximum: BigInt(Number.MAX_SAFE_INTEGER) })
-).pipe(Schema.decodeTo(Schema.Int, SchemaTransformation.transform({ decode: Number, encode: BigInt })))
+export const SafeInteger = decodedBy(
+  Schema.BigInt.check(
+    Schema.isBetweenBigInt({ minimum: BigInt(Number.MIN_SAFE_INTEGER), maximum: BigInt(Number.MAX_SAFE_INTEGER) })
+  ).pipe(Schema.decodeTo(Schema.Int, SchemaTransformation.transform({ decode: Number, encode: BigInt }))),
+  (integer) => (typeof integer === "bigint" && Number.isSafeInteger(Number(integer)) ? Number(integer) : undefined)
+)
 
 /** Reads the rows that a kind of statement gives. Fails with `StoreError` (`InvalidData`), which names row and column. */
 export interface RowReader<A> {

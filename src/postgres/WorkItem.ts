@@ -1,5 +1,11 @@
 import { DateTime, Duration, Schema } from "effect"
 
+/** Says who has a piece of work; a new one each time it is taken. */
+export const LeaseToken = Schema.String.check(
+  Schema.isPattern(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, { expected: "a lease token" })
+).pipe(Schema.brand("LeaseToken"))
+export type LeaseToken = typeof LeaseToken.Type
+
 /**
  * What a row keeps of the work that it stands for: who works on it until when, how often it was tried, when it may be next.
  *
@@ -102,3 +108,7 @@ export interface Pauses {
 /** The pause after this many tries. */
 export const pauseAfter = ({ first, longest }: Pauses, attempts: number): Duration.Duration =>
   Duration.millis(Math.min(Duration.toMillis(first) * 2 ** Math.max(0, attempts - 1), Duration.toMillis(longest)))
+
+/** A pause drawn between half of it and all of it, so that what failed together isn't tried again together; `draw` is from 0 to 1. */
+export const jittered = (pause: Duration.Input, draw: number): Duration.Duration =>
+  Duration.millis(Math.round(Duration.toMillis(pause) * (1 - draw / 2)))

@@ -2,6 +2,7 @@
 export { type Claims, type ClaimsSpec, makeClaims } from "./Claims.ts"
 export { makeContained } from "./Contained.ts"
 export { type Direction, type Keyset, keyset } from "./Keyset.ts"
+export { type Lookup, type LookupSpec, makeLookup } from "./Lookup.ts"
 export type { MemoryReader, MemoryWriter } from "./MemoryDatabase.ts"
 export { type MemoryReference, type MemoryTable, memoryTable, type OnRemoval } from "./MemoryTable.ts"
 export { onConstraint } from "./onConstraint.ts"
@@ -16,6 +17,8 @@ export * as PostgresMemory from "./PostgresMemory.ts"
 export * as PostgresBackup from "./PostgresBackup.ts"
 export * as PostgresMigrations from "./PostgresMigrations.ts"
 export type { ListenEvent } from "./PostgresListener.ts"
+export { type BulkColumns, type BulkInsert, type BulkInsertSpec, makeBulkInsert } from "./BulkInsert.ts"
+export type { UnitResult, UnitResults } from "./PipelinedUnit.ts"
 export { type RowReader, NullableTimestamp, rowReader, SafeInteger, Timestamp } from "./Row.ts"
 export * as Tenant from "./Tenant.ts"
 export {
@@ -25,6 +28,7 @@ export {
   type TransactionOptions,
   type TransactionOutcome
 } from "./Transaction.ts"
+export { streamRows, type StreamRowsSpec } from "./StreamRows.ts"
 export * as TransactionLive from "./TransactionLive.ts"
 export * as TransactionMemory from "./TransactionMemory.ts"
 export * as WorkItem from "./WorkItem.ts"

@@ -1,4 +1,5 @@
 import { billing } from "./fakes/billing.ts"
+import { notifications } from "./fakes/notifications.ts"
 import { workflows } from "./fakes/workflows.ts"
 import type { Mutant } from "./Mutant.ts"
 
@@ -932,5 +933,6 @@ export const mutants: ReadonlyArray<Mutant> = [
     red: campaigns
   },
   ...billing,
-  ...workflows
+  ...workflows,
+  ...notifications
 ]

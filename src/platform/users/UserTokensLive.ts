@@ -6,7 +6,7 @@ import { onConstraint } from "../../postgres/onConstraint.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, SafeInteger, Timestamp } from "../../postgres/Row.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
-import { firstUser, userColumns } from "../UserRow.ts"
+import { userColumns, userRows } from "../UserRow.ts"
 import { UserId, UserNotFound } from "../Users.ts"
 import { SignInId, type TokenPurpose, TokenRefused, tokenRefusal, UserTokens } from "./UserTokens.ts"
 import { UserTokensInput } from "./UserTokensInput.ts"
@@ -173,7 +173,7 @@ const make = Effect.gen(function* () {
             where id = ${token.userId}::uuid and email = ${token.email} returning ${userColumns(sql)}`
         )
         return yield* Effect.flatMap(
-          firstUser(operation, rows),
+          userRows.option(operation, rows),
           Option.match({
             onNone: () => Effect.fail(new TokenRefused({ because: "revoked" })),
             onSome: Effect.succeed
@@ -199,7 +199,7 @@ const make = Effect.gen(function* () {
             where id = ${token.userId}::uuid returning ${userColumns(sql)}`
         )
         return yield* Effect.flatMap(
-          firstUser(operation, rows),
+          userRows.option(operation, rows),
           Option.match({
             onNone: () => Effect.fail(new TokenRefused({ because: "revoked" })),
             onSome: Effect.succeed

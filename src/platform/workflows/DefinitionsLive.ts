@@ -9,7 +9,7 @@ import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, Timestamp } from "../../postgres/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
 import { UserNotFound, type UserId } from "../Users.ts"
-import { writeOrExplain } from "./attempts.ts"
+import { writeOrExplain } from "../attempts.ts"
 import { StepDefinition } from "./WorkflowContent.ts"
 import {
   versionCursorAfter,

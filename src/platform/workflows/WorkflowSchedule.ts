@@ -6,6 +6,7 @@ import { Name, storable } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
 import { StorableJsonObject } from "../StorableJson.ts"
+import { TimeZoneName } from "../TimeZoneName.ts"
 import { WorkflowId } from "./WorkflowDefinition.ts"
 import type { WorkflowExecution } from "./WorkflowExecution.ts"
 
@@ -50,17 +51,6 @@ export const CronText = short(200).check(
   }).abort(),
   Schema.makeFilter((cron: string) => Option.isSome(nextRun({ cron, timeZone: "UTC" }, DateTime.makeUnsafe(0))), {
     expected: "a cron text that names a day that comes"
-  })
-)
-
-const mostOffset = 14 * 3_600_000
-
-const isTimeZone = (zone: DateTime.TimeZone): boolean => zone._tag === "Named" || Math.abs(zone.offset) <= mostOffset
-
-/** `Europe/Berlin`, `UTC`, `+02:00`. */
-export const TimeZoneName = short(64).check(
-  Schema.makeFilter((zone: string) => Option.exists(DateTime.zoneFromString(zone), isTimeZone), {
-    expected: "a time zone"
   })
 )
 

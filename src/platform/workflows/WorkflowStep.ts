@@ -4,10 +4,12 @@ import { durationBetween } from "../../core/DurationInput.ts"
 import { stateMachine } from "../../core/StateMachine.ts"
 import { Slug, textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
-import { type Pauses, type WorkStates, workItemFields } from "../../postgres/WorkItem.ts"
+import { LeaseToken, type Pauses, type WorkStates, workItemFields } from "../../postgres/WorkItem.ts"
 import { StorableJson } from "../StorableJson.ts"
 import type { WorkflowId } from "./WorkflowDefinition.ts"
 import { ExecutionId, type WorkflowExecution } from "./WorkflowExecution.ts"
+
+export { LeaseToken }
 
 /** A step's id: a UUIDv7 in lower case. */
 export const StepId = TimeOrderedId.pipe(Schema.brand("StepId"))
@@ -37,12 +39,6 @@ export const pausesOf = ({ backoffMillis }: { readonly backoffMillis: number }):
   first: backoffMillis,
   longest: Math.max(backoffMillis, 3_600_000)
 })
-
-/** Says who has a step; a new one each time it is taken. */
-export const LeaseToken = Schema.String.check(
-  Schema.isPattern(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, { expected: "a lease token" })
-).pipe(Schema.brand("LeaseToken"))
-export type LeaseToken = typeof LeaseToken.Type
 
 /** A step of an execution. Its times are the server's. */
 export const WorkflowStep = Schema.Struct({

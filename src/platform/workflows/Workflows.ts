@@ -4,6 +4,7 @@ import type { Page } from "../../core/KeysetPage.ts"
 import type { IllegalTransition } from "../../core/StateMachine.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import type { VersionConflict } from "../../core/Version.ts"
+import type { StreamPages } from "../StreamPages.ts"
 import type { UserNotFound } from "../Users.ts"
 import type {
   NewWorkflow,
@@ -55,11 +56,6 @@ import type {
   StepSuccess,
   WorkflowStep
 } from "./WorkflowStep.ts"
-
-/** How many items a stream reads at once, and holds in memory: 1 to 1000, 500 where nothing is said. */
-export interface StreamPages {
-  readonly pageSize?: number | undefined
-}
 
 /**
  * The workflows of the platform: their definitions and published versions, their executions and steps, their schedules.

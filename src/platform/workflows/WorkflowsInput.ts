@@ -1,9 +1,8 @@
-import { Effect, Schema, Stream } from "effect"
+import { Schema } from "effect"
 import { decodeInput } from "../../core/Decode.ts"
-import { type Page, PageSize, streamPages } from "../../core/KeysetPage.ts"
-import type { StoreError } from "../../core/StoreError.ts"
 import { Slug } from "../../core/Text.ts"
 import { Version } from "../../core/Version.ts"
+import { type ListPage, streamList } from "../StreamPages.ts"
 import { NewWorkflow, VersionList, WorkflowChanges, WorkflowId, WorkflowList } from "./WorkflowDefinition.ts"
 import { ExecutionFilter, ExecutionId, ExecutionList, ExecutionPurge, NewExecution } from "./WorkflowExecution.ts"
 import { DueSchedules, NewSchedule, ScheduleChanges, ScheduleId, ScheduleList } from "./WorkflowSchedule.ts"
@@ -75,22 +74,6 @@ export const WorkflowsInput = {
   claimDueSchedules: (options: unknown) => dueSchedules(subject("claimDueSchedules"), options)
 }
 
-const pages = decodeInput(Schema.Struct({ pageSize: Schema.optional(PageSize) }))
-
-/** Items of one page of a stream, where nothing is said. */
-const streamPageSize = 500
-
 /** Streams an implementation's own list, which checks the filter. */
-export const streamOf = <A, Cursor>(
-  method: string,
-  pageSize: unknown,
-  list: (page: {
-    readonly limit: number
-    readonly after: Cursor | undefined
-  }) => Effect.Effect<Page<A, Cursor>, StoreError>
-): Stream.Stream<A, StoreError> =>
-  Stream.unwrap(
-    Effect.map(pages(subject(method), { pageSize }), ({ pageSize = streamPageSize }) =>
-      streamPages((after: Cursor | undefined) => list({ after, limit: pageSize }))
-    )
-  )
+export const streamOf = <A, Cursor>(method: string, pageSize: unknown, list: ListPage<A, Cursor>) =>
+  streamList(subject(method).operation, pageSize, list)

@@ -155,6 +155,36 @@ const finding: Record<string, Run> = {
     const users = yield* Users
     assert.deepEqual(yield* users.findById(nobody), Option.none())
   }),
+  "findById at the same time finds each its own": Effect.gen(function* () {
+    const users = yield* Users
+    const [one, two] = [yield* created(), yield* created()]
+    const found = yield* Effect.forEach([two.id, nobody, one.id, two.id], (id) => users.findById(id), {
+      concurrency: "unbounded"
+    })
+    assert.deepEqual(found, [Option.some(two), Option.none(), Option.some(one), Option.some(two)])
+  }),
+  "findMany gives each user in the place of its id, and none for nobody": Effect.gen(function* () {
+    const users = yield* Users
+    const [one, two] = [yield* created(), yield* created()]
+    assert.deepEqual(yield* users.findMany([two.id, nobody, one.id, two.id]), [
+      Option.some(two),
+      Option.none(),
+      Option.some(one),
+      Option.some(two)
+    ])
+    assert.deepEqual(yield* users.findMany([]), [])
+  }),
+  "findMany finds more users than fit in one statement": Effect.gen(function* () {
+    const users = yield* Users
+    const user = yield* created()
+    const strangers = Array.from({ length: 2500 }, (_, i) =>
+      UserId.make(`01900000-0000-7000-8000-${String(i).padStart(12, "0")}`)
+    )
+    const found = yield* users.findMany([...strangers, user.id])
+    assert.equal(found.length, 2501)
+    assert.deepEqual(found[2500], Option.some(user))
+    assert.ok(found.slice(0, 2500).every(Option.isNone))
+  }),
   "findByEmail ignores the case of A to Z": Effect.gen(function* () {
     const users = yield* Users
     const user = yield* created()
@@ -618,6 +648,7 @@ const refusing: Record<string, Run> = {
     const users = yield* Users
     const user = yield* created()
     yield* refuses(users.findById(untyped("1")), "Users.findById", ["id"])
+    yield* refuses(users.findMany([user.id, untyped("1")]), "Users.findMany", ["ids[1]"])
     yield* refuses(users.findById(untyped(user.id.toUpperCase())), "Users.findById", ["id"])
     yield* refuses(users.delete(untyped("' or 1=1")), "Users.delete", ["id"])
     yield* refuses(users.update(user.id, 0, { username: "x" }), "Users.update", ["expectedVersion"])

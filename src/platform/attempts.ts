@@ -1,6 +1,6 @@
 import { Effect, Option } from "effect"
-import { Conflict, StoreError } from "../../core/StoreError.ts"
-import type { Transaction } from "../../postgres/Transaction.ts"
+import { Conflict, StoreError } from "../core/StoreError.ts"
+import type { Transaction } from "../postgres/Transaction.ts"
 
 const contended = (operation: string): StoreError =>
   new StoreError({

@@ -1,0 +1,13 @@
+import { DateTime, Option, Schema } from "effect"
+import { textOf } from "../core/Text.ts"
+
+const mostOffset = 14 * 3_600_000
+
+const isTimeZone = (zone: DateTime.TimeZone): boolean => zone._tag === "Named" || Math.abs(zone.offset) <= mostOffset
+
+/** `Europe/Berlin`, `UTC`, `+02:00`. */
+export const TimeZoneName = textOf(1, 64).check(
+  Schema.makeFilter((zone: string) => Option.exists(DateTime.zoneFromString(zone), isTimeZone), {
+    expected: "a time zone"
+  })
+)

@@ -1,0 +1,306 @@
+import { Array as Arr, DateTime, Effect, Option, Order, Random, Schema } from "effect"
+import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
+import { makeIdsOf } from "../../core/TimeOrderedId.ts"
+import { writeOrExplain } from "../attempts.ts"
+import { makeClaims } from "../../postgres/Claims.ts"
+import { keyset } from "../../postgres/Keyset.ts"
+import type { PostgresClient } from "../../postgres/PostgresClient.ts"
+import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/Row.ts"
+import type { Transaction } from "../../postgres/Transaction.ts"
+import { jittered, LeaseToken, pauseAfter } from "../../postgres/WorkItem.ts"
+import { OutsideChannel } from "./Channel.ts"
+import {
+  byTurn,
+  commandedStates,
+  Delivery,
+  type DeliveryCursor,
+  deliveryCursorAfter,
+  type DeliveryFilter,
+  type DeliveryId,
+  DeliveryLeaseLost,
+  DeliveryNotFound,
+  deliveryPauses,
+  type DeliveryState,
+  deliveryWork
+} from "./Delivery.ts"
+import { Priority } from "./Notification.ts"
+import type { Notifications } from "./Notifications.ts"
+import { NotificationsInput, streamOf } from "./NotificationsInput.ts"
+import { sendableFrom } from "./planNotification.ts"
+import { quietColumn } from "./PreferencesLive.ts"
+import { QuietHours } from "./quietHours.ts"
+
+const fields = {
+  ...Delivery.fields,
+  availableAt: Timestamp,
+  expiresAt: NullableTimestamp,
+  leaseUntil: NullableTimestamp,
+  createdAt: Timestamp,
+  finishedAt: NullableTimestamp
+}
+
+/** Rows of deliveries, as `deliveryColumnsOf` selects them. */
+export const deliveryRows = rowReader(Schema.Struct(fields))
+
+/** What statements select of a delivery `w`. */
+export const deliveryColumnsOf = (sql: PostgresClient["Service"]["sql"]) => sql`w.id,
+  w.notification_id as "notificationId", w.user_id as "userId", w.channel, w.priority, w.address, w.subject, w.body,
+  w.state, w.attempts, w.max_attempts as "maxAttempts", w.available_at as "availableAt", w.expires_at as "expiresAt",
+  w.lease_until as "leaseUntil", w.worker, w.last_error as "lastError", w.provider_reference as "providerReference",
+  w.created_at as "createdAt", w.finished_at as "finishedAt"`
+
+const claimedRows = rowReader(
+  Schema.Struct({
+    ...fields,
+    token: LeaseToken,
+    context: Schema.Struct({ category: Schema.String, template: Schema.String, data: Schema.JsonObject })
+  })
+)
+
+const leaseRows = rowReader(Schema.Struct({ leaseUntil: Timestamp }))
+
+const triedRows = rowReader(
+  Schema.Struct({
+    channel: OutsideChannel,
+    priority: Priority,
+    attempts: Schema.Int,
+    quietHours: Schema.NullOr(QuietHours),
+    now: Timestamp
+  })
+)
+
+const endedRows = rowReader(Schema.Struct({ ...fields, finishedBy: Schema.NullOr(Schema.String) }))
+
+/** Deliveries that one claim says are expired. */
+const mostExpired = 1000
+
+type Service = Notifications["Service"]
+
+/** Deliveries as work, on PostgreSQL. */
+export const makeDeliveries = (client: PostgresClient["Service"], transaction: Transaction["Service"]) => {
+  const { keyed, query, sql } = client
+  const nextToken = makeIdsOf(LeaseToken)
+  const columns = deliveryColumnsOf(sql)
+  const claims = makeClaims(sql, { table: "ai_core.notification_deliveries", states: deliveryWork })
+
+  const claimDeliveries: Service["claimDeliveries"] = Effect.fnUntraced(function* (given) {
+    const operation = "Notifications.claimDeliveries"
+    const { channels, lease, limit, priority, worker } = yield* NotificationsInput.claimDeliveries(given)
+    const token = yield* nextToken
+    const buried = claims.bury(sql`w.id`, {
+      where: sql`(w.expires_at is null or w.expires_at > clock_timestamp())`,
+      set: sql`finished_at = clock_timestamp()`
+    })
+    const taken = claims.take({
+      limit,
+      lease,
+      token,
+      where: sql.and([
+        sql`(w.expires_at is null or w.expires_at > clock_timestamp())`,
+        ...(channels === undefined ? [] : [sql`w.channel = any(${channels}::text[])`]),
+        ...(priority === undefined ? [] : [sql`w.priority = ${priority}`])
+      ]),
+      set: sql`worker = ${worker}`,
+      returning: sql`${columns}, w.lease_token as token,
+        (select jsonb_build_object('category', n.category, 'template', n.template, 'data', n.data)
+          from ai_core.notifications as n where n.id = w.notification_id) as context`
+    })
+    const rows = yield* query(
+      { operation, kind: "write" },
+      sql<object>`with expired as (
+          update ai_core.notification_deliveries as w
+          set state = 'expired', ${claims.released}, finished_at = clock_timestamp()
+          from (
+            select w.id from ai_core.notification_deliveries as w
+            where w.expires_at <= clock_timestamp() and w.state in ('queued', 'sending')
+              and (w.state = 'queued' or w.lease_until <= clock_timestamp())
+            limit ${mostExpired}::int for update skip locked
+          ) as late
+          where w.id = late.id
+        ), buried as (${buried}), taken as (${taken})
+        select * from taken`
+    )
+    const claimed = yield* claimedRows.all(operation, rows)
+    return Arr.sort(
+      claimed.map(({ context: { category, data, template }, token, ...delivery }) => ({
+        delivery,
+        token,
+        category,
+        template,
+        data
+      })),
+      Order.mapInput(byTurn, ({ delivery }: { readonly delivery: Delivery }) => delivery)
+    )
+  })
+
+  const ended = Effect.fnUntraced(function* (operation: string, id: DeliveryId) {
+    const rows = yield* query(
+      { operation, kind: "read" },
+      keyed<object>`select ${columns}, w.finished_by as "finishedBy" from ai_core.notification_deliveries as w
+        where w.id = ${id}`
+    )
+    const found = yield* endedRows.option(operation, rows)
+    if (Option.isNone(found)) return yield* new DeliveryNotFound({ id })
+    return found.value
+  })
+
+  const lost = (operation: string, id: DeliveryId) =>
+    Effect.flatMap(ended(operation, id), ({ state }) => new DeliveryLeaseLost({ id, state }))
+
+  const renewLease: Service["renewLease"] = Effect.fnUntraced(function* (givenId, givenToken, givenLease) {
+    const operation = "Notifications.renewLease"
+    const { id, lease, token } = yield* NotificationsInput.renewLease(givenId, givenToken, givenLease)
+    const rows = yield* query(
+      { operation, kind: "write", idempotent: true },
+      keyed<object>`update ai_core.notification_deliveries set ${claims.renewed(lease)}
+        where ${claims.heldBy(id, token)} returning lease_until as "leaseUntil"`
+    )
+    const renewed = yield* leaseRows.option(operation, rows)
+    return Option.isSome(renewed) ? renewed.value.leaseUntil : yield* lost(operation, id)
+  })
+
+  const delivered: Service["delivered"] = Effect.fnUntraced(function* (givenId, givenToken, given) {
+    const operation = "Notifications.delivered"
+    const { id, providerReference = null, token } = yield* NotificationsInput.delivered(givenId, givenToken, given)
+    const rows = yield* query(
+      { operation, kind: "write", idempotent: true },
+      keyed<object>`update ai_core.notification_deliveries as w set state = 'delivered', ${claims.released},
+        provider_reference = ${providerReference}::text, finished_at = clock_timestamp(), finished_by = w.lease_token
+        where ${claims.heldBy(id, token)} returning ${columns}`
+    )
+    const done = yield* deliveryRows.option(operation, rows)
+    if (Option.isSome(done)) return done.value
+    const { finishedBy, ...delivery } = yield* ended(operation, id)
+    // Once more with the token that did it.
+    if (finishedBy === token) return delivery
+    return yield* new DeliveryLeaseLost({ id, state: delivery.state })
+  })
+
+  const failed: Service["failed"] = Effect.fnUntraced(function* (givenId, givenToken, givenError, given) {
+    const operation = "Notifications.failed"
+    const { error, id, options, token } = yield* NotificationsInput.failed(givenId, givenToken, givenError, given)
+    const draw = yield* Random.next
+    const found = yield* query(
+      { operation, kind: "read" },
+      keyed<object>`select w.channel, w.priority, w.attempts, ${quietColumn(sql)}, clock_timestamp() as now
+        from ai_core.notification_deliveries as w
+        left join ai_core.notification_settings as s on s.user_id = w.user_id where w.id = ${id}`
+    )
+    const tried = yield* triedRows.option(operation, found)
+    if (Option.isNone(tried)) return yield* new DeliveryNotFound({ id })
+    const { attempts, channel, now, priority, quietHours } = tried.value
+    const again = DateTime.addDuration(now, options.retryAfter ?? jittered(pauseAfter(deliveryPauses, attempts), draw))
+    const pause = DateTime.distance(now, sendableFrom(channel, priority, quietHours, again))
+    const set =
+      options.permanent === true
+        ? sql`${claims.released}, last_error = ${error}, state = 'dead', finished_at = clock_timestamp()`
+        : sql`${claims.failed(error, pause)},
+            finished_at = case when attempts < max_attempts then null else clock_timestamp() end`
+    const rows = yield* query(
+      { operation, kind: "write" },
+      keyed<object>`update ai_core.notification_deliveries as w set ${set}
+        where ${claims.heldBy(id, token)} returning ${columns}`
+    )
+    const done = yield* deliveryRows.option(operation, rows)
+    return Option.isSome(done) ? done.value : yield* lost(operation, id)
+  })
+
+  /** Moves a delivery by a write that accepts the states which lead there, and says why where it finds none. */
+  const moved = Effect.fnUntraced(function* (
+    method: string,
+    given: DeliveryId,
+    to: DeliveryState,
+    set: typeof columns
+  ) {
+    const operation = `Notifications.${method}`
+    const { id } = yield* NotificationsInput.delivery(method, given)
+    const write = query(
+      { operation, kind: "write" },
+      keyed<object>`update ai_core.notification_deliveries as w set state = ${to}, ${set}
+        where w.id = ${id}::uuid and w.state = any(${commandedStates.before(to)}::text[]) returning ${columns}`
+    )
+    return yield* writeOrExplain(
+      operation,
+      transaction,
+      Effect.flatMap(write, (rows) => deliveryRows.option(operation, rows)),
+      Effect.gen(function* () {
+        const [found] = yield* query(
+          { operation, kind: "write" },
+          keyed<{ readonly state: DeliveryState }>`select state from ai_core.notification_deliveries
+            where id = ${id} for update`
+        )
+        if (found === undefined) return yield* new DeliveryNotFound({ id })
+        yield* Effect.fromResult(commandedStates.go(id, found.state, to))
+      })
+    )
+  })
+
+  const findDelivery: Service["findDelivery"] = Effect.fnUntraced(function* (given) {
+    const operation = "Notifications.findDelivery"
+    const { id } = yield* NotificationsInput.delivery("findDelivery", given)
+    const rows = yield* query(
+      { operation, kind: "read" },
+      keyed<object>`select ${columns} from ai_core.notification_deliveries as w where w.id = ${id}`
+    )
+    return yield* deliveryRows.option(operation, rows)
+  })
+
+  const conditions = ({ channel, notificationId, states, userId }: DeliveryFilter) => [
+    sql`true`,
+    ...(states === undefined ? [] : [sql`w.state = any(${states}::text[])`]),
+    ...(channel === undefined ? [] : [sql`w.channel = ${channel}`]),
+    ...(userId === undefined ? [] : [sql`w.user_id = ${userId}::uuid`]),
+    ...(notificationId === undefined ? [] : [sql`w.notification_id = ${notificationId}::uuid`])
+  ]
+
+  const listDeliveries: Service["listDeliveries"] = Effect.fnUntraced(function* (given) {
+    const operation = "Notifications.listDeliveries"
+    const { after, limit = defaultPageSize, ...filter } = yield* NotificationsInput.listDeliveries(given)
+    const page = keyset(
+      sql,
+      ["created_at", "id"],
+      "descending",
+      after && [sql`${DateTime.toDateUtc(after.createdAt)}::timestamptz`, sql`${after.id}::uuid`]
+    )
+    const rows = yield* query(
+      { operation, kind: "read" },
+      sql<object>`select ${columns} from ai_core.notification_deliveries as w
+        where ${sql.and([page.behind, ...conditions(filter)])} order by ${page.order} limit ${limit + 1}`
+    )
+    return pageOf(yield* deliveryRows.all(operation, rows), limit, deliveryCursorAfter)
+  })
+
+  const countDeliveries: Service["countDeliveries"] = Effect.fnUntraced(function* (given) {
+    const filter = yield* NotificationsInput.countDeliveries(given)
+    const rows = yield* query(
+      { operation: "Notifications.countDeliveries", kind: "read" },
+      sql<{ readonly state: DeliveryState; readonly n: bigint }>`select w.state, count(*) as n
+        from ai_core.notification_deliveries as w where ${sql.and(conditions(filter))} group by w.state`
+    )
+    const counts = { queued: 0, sending: 0, delivered: 0, dead: 0, canceled: 0, expired: 0 }
+    for (const { n, state } of rows) counts[state] = Number(n)
+    return counts
+  })
+
+  return {
+    claimDeliveries,
+    renewLease,
+    delivered,
+    failed,
+    cancelDelivery: (id) => moved("cancelDelivery", id, "canceled", sql`finished_at = clock_timestamp()`),
+    requeueDelivery: (id) =>
+      moved(
+        "requeueDelivery",
+        id,
+        "queued",
+        sql`attempts = 0, available_at = date_trunc('milliseconds', clock_timestamp()), finished_at = null`
+      ),
+    findDelivery,
+    listDeliveries,
+    streamDeliveries: ({ pageSize, ...filter } = {}) =>
+      streamOf<Delivery, DeliveryCursor>("streamDeliveries", pageSize, (page) =>
+        listDeliveries({ ...filter, ...page })
+      ),
+    countDeliveries
+  } satisfies Partial<Service>
+}

@@ -1,0 +1,21 @@
+import { Effect, Layer } from "effect"
+import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
+import { makeDeliveries } from "./DeliveriesMemory.ts"
+import { makeInbox } from "./InboxMemory.ts"
+import { Notifications } from "./Notifications.ts"
+import { makePreferences } from "./PreferencesMemory.ts"
+import { makeTelling } from "./TellingMemory.ts"
+import { makeTemplates } from "./TemplatesMemory.ts"
+
+const make = Effect.map(PostgresMemory, (memory) =>
+  Notifications.of({
+    ...makeTemplates(memory),
+    ...makePreferences(memory),
+    ...makeTelling(memory),
+    ...makeInbox(memory),
+    ...makeDeliveries(memory)
+  })
+)
+
+/** `Notifications` in memory, under the transactions of all memory repositories; its time is the Clock's. */
+export const layer: Layer.Layer<Notifications, never, PostgresMemory> = Layer.effect(Notifications, make)

@@ -1,0 +1,167 @@
+import type { PgConnection, Result } from "@effect/sql-pg/PgConnection"
+import { Cause, Context, Effect, Exit, Fiber, Result as Outcome } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Statement } from "effect/sql/Statement"
+import type { retrying } from "../core/Retry.ts"
+import type { StoreCall } from "../core/StoreCall.ts"
+import { isStoreError, type StoreError } from "../core/StoreError.ts"
+import type { PostgresClient } from "./PostgresClient.ts"
+import { commitFailure, isServerError } from "./PostgresError.ts"
+import type { PostgresPool } from "./PostgresPool.ts"
+import { CurrentTenant } from "./Tenant.ts"
+
+/** A statement as it is sent. */
+type SentStatement = readonly [text: string, values: ReadonlyArray<unknown>]
+
+/** How a unit failed. */
+type UnitFailure =
+  /** A statement was refused, and all of them undone. */
+  | { readonly _tag: "Statement"; readonly index: number; readonly error: SqlError }
+  /** BEGIN was refused, before any statement was applied. */
+  | { readonly _tag: "Begin"; readonly error: SqlError }
+  /** COMMIT was refused, or nobody knows. */
+  | { readonly _tag: "Commit"; readonly error: SqlError }
+  /** BEGIN alone was cancelled, so that the statements behind it were applied one by one. */
+  | { readonly _tag: "Torn"; readonly error: SqlError }
+
+type Answer = Exit.Exit<Result, SqlError>
+
+const errorOf = (answer: Answer | undefined): SqlError | undefined =>
+  answer !== undefined && Exit.isFailure(answer) ? Outcome.getOrUndefined(Cause.findError(answer.cause)) : undefined
+
+const failed = (answer: Answer): boolean => errorOf(answer) !== undefined
+
+const refused = (answer: Answer): boolean => isServerError(errorOf(answer)?.reason.cause)
+
+const failureOf = (
+  written: boolean,
+  begin: Answer,
+  statements: ReadonlyArray<Answer>,
+  commit: Answer
+): UnitFailure | undefined => {
+  const notBegun = errorOf(begin)
+  if (notBegun !== undefined && refused(begin)) {
+    return { _tag: statements.some((answer) => errorOf(answer) === undefined) ? "Torn" : "Begin", error: notBegun }
+  }
+  const index = statements.findIndex((answer) => refused(answer) || (!written && failed(answer)))
+  const refusal = errorOf(statements[index])
+  if (refusal !== undefined) return { _tag: "Statement", index, error: refusal }
+  const error = errorOf(commit)
+  return error === undefined ? undefined : { _tag: "Commit", error }
+}
+
+/** The server knows a prepared statement no more, or its columns have changed; the driver has forgotten it too by now. */
+const isStale = (failure: UnitFailure): boolean => {
+  const { cause } = failure.error.reason
+  return failure._tag === "Statement" && isServerError(cause) && (cause.code === "26000" || cause.code === "0A000")
+}
+
+/**
+ * Sends BEGIN, the statements and COMMIT in one go, over a connection that nobody else uses, and waits for all the answers.
+ *
+ * The server skips nothing when a statement fails: those behind it fail too, and it answers COMMIT with ROLLBACK.
+ */
+const sendUnit = (
+  connection: PgConnection,
+  statements: ReadonlyArray<SentStatement>,
+  prepare: boolean
+): Effect.Effect<Outcome.Result<ReadonlyArray<Result>, UnitFailure>> =>
+  Effect.gen(function* () {
+    const send = (text: string, values: ReadonlyArray<unknown>, prepare: boolean) =>
+      Effect.forkChild(connection.query(text, values, prepare), { startImmediately: true })
+    // BEGIN has no prepared form that could be lost: the statements behind it would run outside of a transaction.
+    const begin = yield* send("BEGIN", [], false)
+    const sent: Array<Fiber.Fiber<Result, SqlError>> = []
+    for (const [text, values] of statements) sent.push(yield* send(text, values, prepare))
+    // One that could not even be written, because of its values, must not be left out of what is committed.
+    const written = sent.every((fiber) => fiber.pollUnsafe() === undefined)
+    const end = yield* send(written ? "COMMIT" : "ROLLBACK", [], false)
+    const commit = yield* Fiber.await(end)
+    const answers = yield* Effect.forEach(sent, Fiber.await)
+    const failure = failureOf(written, yield* Fiber.await(begin), answers, commit)
+    return failure === undefined
+      ? Outcome.succeed(answers.flatMap((answer) => (Exit.isSuccess(answer) ? [answer.value] : [])))
+      : Outcome.fail(failure)
+  })
+
+/** What a statement of a unit did. */
+export interface UnitResult<A> {
+  /** The rows that it gave. */
+  readonly rows: ReadonlyArray<A>
+  /** How many rows it gave or changed. */
+  readonly count: number
+}
+
+/** What each statement of a unit did. */
+export type UnitResults<Statements extends ReadonlyArray<Statement<unknown>>> = {
+  readonly [K in keyof Statements]: Statements[K] extends Statement<infer A> ? UnitResult<A> : never
+}
+
+const resultsOf = <Statements extends ReadonlyArray<Statement<unknown>>>(results: ReadonlyArray<Result>) =>
+  results.map(({ rowCount, rows }) => ({ rows, count: rowCount })) as unknown as UnitResults<Statements>
+
+/** Runs statements that are declared beforehand; see `PostgresClient.unit`. */
+export const makeUnit =
+  (options: {
+    readonly pool: Pick<PostgresPool, "unit">
+    readonly sql: Pick<SqlClient, "transactionService" | "withTransaction">
+    readonly retry: ReturnType<typeof retrying>
+    readonly storeError: (call: StoreCall, error: SqlError, statement?: Statement<unknown>) => StoreError
+  }): PostgresClient["Service"]["unit"] =>
+  (call, statements) => {
+    const { pool, retry, sql, storeError } = options
+    type Results = UnitResults<typeof statements>
+
+    const told = (failure: UnitFailure): StoreError => {
+      switch (failure._tag) {
+        case "Begin":
+          return storeError({ ...call, kind: "read" }, failure.error)
+        case "Statement":
+          return storeError(call, failure.error, statements[failure.index]).during(call.operation, "not-applied")
+        case "Commit":
+          return commitFailure(storeError(call, failure.error)).during(call.operation)
+        case "Torn":
+          return storeError(call, failure.error).during(call.operation, "unknown")
+      }
+    }
+
+    const send = (prepare: boolean): Effect.Effect<Results, StoreError> =>
+      Effect.flatMap(
+        Effect.mapError(
+          pool.unit((connection, note) => {
+            const compiled = statements.map((statement) => statement.compile())
+            return note(sendUnit(connection, compiled, prepare), compiled.map(([text]) => text).join("; "))
+          }, call.operation),
+          (error) => error.during(call.operation)
+        ),
+        Outcome.match({
+          onSuccess: (results) => Effect.succeed(resultsOf<typeof statements>(results)),
+          onFailure: (failure) => (prepare && isStale(failure) ? send(false) : Effect.fail(told(failure)))
+        })
+      )
+
+    /** Its caller may go; once it has been sent it runs to its end, and keeps its connection until then. */
+    const detached: Effect.Effect<Results, StoreError> = Effect.withFiber((caller) =>
+      Effect.callback((resume) => {
+        const sending = Effect.runForkWith(caller.context)(send(true))
+        sending.addObserver(resume)
+        return Effect.sync(() => sending.interruptUnsafe())
+      })
+    )
+
+    return Effect.withFiber((fiber) => {
+      const alone = Context.getOrUndefined(fiber.context, sql.transactionService) === undefined
+      const again = { idempotent: call.kind === "read" || call.idempotent === true }
+      if (alone && fiber.getRef(CurrentTenant) === undefined) return retry(detached, again)
+      const inside = Effect.forEach(statements, (statement) =>
+        Effect.mapError(statement.raw, (error) => storeError(call, error, statement))
+      )
+      const nested = Effect.mapBoth(sql.withTransaction(inside), {
+        // What our connections give for a raw statement.
+        onSuccess: (results) => resultsOf<typeof statements>(results as ReadonlyArray<Result>),
+        onFailure: (error) => (isStoreError(error) ? error : storeError(call, error))
+      })
+      return alone ? retry(nested, again) : nested
+    })
+  }

@@ -1,0 +1,64 @@
+import { Context, Effect, type Fiber, Tracer } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { Row } from "effect/sql/SqlConnection"
+import type { SqlError } from "effect/sql/SqlError"
+import { CurrentTransformer, type Statement } from "effect/sql/Statement"
+import type { StoreError } from "../core/StoreError.ts"
+import { announceOperation } from "./PoolSlots.ts"
+import type { Borrow } from "./PostgresPool.ts"
+import { CurrentTenant } from "./Tenant.ts"
+
+const borrowing = Symbol("@ai-core/database/postgres/borrowing")
+
+interface Borrowing {
+  [borrowing]?: Borrow | undefined
+}
+
+/** A client whose statements tell `runStatement` how they borrow their connection. */
+export const markStatements = <Client extends SqlClient>(client: Client, borrow: Borrow): Client => {
+  const make = (strings: TemplateStringsArray | string, ...values: Array<unknown>) => {
+    if (typeof strings === "string") return client(strings)
+    const made: Statement<Row> & Borrowing = client(strings, ...values)
+    made[borrowing] = borrow
+    return made
+  }
+  const marked: Client = Object.assign(make, client)
+  return Object.assign(marked, { safe: marked })
+}
+
+/**
+ * Runs a statement, without what Effect's client puts around it where nobody would notice: a span that no tracer reads and a
+ * transformer that is not there.
+ *
+ * It spares a third of what a statement costs in this process; measured in bench/postgres (own-cost).
+ */
+export const runStatement =
+  ({ transactionService }: Pick<SqlClient, "transactionService">) =>
+  <A>(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    statement: Statement<A> & Borrowing,
+    operation: string
+  ): Effect.Effect<ReadonlyArray<A>, SqlError | StoreError> => {
+    const borrow = statement[borrowing]
+    const transaction = Context.getOrUndefined(fiber.context, transactionService)
+    if (
+      borrow === undefined ||
+      fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer ||
+      fiber.getRef(CurrentTransformer) !== undefined ||
+      // Under a tenant it needs a transaction of its own.
+      (transaction === undefined && fiber.getRef(CurrentTenant) !== undefined)
+    ) {
+      announceOperation(fiber, operation)
+      return statement
+    }
+    const [text, values] = statement.compile()
+    if (transaction !== undefined) {
+      announceOperation(fiber, operation)
+      return transaction[0].execute(text, values, undefined)
+    }
+    return borrow(
+      (connection, note) =>
+        Effect.map(note(connection.query(text, values), text), ({ rows }) => rows as ReadonlyArray<A>),
+      operation
+    )
+  }

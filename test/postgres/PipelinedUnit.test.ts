@@ -1,0 +1,235 @@
+import { it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Redacted } from "effect"
+import assert from "node:assert/strict"
+import { within } from "../../src/core/Deadline.ts"
+import * as Postgres from "../../src/postgres/PostgresClient.ts"
+import * as Tenant from "../../src/postgres/Tenant.ts"
+import { Transaction } from "../../src/postgres/Transaction.ts"
+import * as TcpProxy from "../../src/testing/TcpProxy.ts"
+import { describeLive, freshPostgres } from "../servers/index.ts"
+import { freshClient } from "./freshClient.ts"
+
+const write = { operation: "Test.unit", kind: "write" } as const
+
+const accounts = Effect.gen(function* () {
+  const client = yield* Postgres.PostgresClient
+  yield* client.sql`create table t (id integer primary key, n integer check (n >= 0) not null)`
+  const add = (id: number, n = 0) => client.keyed<{ id: number }>`insert into t values (${id}, ${n}) returning id`
+  const ids = Effect.map(client.sql<{ id: number }>`select id from t order by id`, (rows) => rows.map(({ id }) => id))
+  return { client, add, ids }
+})
+
+describeLive("postgresql", "PostgresClient.unit", () => {
+  const live = Effect.provide(freshClient(2))
+
+  it.live("applies all its statements and gives the rows of each", () =>
+    Effect.gen(function* () {
+      const { add, client, ids } = yield* accounts
+      const results = yield* client.unit(write, [
+        add(1),
+        client.keyed<{ n: number }>`select count(*)::int as n from t`,
+        add(2),
+        client.keyed`update t set n = 7`
+      ])
+      assert.deepEqual(results, [
+        { rows: [{ id: 1 }], count: 1 },
+        { rows: [{ n: 1 }], count: 1 },
+        { rows: [{ id: 2 }], count: 1 },
+        { rows: [], count: 2 }
+      ])
+      assert.deepEqual(yield* ids, [1, 2])
+      assert.deepEqual(yield* client.unit(write, []), [])
+    }).pipe(live)
+  )
+
+  it.live("is one transaction, and one that others run beside it is another", () =>
+    Effect.gen(function* () {
+      const { client } = yield* accounts
+      const id = () => client.keyed<{ id: string }>`select txid_current()::text as id`
+      const units = yield* Effect.forEach([1, 2, 3, 4, 5, 6], () => client.unit(write, [id(), id()]), {
+        concurrency: "unbounded"
+      })
+      for (const [first, second] of units) assert.deepEqual(first, second)
+      assert.equal(new Set(units.map(([{ rows }]) => rows[0]?.id)).size, 6)
+    }).pipe(live)
+  )
+
+  it.live("a statement that fails undoes those before and after it, and is the one that is told", () =>
+    Effect.gen(function* () {
+      const { add, client, ids } = yield* accounts
+      for (let round = 0; round < 2; round++) {
+        const error = yield* Effect.flip(client.unit(write, [add(1), add(2, -1), add(3)]))
+        assert.equal(error.operation, "Test.unit")
+        assert.equal(error.outcome, "not-applied")
+        assert.ok(error.reason._tag === "ConstraintViolated" && error.reason.kind === "check", error.message)
+        assert.match(error.statement?.text ?? "", /^insert into t/)
+        assert.deepEqual(yield* ids, [])
+      }
+      yield* client.unit(write, [add(1), add(2)])
+      assert.deepEqual(yield* ids, [1, 2])
+      assert.equal((yield* client.stats).inUse, 0)
+    }).pipe(live)
+  )
+
+  it.live("a rule that is looked at only by COMMIT undoes all of it", () =>
+    Effect.gen(function* () {
+      const { add, client, ids } = yield* accounts
+      yield* client.sql`alter table t add constraint later unique (n) deferrable initially deferred`
+      const error = yield* Effect.flip(client.unit(write, [add(1, 5), add(2, 5)]))
+      assert.ok(error.reason._tag === "ConstraintViolated" && error.reason.constraint === "later", error.message)
+      assert.equal(error.outcome, "not-applied")
+      assert.deepEqual(yield* ids, [])
+    }).pipe(live)
+  )
+
+  it.live("a value that cannot be written undoes all of it", () =>
+    Effect.gen(function* () {
+      const { add, client, ids } = yield* accounts
+      const error = yield* Effect.flip(client.unit(write, [add(1), client.keyed`select ${Symbol("x")}`, add(2)]))
+      assert.equal(error.outcome, "not-applied")
+      assert.deepEqual(yield* ids, [])
+      assert.equal((yield* client.stats).inUse, 0)
+    }).pipe(live)
+  )
+
+  it.live("a prepared statement that the server gave up is applied once, within the transaction", () =>
+    Effect.gen(function* () {
+      const { client, ids } = yield* accounts
+      const all = (id: number) => client.keyed`insert into t (id, n) values (${id}, 0) returning *`
+      // Prepared on both connections, so that the next unit finds it whichever it gets.
+      yield* Effect.forEach([1, 2, 3, 4, 5, 6, 7, 8], (id) => client.unit(write, [all(id)]), {
+        concurrency: "unbounded"
+      })
+      yield* client.sql`alter table t add column more text default 'x'`
+      const results = yield* client.unit(write, [all(11), all(12)])
+      assert.deepEqual(
+        results.flatMap(({ rows }) => rows),
+        [
+          { id: 11, n: 0, more: "x" },
+          { id: 12, n: 0, more: "x" }
+        ]
+      )
+      yield* client.sql`alter table t add column last text`
+      const error = yield* Effect.flip(client.unit(write, [all(13), client.keyed`insert into t values (14, -1)`]))
+      assert.equal(error.reason._tag, "ConstraintViolated")
+      assert.deepEqual((yield* ids).slice(8), [11, 12])
+    }).pipe(live)
+  )
+
+  it.live("interrupted after it was sent it runs to its end; its connection is not lost", () =>
+    Effect.gen(function* () {
+      const { add, client, ids } = yield* accounts
+      const unit = yield* Effect.forkChild(
+        client.unit(write, [add(1), client.keyed`select pg_sleep(0.3)::text`, add(2)])
+      )
+      yield* Effect.repeat(client.stats, { until: ({ inUse }) => inUse === 1 })
+      yield* Effect.sleep("100 millis")
+      yield* Fiber.interrupt(unit)
+      assert.equal((yield* client.stats).inUse, 1, "it still runs")
+      yield* Effect.repeat(client.stats, { until: ({ inUse }) => inUse === 0 })
+      assert.deepEqual(yield* ids, [1, 2])
+    }).pipe(live)
+  )
+
+  it.live("interrupted while it waits for a connection it is not sent", () =>
+    Effect.gen(function* () {
+      const { add, client, ids } = yield* accounts
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* client.sql.reserve
+          yield* client.sql.reserve
+          const unit = yield* Effect.forkChild(client.unit(write, [add(1)]))
+          yield* Effect.repeat(client.stats, { until: ({ waiting }) => waiting === 1 })
+          yield* Fiber.interrupt(unit)
+          assert.equal((yield* client.stats).waiting, 0)
+        })
+      )
+      assert.deepEqual(yield* ids, [])
+    }).pipe(live)
+  )
+
+  it.live("is over soon after its deadline", () =>
+    Effect.gen(function* () {
+      const { add, client } = yield* accounts
+      const error = yield* Effect.flip(
+        client.unit(write, [add(1), client.keyed`select pg_sleep(20)::text`]).pipe(within("200 millis"))
+      )
+      assert.equal(error.outcome, "unknown")
+      assert.equal((yield* client.stats).inUse, 0)
+      assert.deepEqual(yield* client.sql`select 1 as n`, [{ n: 1 }])
+    }).pipe(live)
+  )
+
+  it.live("inside a transaction it is a savepoint", () =>
+    Effect.gen(function* () {
+      const { add, client, ids } = yield* accounts
+      const transaction = yield* Transaction
+      yield* transaction.run(
+        Effect.gen(function* () {
+          assert.deepEqual(yield* client.unit(write, [add(1), add(2)]), [
+            { rows: [{ id: 1 }], count: 1 },
+            { rows: [{ id: 2 }], count: 1 }
+          ])
+          const error = yield* Effect.flip(client.unit(write, [add(3), add(4, -1)]))
+          assert.equal(error.reason._tag, "ConstraintViolated")
+          yield* client.unit(write, [add(5)])
+        })
+      )
+      assert.deepEqual(yield* ids, [1, 2, 5])
+      yield* Effect.ignore(transaction.run(Effect.andThen(client.unit(write, [add(6)]), Effect.fail("stop"))))
+      assert.deepEqual(yield* ids, [1, 2, 5])
+    }).pipe(live)
+  )
+
+  it.live("under a tenant all its statements are the tenant's", () =>
+    Effect.gen(function* () {
+      const { add, client, ids } = yield* accounts
+      const tenant = () => client.keyed<{ tenant: string }>`select current_setting('ai_core.tenant', true) as tenant`
+      const [first, , last] = yield* client.unit(write, [tenant(), add(1), tenant()]).pipe(Tenant.within("acme"))
+      assert.deepEqual([...first.rows, ...last.rows], [{ tenant: "acme" }, { tenant: "acme" }])
+      yield* Effect.flip(client.unit(write, [add(2), add(3, -1)]).pipe(Tenant.within("acme")))
+      assert.deepEqual(yield* ids, [1])
+    }).pipe(live)
+  )
+
+  const scene = Effect.gen(function* () {
+    const url = yield* freshPostgres
+    const proxy = yield* TcpProxy.forUrl(url)
+    const layer = (url: string) =>
+      Layer.build(
+        Postgres.layer({ url: Redacted.make(url), minConnections: 0, maxConnections: 2, shutdownTimeout: "1 second" })
+      )
+    const { add, ids } = yield* Effect.provide(accounts, yield* layer(url))
+    const client = yield* Effect.provide(Postgres.PostgresClient, yield* layer(proxy.url))
+    return { add, client, ids, proxy }
+  })
+
+  it.live("the reply is lost: CommitUnknown, and all or nothing is there", () =>
+    Effect.gen(function* () {
+      const { add, client, ids, proxy } = yield* scene
+      yield* proxy.dropReplies({ afterRequestMatching: "COMMIT" })
+      const error = yield* Effect.flip(client.unit(write, [add(1), add(2)]))
+      assert.equal(error.reason._tag, "CommitUnknown")
+      assert.equal(error.outcome, "unknown")
+      assert.equal(error.operation, "Test.unit")
+      // The server may have heard of the lost connection before it came to COMMIT.
+      const stored = yield* Effect.repeat(ids, { until: (found) => found.length > 0, times: 50 })
+      assert.ok(stored.length === 0 || stored.length === 2, `${stored.length} of 2 rows`)
+      yield* client.unit(write, [add(3)])
+      assert.deepEqual(yield* ids, [...stored, 3])
+    })
+  )
+
+  it.live("the reply is lost, and it is harmless twice: it is sent again", () =>
+    Effect.gen(function* () {
+      const { client, ids, proxy } = yield* scene
+      yield* proxy.dropReplies({ afterRequestMatching: "COMMIT" })
+      yield* client.unit({ ...write, idempotent: true }, [
+        client.keyed`insert into t values (1, 0) on conflict do nothing`,
+        client.keyed`insert into t values (2, 0) on conflict do nothing`
+      ])
+      assert.deepEqual(yield* ids, [1, 2])
+      assert.equal((yield* proxy.counts).dropped, 1)
+    })
+  )
+})

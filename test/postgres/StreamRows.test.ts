@@ -1,0 +1,174 @@
+import { it } from "@effect/vitest"
+import { Clock, Deferred, Effect, Fiber, Layer, Redacted, Schema, Stream } from "effect"
+import assert from "node:assert/strict"
+import { within } from "../../src/core/Deadline.ts"
+import * as Postgres from "../../src/postgres/PostgresClient.ts"
+import { rowReader } from "../../src/postgres/Row.ts"
+import { streamRows } from "../../src/postgres/StreamRows.ts"
+import { Transaction } from "../../src/postgres/Transaction.ts"
+import * as TcpProxy from "../../src/testing/TcpProxy.ts"
+import { describeLive, freshPostgres } from "../servers/index.ts"
+import { freshClient } from "./freshClient.ts"
+
+const rows = rowReader(Schema.Struct({ n: Schema.Int }))
+const operation = "Numbers.stream"
+
+const numbers = (client: Postgres.PostgresClient["Service"], count: number) =>
+  streamRows(client, { operation, rows, statement: client.sql`select generate_series(1, ${count}::int) as n` })
+
+const sum = (total: number, { n }: { readonly n: number }) => total + n
+
+describeLive("postgresql", "streamRows", (url) => {
+  const live = Effect.provide(freshClient(2))
+
+  it.live("gives every row once and in order, decoded, and then its connection back", () =>
+    Effect.gen(function* () {
+      const client = yield* Postgres.PostgresClient
+      const found = yield* Stream.runCollect(numbers(client, 5000))
+      assert.deepEqual(
+        found,
+        Array.from({ length: 5000 }, (_, i) => ({ n: i + 1 }))
+      )
+      assert.deepEqual(yield* Stream.runCollect(numbers(client, 0)), [])
+      assert.equal((yield* client.stats).inUse, 0)
+    }).pipe(live)
+  )
+
+  it.live("the consumer may query, and has no transaction by it", () =>
+    Effect.gen(function* () {
+      const client = yield* Postgres.PostgresClient
+      const total = yield* numbers(client, 30).pipe(
+        Stream.mapEffect(({ n }) => client.sql<{ n: number }>`select ${n}::int as n`),
+        Stream.runFold(
+          () => 0,
+          (all, [row]) => all + (row?.n ?? 0)
+        )
+      )
+      assert.equal(total, 465)
+    }).pipe(live)
+  )
+
+  it.live("a consumer that stops early, or is slow, leaves no statement and no transaction behind", () =>
+    Effect.gen(function* () {
+      const client = yield* Postgres.PostgresClient
+      for (let round = 0; round < 3; round++) {
+        const first = yield* Stream.runCollect(Stream.take(numbers(client, 10_000_000), 3))
+        assert.deepEqual(first, [{ n: 1 }, { n: 2 }, { n: 3 }])
+      }
+      assert.equal((yield* client.stats).inUse, 0)
+      const busy = yield* client.sql<{ n: number }>`select count(*)::int as n from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`
+      assert.deepEqual(busy, [{ n: 0 }])
+    }).pipe(live)
+  )
+
+  it.live("interrupted it ends at once, on the server too", () =>
+    Effect.gen(function* () {
+      const client = yield* Postgres.PostgresClient
+      const began = yield* Deferred.make<void>()
+      const reading = yield* numbers(client, 100_000_000).pipe(
+        Stream.tap(() => Deferred.succeed(began, undefined)),
+        Stream.runDrain,
+        Effect.forkChild
+      )
+      yield* Deferred.await(began)
+      yield* Fiber.interrupt(reading)
+      assert.equal((yield* client.stats).inUse, 0)
+      assert.deepEqual(yield* Stream.runFold(numbers(client, 100), () => 0, sum), 5050)
+    }).pipe(live)
+  )
+
+  it.live("may last longer than the session lets a statement", () =>
+    Effect.gen(function* () {
+      const client = yield* Postgres.PostgresClient
+      const slow = client.sql`select n, pg_sleep(0.1)::text from generate_series(1, 8) n`
+      const total = yield* Stream.runFold(streamRows(client, { operation, rows, statement: slow }), () => 0, sum)
+      assert.equal(total, 36)
+      const settings = yield* client.sql`select current_setting('statement_timeout') as timeout`
+      assert.deepEqual(settings, [{ timeout: "300ms" }], "and the session has its timeout still")
+    }).pipe(
+      Effect.provide(
+        Postgres.layer({
+          url: Redacted.make(url!),
+          minConnections: 0,
+          maxConnections: 1,
+          statementTimeout: "300 millis"
+        })
+      )
+    )
+  )
+
+  it.live("ends by the deadline", () =>
+    Effect.gen(function* () {
+      const client = yield* Postgres.PostgresClient
+      const startedAt = yield* Clock.currentTimeMillis
+      const error = yield* Stream.runDrain(numbers(client, 1_000_000_000)).pipe(within("300 millis"), Effect.flip)
+      assert.equal(error.reason._tag, "Timeout")
+      assert.equal(error.operation, operation)
+      assert.ok((yield* Clock.currentTimeMillis) - startedAt >= 300)
+      assert.equal((yield* client.stats).inUse, 0)
+    }).pipe(live)
+  )
+
+  it.live("inside a transaction it sees what that has written, and leaves it open", () =>
+    Effect.gen(function* () {
+      const client = yield* Postgres.PostgresClient
+      const transaction = yield* Transaction
+      yield* client.sql`create table t (n integer)`
+      const statement = client.sql`select n from t order by n`
+      yield* transaction.run(
+        Effect.gen(function* () {
+          yield* client.sql`insert into t select generate_series(1, 2000)`
+          const read = streamRows(client, { operation, rows, statement })
+          assert.equal(yield* Stream.runFold(read, () => 0, sum), 2_001_000)
+          yield* Stream.runDrain(Stream.take(read, 1))
+          yield* client.sql`insert into t values (0)`
+        })
+      )
+      assert.equal(yield* Stream.runCount(streamRows(client, { operation, rows, statement })), 2001)
+    }).pipe(live)
+  )
+
+  it.live("fails as a StoreError that shows the statement, or names the column", () =>
+    Effect.gen(function* () {
+      const client = yield* Postgres.PostgresClient
+      const broken = streamRows(client, {
+        operation,
+        rows,
+        statement: client.sql`select 1 / (n - 600) as n from generate_series(1, 900) n`
+      })
+      const error = yield* Effect.flip(Stream.runDrain(broken))
+      assert.equal(error.operation, operation)
+      assert.equal(error.outcome, "not-applied")
+      assert.match(error.statement?.text ?? "", /^select 1/)
+      const odd = streamRows(client, { operation, rows, statement: client.sql`select 'x' as n` })
+      const wrong = yield* Effect.flip(Stream.runDrain(odd))
+      assert.ok(wrong.reason._tag === "InvalidData" && wrong.reason.problems[0]?.field.endsWith("n"), wrong.message)
+      assert.equal((yield* client.stats).inUse, 0)
+    }).pipe(live)
+  )
+
+  it.live("a server that falls silent is given up after the timeout", () =>
+    Effect.gen(function* () {
+      const own = yield* freshPostgres
+      const proxy = yield* TcpProxy.forUrl(own)
+      yield* Effect.gen(function* () {
+        const client = yield* Postgres.PostgresClient
+        const read = streamRows(client, {
+          operation,
+          rows,
+          statement: client.sql`select generate_series(1, 100000000) as n`,
+          timeout: "300 millis"
+        })
+        const error = yield* Stream.runForEach(read, ({ n }) => (n === 1 ? proxy.hang : Effect.void)).pipe(Effect.flip)
+        assert.equal(error.reason._tag, "Timeout")
+      }).pipe(
+        Effect.provide(
+          Postgres.layer({ url: Redacted.make(proxy.url), minConnections: 0, shutdownTimeout: "100 millis" }).pipe(
+            Layer.fresh
+          )
+        )
+      )
+    })
+  )
+})
