@@ -91,7 +91,7 @@ describeLive("postgresql", "Federation on a server, many callers at once", () =>
           const retired = rotations.flatMap(({ retired }) => (retired === null ? [] : [retired.id]))
           assert.equal(new Set(retired).size, 19)
           const active = yield* credentials.list({ providerId, state: "active" })
-          const [last] = ids(made).filter((id) => !retired.some((one) => one === id))
+          const last = ids(made).find((id) => !retired.some((one) => one === id))
           assert.deepEqual(ids(active.items), [last])
           assert.equal((yield* credentials.list({ providerId, state: "retired" })).items.length, 19)
           yield* healthy
