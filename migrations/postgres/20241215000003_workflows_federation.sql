@@ -348,8 +348,8 @@ create table ai_core.federation_rule_targets (
   position integer not null,
   service_id uuid not null,
   weight integer,
-  constraint federation_rule_targets_pkey primary key (rule_id, position),
-  constraint federation_rule_targets_rule_id_service_id_key unique (rule_id, service_id),
+  constraint federation_rule_targets_pkey primary key (rule_id, service_id),
+  constraint federation_rule_targets_rule_id_position_key unique (rule_id, position),
   -- Targets are part of their rule, and go with it.
   constraint federation_rule_targets_rule_id_fkey foreign key (rule_id)
     references ai_core.federation_rules (id) on delete cascade,

@@ -116,7 +116,7 @@ export const targets = table(
     serviceId: FederationServiceId,
     weight: Schema.NullOr(Schema.Int)
   }),
-  ["ruleId", "position"],
+  ["ruleId", "serviceId"],
   {
     references: {
       federation_rule_targets_rule_id_fkey: {

@@ -141,7 +141,7 @@ const telling: Record<string, Run> = {
     same([now.health, now.version], ["healthy", 1])
     const lag = (yield* DateTime.now).epochMilliseconds - (now.healthReportedAt?.epochMilliseconds ?? 0)
     assert.ok(lag >= 0 && lag < 20_000, `reported ${lag} ms ago`)
-    yield* failsWith(report({ ...service, id: nothing() }, "down"), "FederationServiceNotFound" as never)
+    yield* failsWith(report({ ...service, id: nothing() }, "down"), "FederationServiceNotFound")
   }),
   "late health reports change nothing, and the same report twice is one": Effect.gen(function* () {
     yield* after2001
