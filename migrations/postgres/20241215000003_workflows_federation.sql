@@ -1,5 +1,6 @@
 -- Workflows: what is to be done (definitions and their published versions), when (schedules), and what was (executions, steps).
--- Federation follows in a section of its own.
+-- Federation: who calls in (clients), whom the platform calls (providers, their services and the credentials for them), and
+-- which service answers what (routing rules).
 
 -- migrate:up
 
@@ -192,7 +193,198 @@ comment on table ai_core.workflow_steps is 'The steps of executions, and the que
 comment on column ai_core.workflow_steps.depends_on is 'Keys of the steps that must have succeeded before';
 comment on column ai_core.workflow_steps.finished_by is 'Lease token that completed it, so that completing twice is harmless';
 
+-- ---- Federation
+
+create table ai_core.federation_clients (
+  id uuid not null,
+  slug text not null,
+  name text not null,
+  owner_id uuid not null,
+  state text not null default 'active',
+  scopes text[] not null default '{}',
+  rate_tier text not null,
+  version integer not null default 1,
+  created_at timestamptz(3) not null default current_timestamp,
+  updated_at timestamptz(3) not null default current_timestamp,
+  constraint federation_clients_pkey primary key (id),
+  -- Clients are revoked, never deleted, so that a slug never comes to mean another party.
+  constraint federation_clients_slug_key unique (slug),
+  -- Somebody answers for whoever calls in: a user who does is not removed before another one has taken over.
+  constraint federation_clients_owner_id_fkey foreign key (owner_id) references ai_core.users (id) on delete restrict,
+  constraint federation_clients_slug_check check (slug ~ '^[a-z][a-z0-9_.:-]{0,99}$'),
+  constraint federation_clients_name_check check (char_length(name) between 1 and 200),
+  constraint federation_clients_state_check check (state in ('active', 'suspended', 'revoked')),
+  constraint federation_clients_scopes_check check (cardinality(scopes) <= 100),
+  constraint federation_clients_rate_tier_check check (rate_tier ~ '^[a-z][a-z0-9_.:-]{0,99}$'),
+  constraint federation_clients_version_check check (version >= 1),
+  constraint federation_clients_times_check check (updated_at >= created_at)
+);
+create index federation_clients_created_at_id_idx on ai_core.federation_clients (created_at, id);
+create index federation_clients_owner_id_created_at_id_idx on ai_core.federation_clients (owner_id, created_at, id);
+create index federation_clients_state_created_at_id_idx on ai_core.federation_clients (state, created_at, id);
+
+create table ai_core.federation_providers (
+  id uuid not null,
+  slug text not null,
+  name text not null,
+  kind text not null,
+  base_url text not null,
+  state text not null default 'active',
+  version integer not null default 1,
+  created_at timestamptz(3) not null default current_timestamp,
+  updated_at timestamptz(3) not null default current_timestamp,
+  constraint federation_providers_pkey primary key (id),
+  constraint federation_providers_slug_key unique (slug),
+  constraint federation_providers_slug_check check (slug ~ '^[a-z][a-z0-9_.:-]{0,99}$'),
+  constraint federation_providers_name_check check (char_length(name) between 1 and 200),
+  constraint federation_providers_kind_check check (kind ~ '^[a-z][a-z0-9_.:-]{0,99}$'),
+  constraint federation_providers_base_url_check
+    check (base_url ~ '^https?://[^[:space:]@?#]+$' and char_length(base_url) <= 2010),
+  constraint federation_providers_state_check check (state in ('active', 'disabled')),
+  constraint federation_providers_version_check check (version >= 1),
+  constraint federation_providers_times_check check (updated_at >= created_at)
+);
+create index federation_providers_created_at_id_idx on ai_core.federation_providers (created_at, id);
+
+create table ai_core.federation_services (
+  id uuid not null,
+  provider_id uuid not null,
+  name text not null,
+  release text not null,
+  endpoint_url text not null,
+  capabilities text[] not null,
+  weight integer not null default 100,
+  cost_minor bigint,
+  currency text,
+  health text not null default 'unknown',
+  heard_at timestamptz(3) not null default current_timestamp,
+  version integer not null default 1,
+  created_at timestamptz(3) not null default current_timestamp,
+  updated_at timestamptz(3) not null default current_timestamp,
+  constraint federation_services_pkey primary key (id),
+  constraint federation_services_provider_id_name_release_key unique (provider_id, name, release),
+  -- A provider goes when its services have been deregistered, one by one, so that no rule loses a target unnoticed.
+  constraint federation_services_provider_id_fkey foreign key (provider_id)
+    references ai_core.federation_providers (id) on delete restrict,
+  constraint federation_services_name_check check (name ~ '^[a-z][a-z0-9_.:-]{0,99}$'),
+  constraint federation_services_release_check
+    check (release ~ '^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$' and char_length(release) <= 100),
+  constraint federation_services_endpoint_url_check
+    check (endpoint_url ~ '^https?://[^[:space:]#]+$' and char_length(endpoint_url) <= 2010),
+  constraint federation_services_capabilities_check check (cardinality(capabilities) between 1 and 100),
+  constraint federation_services_weight_check check (weight between 1 and 1000),
+  constraint federation_services_cost_minor_check check (cost_minor between 0 and 9007199254740991),
+  constraint federation_services_currency_check check (currency ~ '^[A-Z]{3}$'),
+  constraint federation_services_cost_check check ((cost_minor is null) = (currency is null)),
+  constraint federation_services_health_check check (health in ('unknown', 'healthy', 'degraded', 'down')),
+  constraint federation_services_version_check check (version >= 1),
+  constraint federation_services_times_check check (updated_at >= created_at)
+);
+create index federation_services_created_at_id_idx on ai_core.federation_services (created_at, id);
+create index federation_services_health_created_at_id_idx on ai_core.federation_services (health, created_at, id);
+create index federation_services_heard_at_id_idx on ai_core.federation_services (heard_at, id);
+create index federation_services_capabilities_idx on ai_core.federation_services using gin (capabilities);
+
+create table ai_core.federation_credentials (
+  id uuid not null,
+  provider_id uuid not null,
+  kind text not null,
+  secret_ref text not null,
+  state text not null default 'standby',
+  expires_at timestamptz(3),
+  verified_at timestamptz(3),
+  activated_at timestamptz(3),
+  retired_at timestamptz(3),
+  created_at timestamptz(3) not null default current_timestamp,
+  constraint federation_credentials_pkey primary key (id),
+  -- Credentials say how to call a provider, and go with it.
+  constraint federation_credentials_provider_id_fkey foreign key (provider_id)
+    references ai_core.federation_providers (id) on delete cascade,
+  constraint federation_credentials_kind_check check (kind in ('api-key', 'oauth2', 'mtls', 'basic')),
+  -- Whoever writes: no secret ever stands here.
+  constraint federation_credentials_secret_ref_check
+    check (secret_ref ~ '^(vault|env|file|k8s|aws-sm|gcp-sm|azure-kv|op|x-[a-z0-9-]{1,30}):[!-~]+$'
+      and char_length(secret_ref) <= 450),
+  constraint federation_credentials_state_check check (state in ('standby', 'active', 'retired')),
+  constraint federation_credentials_activated_at_check
+    check (case state when 'standby' then activated_at is null when 'active' then activated_at is not null else true end),
+  constraint federation_credentials_retired_at_check check ((state = 'retired') = (retired_at is not null))
+);
+create unique index federation_credentials_active_key
+  on ai_core.federation_credentials (provider_id) where state = 'active';
+create index federation_credentials_created_at_id_idx on ai_core.federation_credentials (created_at, id);
+create index federation_credentials_provider_id_created_at_id_idx
+  on ai_core.federation_credentials (provider_id, created_at, id);
+create index federation_credentials_expires_at_idx
+  on ai_core.federation_credentials (expires_at) where expires_at is not null;
+
+create table ai_core.federation_rules (
+  id uuid not null,
+  name text not null,
+  client_id uuid,
+  capability text not null,
+  priority integer not null default 0,
+  condition jsonb not null default '{}',
+  enabled boolean not null default true,
+  version integer not null default 1,
+  created_at timestamptz(3) not null default current_timestamp,
+  updated_at timestamptz(3) not null default current_timestamp,
+  constraint federation_rules_pkey primary key (id),
+  constraint federation_rules_client_id_fkey foreign key (client_id)
+    references ai_core.federation_clients (id) on delete restrict,
+  constraint federation_rules_name_check check (char_length(name) between 1 and 200),
+  constraint federation_rules_capability_check check (capability ~ '^[a-z][a-z0-9_.:-]{0,99}$'),
+  constraint federation_rules_condition_check check (jsonb_typeof(condition) = 'object'),
+  constraint federation_rules_version_check check (version >= 1),
+  constraint federation_rules_times_check check (updated_at >= created_at)
+);
+create index federation_rules_created_at_id_idx on ai_core.federation_rules (created_at, id);
+create index federation_rules_client_id_created_at_id_idx on ai_core.federation_rules (client_id, created_at, id);
+create index federation_rules_capability_client_id_idx
+  on ai_core.federation_rules (capability, client_id) where enabled;
+
+create table ai_core.federation_rule_targets (
+  rule_id uuid not null,
+  position integer not null,
+  service_id uuid not null,
+  weight integer,
+  constraint federation_rule_targets_pkey primary key (rule_id, service_id),
+  constraint federation_rule_targets_rule_id_position_key unique (rule_id, position),
+  -- Targets are part of their rule, and go with it.
+  constraint federation_rule_targets_rule_id_fkey foreign key (rule_id)
+    references ai_core.federation_rules (id) on delete cascade,
+  -- A service that a rule targets, enabled or not, is not deregistered.
+  constraint federation_rule_targets_service_id_fkey foreign key (service_id)
+    references ai_core.federation_services (id) on delete restrict,
+  constraint federation_rule_targets_position_check check (position >= 0),
+  constraint federation_rule_targets_weight_check check (weight between 1 and 1000)
+);
+create index federation_rule_targets_service_id_idx on ai_core.federation_rule_targets (service_id);
+
+comment on table ai_core.federation_clients is 'Outside parties that call in';
+comment on column ai_core.federation_clients.owner_id is 'The user who answers for it';
+comment on table ai_core.federation_providers is 'Companies and systems whose services the platform calls';
+comment on table ai_core.federation_services is 'What providers have registered: one row for each release of a service';
+comment on column ai_core.federation_services.cost_minor is 'Cost of a call in the smallest unit of the currency';
+comment on column ai_core.federation_services.heard_at is 'Time of the last health report; of its registration before the first one';
+comment on column ai_core.federation_services.version is 'Grows by one with every edit; health reports are none';
+comment on table ai_core.federation_credentials is 'How the platform authenticates to providers; at most one of a provider is active';
+comment on column ai_core.federation_credentials.secret_ref is 'Where the secret is kept, such as vault:kv/data/openai#key; never the secret';
+comment on table ai_core.federation_rules is 'Which services answer for a capability; the greatest priority counts first';
+comment on column ai_core.federation_rules.client_id is 'The client that it holds for; everybody where null';
+comment on column ai_core.federation_rules.condition is 'Attributes of a request, each with the value or values that it must have';
+comment on table ai_core.federation_rule_targets is 'The services that a rule chooses, in the order they were given';
+comment on column ai_core.federation_rule_targets.weight is 'Share among the targets; that of the service where null';
+
 -- migrate:down
+
+-- ---- Federation
+drop table ai_core.federation_rule_targets;
+drop table ai_core.federation_rules;
+drop table ai_core.federation_credentials;
+drop table ai_core.federation_services;
+drop table ai_core.federation_providers;
+drop table ai_core.federation_clients;
 
 -- ---- Workflows
 drop table ai_core.workflow_steps;

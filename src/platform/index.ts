@@ -118,6 +118,80 @@ export {
   UsageRecord,
   UsageRecordId
 } from "./billing/Usage.ts"
+export {
+  FederationClient,
+  FederationClientChanges,
+  FederationClientCursor,
+  type FederationClientFilter,
+  FederationClientId,
+  FederationClientNotActive,
+  FederationClientNotFound,
+  type FederationClients,
+  FederationClientSlugTaken,
+  FederationClientState,
+  NewFederationClient
+} from "./federation/Clients.ts"
+export {
+  CredentialKind,
+  NewProviderCredential,
+  ProviderCredential,
+  ProviderCredentialCursor,
+  ProviderCredentialExpired,
+  type ProviderCredentialFilter,
+  ProviderCredentialId,
+  ProviderCredentialNotFound,
+  type ProviderCredentials,
+  ProviderCredentialState,
+  type Rotated
+} from "./federation/Credentials.ts"
+export { Federation } from "./federation/Federation.ts"
+export {
+  FederationProvider,
+  FederationProviderChanges,
+  FederationProviderCursor,
+  type FederationProviderFilter,
+  FederationProviderId,
+  FederationProviderInUse,
+  FederationProviderNotFound,
+  type FederationProviders,
+  FederationProviderSlugTaken,
+  FederationProviderState,
+  NewFederationProvider
+} from "./federation/Providers.ts"
+export { type LeftOut, type Route, type RouteCandidate, RouteRequest } from "./federation/Route.ts"
+export {
+  CapabilityNotOffered,
+  NewRoutingRule,
+  RouteAttributes,
+  RoutingRule,
+  RoutingRuleChanges,
+  RoutingRuleCursor,
+  type RoutingRuleFilter,
+  RoutingRuleId,
+  RoutingRuleNotFound,
+  type RoutingRules,
+  RuleCondition,
+  RuleTarget
+} from "./federation/Rules.ts"
+export { SecretRef } from "./federation/SecretRef.ts"
+export { SemanticVersion } from "./federation/SemanticVersion.ts"
+export {
+  FederationService,
+  FederationServiceChanges,
+  FederationServiceCursor,
+  FederationServiceExists,
+  type FederationServiceFilter,
+  FederationServiceId,
+  FederationServiceInUse,
+  FederationServiceNotFound,
+  type FederationServices,
+  type HealthReport,
+  NewFederationService,
+  ReportedHealth,
+  ServiceHealth,
+  StaleServiceCursor
+} from "./federation/Services.ts"
+export { BaseUrl, ServiceUrl } from "./federation/ServiceUrl.ts"
 export * as Money from "./Money.ts"
 export { Channel, OutsideChannel } from "./notifications/Channel.ts"
 export {

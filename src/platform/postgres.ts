@@ -1,6 +1,7 @@
 /** The platform's capabilities on PostgreSQL. Loads no driver but PostgreSQL's. */
 export * as AuditLogLive from "./audit/AuditLogLive.ts"
 export * as BillingLive from "./billing/BillingLive.ts"
+export * as FederationLive from "./federation/FederationLive.ts"
 export * as NotificationsLive from "./notifications/NotificationsLive.ts"
 export * as PlatformMigrations from "./PlatformMigrations.ts"
 export * as PostgresRepositoriesLive from "./PostgresRepositoriesLive.ts"

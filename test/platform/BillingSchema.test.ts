@@ -1,9 +1,7 @@
 import { describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
-import type { SqlError } from "effect/sql/SqlError"
 import type * as Statement from "effect/sql/Statement"
 import * as assert from "node:assert/strict"
-import { readFileSync } from "node:fs"
 import { StoreError } from "../../src/core/StoreError.ts"
 import { Billing } from "../../src/platform/billing/Billing.ts"
 import * as BillingLive from "../../src/platform/billing/BillingLive.ts"
@@ -13,7 +11,6 @@ import * as UsersLive from "../../src/platform/UsersLive.ts"
 import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
 import * as Client from "../../src/postgres/PostgresClient.ts"
 import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
-import { splitScript } from "../../src/postgres/SqlScript.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import {
@@ -28,6 +25,7 @@ import {
   line
 } from "../../src/testing/contracts/billing/support.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
+import { upDownUp } from "./migrationSteps.ts"
 
 type Needs = Billing | Users | Transaction | PostgresClient
 
@@ -238,41 +236,7 @@ describeLive("postgresql", "What the tables of billing refuse on a server, whoev
   enforced("live", repositories.pipe(Layer.provideMerge(server)))
 })
 
-const halves = (file: string): readonly [up: string, down: string] => {
-  const text = readFileSync(`${PlatformMigrations.postgresFolder}${file}`, "utf8")
-  const [up = "", down = ""] = text.split("-- migrate:down")
-  return [up, down]
-}
-
-const script = (text: string): Effect.Effect<void, SqlError, PostgresClient> =>
-  Effect.flatMap(PostgresClient, ({ sql }) =>
-    sql.withTransaction(Effect.forEach(splitScript(text), (statement) => sql.unsafe(statement.text), { discard: true }))
-  )
-
-/** All that the migration makes, by name. */
-const made = Effect.flatMap(PostgresClient, ({ sql }) =>
-  Effect.map(
-    sql<{ readonly name: string }>`
-      select c.relkind::text || ' ' || c.relname as name from pg_class as c where c.relnamespace = 'ai_core'::regnamespace
-      union all select 'function ' || p.proname from pg_proc as p where p.pronamespace = 'ai_core'::regnamespace
-      order by 1`,
-    (rows) => rows.map(({ name }) => name)
-  )
-)
-
-const upDownUp = Effect.gen(function* () {
-  const [users] = halves("20241215000001_initial_users_auth.sql")
-  const [up, down] = halves("20241215000002_billing_subscriptions.sql")
-  yield* script(users)
-  const before = yield* made
-  yield* script(up)
-  const after = yield* made
-  assert.ok(after.length > before.length + 40, after.join())
-  yield* script(down)
-  assert.deepEqual(yield* made, before)
-  yield* script(up)
-  assert.deepEqual(yield* made, after)
-})
+const billingUpDownUp = upDownUp(["20241215000001_initial_users_auth.sql"], "20241215000002_billing_subscriptions.sql")
 
 /** Foreign keys whose columns do not lead an index. */
 const notIndexed = Effect.flatMap(
@@ -286,7 +250,7 @@ const notIndexed = Effect.flatMap(
 
 describe("The migration of billing", () => {
   it.live("goes up, down and up again, and leaves nothing behind · embedded", () =>
-    upDownUp.pipe(Effect.provide(PostgresEmbedded.layer()))
+    billingUpDownUp.pipe(Effect.provide(PostgresEmbedded.layer()))
   )
   it.live("indexes every foreign key", () =>
     Effect.gen(function* () {
@@ -296,5 +260,5 @@ describe("The migration of billing", () => {
 })
 
 describeLive("postgresql", "The migration of billing on a server", () => {
-  it.live("goes up, down and up again, and leaves nothing behind", () => upDownUp.pipe(Effect.provide(server)))
+  it.live("goes up, down and up again, and leaves nothing behind", () => billingUpDownUp.pipe(Effect.provide(server)))
 })

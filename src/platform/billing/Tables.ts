@@ -50,6 +50,8 @@ export interface Query<Row> {
   readonly where?: Some<Row> | undefined
   /** Fields that are equal to one of these. */
   readonly oneOf?: { readonly [Field in keyof Row]?: ReadonlyArray<Row[Field]> | undefined } | undefined
+  /** Fields that are lists of texts, and hold this one. */
+  readonly includes?: { readonly [Field in keyof Row]?: string | undefined } | undefined
   /** Fields that are at least these. */
   readonly from?: Some<Row> | undefined
   /** Fields that are less than these. */

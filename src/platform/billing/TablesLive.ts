@@ -36,7 +36,7 @@ export const make: Effect.Effect<Tables, never, PostgresClient | Transaction> = 
   const compared = (sign: Statement.Fragment, fields: object | undefined) =>
     given(fields).map(([field, value]) => sql`${column(field)} ${sign} ${parameter(value)}`)
 
-  const conditions = <Row>({ below, from, isNull, only, oneOf, where }: Query<Row>) => {
+  const conditions = <Row>({ below, from, includes, isNull, only, oneOf, where }: Query<Row>) => {
     const wanted = given(where)
     const all = [
       ...wanted
@@ -46,6 +46,8 @@ export const make: Effect.Effect<Tables, never, PostgresClient | Transaction> = 
       ...given(oneOf).map(
         ([field, values]) => sql`${column(field)} = any(${values}::${isId(field) ? sql`uuid[]` : sql`text[]`})`
       ),
+      // Contains, not "= any(…)": a GIN index knows no other.
+      ...given(includes).map(([field, text]) => sql`${column(field)} @> array[${text}]::text[]`),
       ...compared(sql`>=`, from),
       ...compared(sql`<`, below),
       ...given(isNull).map(([field, isIt]) => sql`${column(field)} ${isIt === true ? sql`is null` : sql`is not null`}`),

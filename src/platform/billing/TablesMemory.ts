@@ -26,7 +26,7 @@ const each = <Row>(asked: object | undefined, holds: (stored: unknown, wanted: u
 const known = (holds: (order: number) => boolean) => (stored: unknown, wanted: unknown) =>
   stored !== null && holds(compare(stored, wanted))
 
-const matching = <Row>({ below, from, isNull, only, oneOf = {}, where }: Query<Row>): Holds<Row> => {
+const matching = <Row>({ below, from, includes, isNull, only, oneOf = {}, where }: Query<Row>): Holds<Row> => {
   const sets = Object.fromEntries(
     Object.entries<ReadonlyArray<unknown> | undefined>(oneOf).map(([field, values]) => [
       field,
@@ -36,6 +36,7 @@ const matching = <Row>({ below, from, isNull, only, oneOf = {}, where }: Query<R
   const conditions: ReadonlyArray<Holds<Row>> = [
     each(where, (stored, wanted) => compare(stored, wanted) === 0),
     each(sets, (stored, wanted) => wanted instanceof Set && wanted.has(stored)),
+    each(includes, (stored, wanted) => Array.isArray(stored) && stored.includes(wanted)),
     each(
       from,
       known((order) => order >= 0)

@@ -1,0 +1,232 @@
+import { DateTime, Effect, Option, Schema } from "effect"
+import { decodeInput, invalidData } from "../../core/Decode.ts"
+import { cursor, defaultPageSize, pageOf, PageSize } from "../../core/KeysetPage.ts"
+import { Slug } from "../../core/Text.ts"
+import { makeIdsOf, TimeOrderedId } from "../../core/TimeOrderedId.ts"
+import { Version } from "../../core/Version.ts"
+import { onConstraint } from "../../postgres/onConstraint.ts"
+import { Moment } from "../billing/Checks.ts"
+import { listFields, sameOrder, streamFields, streamOf } from "../billing/Lists.ts"
+import type { Tables } from "../billing/Tables.ts"
+import * as Money from "../Money.ts"
+import { atVersion, change } from "./change.ts"
+import { type ServiceRow, services, targets } from "./FederationTables.ts"
+import { listCursor } from "./Fields.ts"
+import { FederationProviderId, FederationProviderNotFound } from "./Providers.ts"
+import { isWorse } from "./Route.ts"
+import { SemanticVersion } from "./SemanticVersion.ts"
+import {
+  type FederationService,
+  FederationServiceChanges,
+  FederationServiceCursor,
+  FederationServiceExists,
+  FederationServiceId,
+  FederationServiceInUse,
+  FederationServiceNotFound,
+  type FederationServices,
+  NewFederationService,
+  ReportedHealth,
+  ServiceHealth,
+  StaleServiceCursor
+} from "./Services.ts"
+
+const cursors = listCursor("services", FederationServiceCursor)
+const staleCursors = cursor(
+  StaleServiceCursor,
+  Schema.Struct({ heardAt: Schema.DateTimeUtcFromMillis, id: TimeOrderedId })
+)
+const filters = {
+  providerId: Schema.optional(FederationProviderId),
+  name: Schema.optional(Slug),
+  capability: Schema.optional(Slug),
+  health: Schema.optional(ServiceHealth)
+}
+
+const newService = decodeInput(NewFederationService)
+const idOnly = decodeInput(Schema.Struct({ id: FederationServiceId }))
+const releaseOnly = decodeInput(
+  Schema.Struct({ providerId: FederationProviderId, name: Slug, release: SemanticVersion })
+)
+const changed = decodeInput(
+  Schema.Struct({ id: FederationServiceId, expectedVersion: Version, changes: FederationServiceChanges })
+)
+const reported = decodeInput(
+  Schema.Struct({
+    id: FederationServiceId,
+    report: Schema.Struct({ health: ReportedHealth, at: Schema.optional(Moment) })
+  })
+)
+const listed = decodeInput(Schema.Struct({ ...listFields(cursors.key), ...filters }).check(sameOrder))
+const streamed = decodeInput(Schema.Struct({ ...streamFields, ...filters }))
+const staleOnes = decodeInput(
+  Schema.Struct({
+    since: Moment,
+    limit: Schema.optional(PageSize),
+    after: Schema.optional(staleCursors.key)
+  })
+)
+
+const at = (method: string) =>
+  ({ store: "postgresql", operation: `Federation.services.${method}`, subject: "input" }) as const
+
+/** How far a reporter's clock may be ahead. */
+const aheadMillis = 5 * 60 * 1000
+
+/** Before the first report, `heardAt` is when the service was registered. */
+export const serviceOf = (row: ServiceRow): FederationService => ({
+  id: row.id,
+  providerId: row.providerId,
+  name: row.name,
+  release: row.release,
+  endpointUrl: row.endpointUrl,
+  capabilities: row.capabilities,
+  weight: row.weight,
+  cost: row.costMinor === null || row.currency === null ? null : Money.make(row.costMinor, row.currency),
+  health: row.health,
+  healthReportedAt: row.health === "unknown" ? null : row.heardAt,
+  version: row.version,
+  createdAt: row.createdAt,
+  updatedAt: row.updatedAt
+})
+
+const costColumns = (cost: Money.Money | null | undefined) => ({
+  costMinor: cost?.amount ?? null,
+  currency: cost?.currency ?? null
+})
+
+/** Whether a report tells something newer than what is known; of two of one time the worse one does. */
+const isNews = (row: ServiceRow, health: ServiceHealth, reportedAt: DateTime.Utc): boolean =>
+  row.health === "unknown" ||
+  DateTime.isGreaterThan(reportedAt, row.heardAt) ||
+  (DateTime.Equivalence(reportedAt, row.heardAt) && isWorse(health, row.health))
+
+export const makeServices = ({ insertNew, many, one, remove, replace, run }: Tables): FederationServices => {
+  const nextId = makeIdsOf(FederationServiceId)
+
+  const register: FederationServices["register"] = Effect.fnUntraced(function* (given) {
+    const { operation } = at("register")
+    const { cost, weight = 100, ...fields } = yield* newService(at("register"), given)
+    const { name, providerId, release } = fields
+    const now = yield* DateTime.now
+    const row: ServiceRow = {
+      ...fields,
+      ...costColumns(cost),
+      id: yield* nextId,
+      weight,
+      health: "unknown",
+      heardAt: now,
+      version: 1,
+      createdAt: now,
+      updatedAt: now
+    }
+    const missing = () => new FederationProviderNotFound({ id: providerId })
+    // In a savepoint: a provider that is not there must not cost the transaction around.
+    const [made] = yield* run(insertNew(operation, services, [row])).pipe(
+      Effect.mapError(onConstraint({ federation_services_provider_id_fkey: missing }))
+    )
+    return made === undefined ? yield* new FederationServiceExists({ providerId, name, release }) : serviceOf(made)
+  })
+
+  const find: FederationServices["find"] = Effect.fnUntraced(function* (given) {
+    const { id } = yield* idOnly(at("find"), { id: given })
+    return Option.map(yield* one(at("find").operation, services, { where: { id } }), serviceOf)
+  })
+
+  const findRelease: FederationServices["findRelease"] = Effect.fnUntraced(function* (providerId, name, release) {
+    const where = yield* releaseOnly(at("findRelease"), { providerId, name, release })
+    return Option.map(yield* one(at("findRelease").operation, services, { where }), serviceOf)
+  })
+
+  const update: FederationServices["update"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
+    const { operation } = at("update")
+    const input = { id: givenId, expectedVersion: givenVersion, changes: givenChanges }
+    const { changes, expectedVersion, id } = yield* changed(at("update"), input)
+    const { cost, ...fields } = changes
+    const columns = cost === undefined ? fields : { ...fields, ...costColumns(cost) }
+    const row = yield* change(run, {
+      held: one(operation, services, { where: { id }, lock: "update" }),
+      missing: () => new FederationServiceNotFound({ id }),
+      to: atVersion<ServiceRow>(expectedVersion, columns),
+      write: (service) => replace(operation, services, service)
+    })
+    return serviceOf(row)
+  })
+
+  const reportHealth: FederationServices["reportHealth"] = Effect.fnUntraced(function* (givenId, given) {
+    const { operation } = at("reportHealth")
+    const { id, report } = yield* reported(at("reportHealth"), { id: givenId, report: given })
+    const now = yield* DateTime.now
+    const { at: reportedAt = now, health } = report
+    if (reportedAt.epochMilliseconds > now.epochMilliseconds + aheadMillis) {
+      const problem = "must be at most 5 minutes ahead of the clock"
+      return yield* invalidData(at("reportHealth"), [{ field: "report.at", problem }])
+    }
+    return yield* run(
+      Effect.gen(function* () {
+        const held = yield* one(operation, services, { where: { id }, lock: "update" })
+        if (Option.isNone(held)) return yield* new FederationServiceNotFound({ id })
+        if (!isNews(held.value, health, reportedAt)) return serviceOf(held.value)
+        const row: ServiceRow = { ...held.value, health, heardAt: reportedAt }
+        yield* replace(operation, services, row)
+        return serviceOf(row)
+      })
+    )
+  })
+
+  const deregister: FederationServices["deregister"] = Effect.fnUntraced(function* (given) {
+    const { operation } = at("deregister")
+    const { id } = yield* idOnly(at("deregister"), { id: given })
+    return yield* run(
+      Effect.gen(function* () {
+        // Against writers of rules, who hold the services that they target.
+        const held = yield* one(operation, services, { where: { id }, lock: "update" })
+        if (Option.isNone(held)) return yield* new FederationServiceNotFound({ id })
+        const aimed = yield* many(operation, targets, { where: { serviceId: id }, order: ["ruleId"] })
+        if (aimed.length > 0) {
+          return yield* new FederationServiceInUse({ id, rules: aimed.map(({ ruleId }) => ruleId) })
+        }
+        return yield* remove(operation, services, { id })
+      })
+    )
+  })
+
+  const list: FederationServices["list"] = Effect.fnUntraced(function* (given) {
+    const input = yield* listed(at("list"), given ?? {})
+    const { after, capability, limit = defaultPageSize, order = "oldest-first", ...where } = input
+    const rows = yield* many(at("list").operation, services, {
+      where,
+      includes: { capabilities: capability },
+      order: ["createdAt", "id"],
+      direction: order === "oldest-first" ? "ascending" : "descending",
+      after: after && [after.at, after.id],
+      limit: limit + 1
+    })
+    return pageOf(rows.map(serviceOf), limit, ({ createdAt, id }) =>
+      cursors.after({ list: "services", order, at: createdAt, id })
+    )
+  })
+
+  const stale: FederationServices["stale"] = Effect.fnUntraced(function* (given) {
+    const { after, limit = defaultPageSize, since } = yield* staleOnes(at("stale"), given)
+    const rows = yield* many(at("stale").operation, services, {
+      below: { heardAt: since },
+      order: ["heardAt", "id"],
+      after: after && [after.heardAt, after.id],
+      limit: limit + 1
+    })
+    const { items, next } = pageOf(rows, limit, ({ heardAt, id }) => staleCursors.after({ heardAt, id }))
+    return { items: items.map(serviceOf), next }
+  })
+
+  return {
+    register,
+    find,
+    findRelease,
+    update,
+    reportHealth,
+    deregister,
+    list,
+    stream: streamOf((given) => streamed(at("stream"), given), list),
+    stale
+  }
+}
