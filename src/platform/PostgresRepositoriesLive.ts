@@ -4,6 +4,7 @@ import * as AdvisoryLocksLive from "../postgres/AdvisoryLocksLive.ts"
 import * as TransactionLive from "../postgres/TransactionLive.ts"
 import * as AuditLogLive from "./audit/AuditLogLive.ts"
 import * as BillingLive from "./billing/BillingLive.ts"
+import * as FederationLive from "./federation/FederationLive.ts"
 import * as NotificationsLive from "./notifications/NotificationsLive.ts"
 import * as WorkflowsLive from "./workflows/WorkflowsLive.ts"
 import * as ApiKeysLive from "./users/ApiKeysLive.ts"
@@ -21,5 +22,6 @@ export const layer: Layer.Layer<PostgresRepositories, never, PostgresClient> = L
   AuditLogLive.layer,
   BillingLive.layer,
   WorkflowsLive.layer,
+  FederationLive.layer,
   NotificationsLive.layer
 ).pipe(Layer.provideMerge(Layer.merge(TransactionLive.layer, AdvisoryLocksLive.layer)))

@@ -4,6 +4,7 @@ import * as PostgresMemory from "../postgres/PostgresMemory.ts"
 import * as TransactionMemory from "../postgres/TransactionMemory.ts"
 import * as AuditLogMemory from "./audit/AuditLogMemory.ts"
 import * as BillingMemory from "./billing/BillingMemory.ts"
+import * as FederationMemory from "./federation/FederationMemory.ts"
 import * as NotificationsMemory from "./notifications/NotificationsMemory.ts"
 import * as WorkflowsMemory from "./workflows/WorkflowsMemory.ts"
 import * as ApiKeysMemory from "./users/ApiKeysMemory.ts"
@@ -21,6 +22,7 @@ export const layer: Layer.Layer<PostgresRepositories> = Layer.mergeAll(
   AuditLogMemory.layer,
   BillingMemory.layer,
   WorkflowsMemory.layer,
+  FederationMemory.layer,
   NotificationsMemory.layer,
   TransactionMemory.layer,
   AdvisoryLocksMemory.layer

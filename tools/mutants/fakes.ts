@@ -1,4 +1,5 @@
 import { billing } from "./fakes/billing.ts"
+import { federation } from "./fakes/federation.ts"
 import { notifications } from "./fakes/notifications.ts"
 import { workflows } from "./fakes/workflows.ts"
 import type { Mutant } from "./Mutant.ts"
@@ -934,5 +935,6 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   ...billing,
   ...workflows,
-  ...notifications
+  ...notifications,
+  ...federation
 ]
