@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { MigrationProgress } from "../../src/core/MigrationProgress.ts"
-import type { MigrationReason } from "../../src/migrations/MigrationError.ts"
+import { MigrationError, type MigrationReason } from "../../src/migrations/MigrationError.ts"
 import * as Migrations from "../../src/migrations/Migrations.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import * as PostgresMigrations from "../../src/postgres/PostgresMigrations.ts"
@@ -72,9 +72,7 @@ export const ground = (
 /** Why an operation failed. */
 export const reasonOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<MigrationReason, A, R> =>
   Effect.map(Effect.flip(effect), (error) => {
-    if (typeof error === "object" && error !== null && "_tag" in error && error._tag === "MigrationError") {
-      return (error as unknown as { readonly reason: MigrationReason }).reason
-    }
+    if (error instanceof MigrationError) return error.reason
     throw error
   })
 

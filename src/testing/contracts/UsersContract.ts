@@ -1,10 +1,11 @@
 import { DateTime, Deferred, Effect, Fiber, Option, Redacted, Stream } from "effect"
 import * as assert from "node:assert/strict"
 import { Deadline } from "../../core/Deadline.ts"
-import { isStoreError, type StoreError } from "../../core/StoreError.ts"
+import { isStoreError } from "../../core/StoreError.ts"
 import { cursorAfter, type NewUser, type User, UserCursor, UserId, Users } from "../../platform/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
+import { nobody, refuses, untyped } from "./expectations.ts"
 
 type Run = Effect.Effect<void, unknown, Users | Transaction>
 
@@ -33,27 +34,6 @@ const marked = Effect.map(created(), (user) => cursorAfter("oldest-first", user)
 const ids = (users: ReadonlyArray<User>): ReadonlyArray<string> => users.map(({ id }) => id)
 
 const failure = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<E, unknown, R> => Effect.flip(effect)
-
-/** Fails unless the effect is refused as invalid, naming exactly these fields. */
-const refuses = <A, E, R>(
-  effect: Effect.Effect<A, E, R>,
-  operation: string,
-  fields: ReadonlyArray<string>
-): Effect.Effect<void, unknown, R> =>
-  Effect.map(failure(effect), (error) => {
-    assert.ok(isStoreError(error), `failed with ${String(error)}`)
-    assert.equal(error.operation, operation)
-    assert.equal(error.outcome, "not-applied")
-    assert.deepEqual([...new Set(problemFields(error))].sort(), [...fields].sort())
-  })
-
-const problemFields = (error: StoreError): ReadonlyArray<string> =>
-  error.reason._tag === "InvalidData" ? error.reason.problems.map(({ field }) => field) : [error.reason._tag]
-
-/** What arrives from outside the type system: a request's body, a JavaScript caller. */
-const untyped = (value: unknown): never => value as never
-
-const nobody = UserId.make("01900000-0000-7000-8000-000000000000")
 
 const stop = { _tag: "Stop" } as const
 
