@@ -1,8 +1,8 @@
 /** Every capability in this process's memory, for unit tests: no server, no engine, time by the Clock. */
 import { Layer } from "effect"
 import type { Capabilities } from "./Capabilities.ts"
-import * as AnalyticsMemory from "./platform/AnalyticsMemory.ts"
-import * as CampaignsMemory from "./platform/CampaignsMemory.ts"
+import * as AnalyticsMemory from "./platform/analytics/AnalyticsMemory.ts"
+import * as CampaignsMemory from "./platform/campaigns/CampaignsMemory.ts"
 import * as PostgresRepositoriesMemory from "./platform/PostgresRepositoriesMemory.ts"
 import * as RateLimiterMemory from "./redis/RateLimiterMemory.ts"
 import * as SharedCacheMemory from "./redis/SharedCacheMemory.ts"

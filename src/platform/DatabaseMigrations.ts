@@ -8,7 +8,7 @@ import * as Migrations from "../migrations/Migrations.ts"
 import { migrateStores } from "../migrations/Stores.ts"
 import * as PostgresClient from "../postgres/PostgresClient.ts"
 import * as PostgresLease from "../postgres/PostgresLease.ts"
-import * as AnalyticsMigrations from "./AnalyticsMigrations.ts"
+import * as AnalyticsMigrations from "./analytics/AnalyticsMigrations.ts"
 import * as PlatformMigrations from "./PlatformMigrations.ts"
 
 /**

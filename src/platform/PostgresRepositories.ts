@@ -8,7 +8,7 @@ import type { Workflows } from "./workflows/Workflows.ts"
 import type { ApiKeys } from "./users/ApiKeys.ts"
 import type { Roles } from "./users/Roles.ts"
 import type { UserTokens } from "./users/UserTokens.ts"
-import type { Users } from "./Users.ts"
+import type { Users } from "./users/Users.ts"
 
 /** Every repository of the platform in PostgreSQL, and the transactions that they take part in. */
 export type PostgresRepositories =

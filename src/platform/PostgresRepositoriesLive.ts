@@ -10,7 +10,7 @@ import * as WorkflowsLive from "./workflows/WorkflowsLive.ts"
 import * as ApiKeysLive from "./users/ApiKeysLive.ts"
 import * as RolesLive from "./users/RolesLive.ts"
 import * as UserTokensLive from "./users/UserTokensLive.ts"
-import * as UsersLive from "./UsersLive.ts"
+import * as UsersLive from "./users/UsersLive.ts"
 import type { PostgresRepositories } from "./PostgresRepositories.ts"
 
 /** Every repository of the platform, on a server or the embedded engine. Their tables come from the platform's migrations. */

@@ -10,7 +10,7 @@ import * as WorkflowsMemory from "./workflows/WorkflowsMemory.ts"
 import * as ApiKeysMemory from "./users/ApiKeysMemory.ts"
 import * as RolesMemory from "./users/RolesMemory.ts"
 import * as UserTokensMemory from "./users/UserTokensMemory.ts"
-import * as UsersMemory from "./UsersMemory.ts"
+import * as UsersMemory from "./users/UsersMemory.ts"
 import type { PostgresRepositories } from "./PostgresRepositories.ts"
 
 /** Every repository of the platform in memory, under one transactional state of its own. */

@@ -1,3 +1,3 @@
 /** The platform's capabilities on ClickHouse. Loads no driver but ClickHouse's. */
-export * as AnalyticsLive from "./AnalyticsLive.ts"
-export * as AnalyticsMigrations from "./AnalyticsMigrations.ts"
+export * as AnalyticsLive from "./analytics/AnalyticsLive.ts"
+export * as AnalyticsMigrations from "./analytics/AnalyticsMigrations.ts"

@@ -1,7 +1,7 @@
 /** AI-CORE's own capabilities: their tags, schemas and errors. Their layers are in `/platform/postgres` and its sisters. */
 export { IdempotencyConflict, IdempotencyKey } from "../core/Idempotency.ts"
 export { IllegalTransition } from "../core/StateMachine.ts"
-export * from "./Analytics.ts"
+export * from "./analytics/Analytics.ts"
 export { Billing } from "./billing/Billing.ts"
 export {
   AuditCursor,
@@ -25,7 +25,7 @@ export {
   MetricsDelta,
   NewCampaign,
   StatusTotals
-} from "./Campaigns.ts"
+} from "./campaigns/Campaigns.ts"
 export type { PostgresRepositories } from "./PostgresRepositories.ts"
 export {
   CreditCursor,
@@ -303,7 +303,7 @@ export {
   Users,
   type UserStreamOptions,
   VersionConflict
-} from "./Users.ts"
+} from "./users/Users.ts"
 export { type NewStepDefinition, StepDefinition, StepDefinitions } from "./workflows/WorkflowContent.ts"
 export {
   NewWorkflow,

@@ -1,2 +1,2 @@
 /** The platform's capabilities on MongoDB. Loads no driver but MongoDB's. */
-export * as CampaignsLive from "./CampaignsLive.ts"
+export * as CampaignsLive from "./campaigns/CampaignsLive.ts"

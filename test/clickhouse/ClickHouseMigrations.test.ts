@@ -10,7 +10,7 @@ import * as ClickHouseMigrations from "../../src/clickhouse/ClickHouseMigrations
 import type { LeaseStore } from "../../src/core/Lease.ts"
 import { mayRunTwice, statementsOf } from "../../src/clickhouse/SqlScript.ts"
 import * as Migrations from "../../src/migrations/Migrations.ts"
-import * as AnalyticsMigrations from "../../src/platform/AnalyticsMigrations.ts"
+import * as AnalyticsMigrations from "../../src/platform/analytics/AnalyticsMigrations.ts"
 import { connect, embeddedServer } from "./fixtures.ts"
 
 describe("SqlScript", () => {

@@ -1,8 +1,8 @@
 import { Layer } from "effect"
 import * as AuditLogLive from "../../src/platform/audit/AuditLogLive.ts"
 import * as AuditLogMemory from "../../src/platform/audit/AuditLogMemory.ts"
-import * as UsersLive from "../../src/platform/UsersLive.ts"
-import * as UsersMemory from "../../src/platform/UsersMemory.ts"
+import * as UsersLive from "../../src/platform/users/UsersLive.ts"
+import * as UsersMemory from "../../src/platform/users/UsersMemory.ts"
 import { AuditLogContract } from "../../src/testing/contracts/AuditLogContract.ts"
 import { runOnPostgres } from "./postgresLayers.ts"
 

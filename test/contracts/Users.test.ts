@@ -1,5 +1,5 @@
-import * as UsersLive from "../../src/platform/UsersLive.ts"
-import * as UsersMemory from "../../src/platform/UsersMemory.ts"
+import * as UsersLive from "../../src/platform/users/UsersLive.ts"
+import * as UsersMemory from "../../src/platform/users/UsersMemory.ts"
 import { UsersContract } from "../../src/testing/contracts/UsersContract.ts"
 import { runOnPostgres } from "./postgresLayers.ts"
 

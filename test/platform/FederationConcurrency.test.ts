@@ -5,7 +5,7 @@ import { Federation } from "../../src/platform/federation/Federation.ts"
 import * as FederationLive from "../../src/platform/federation/FederationLive.ts"
 import type { ReportedHealth } from "../../src/platform/federation/Services.ts"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
-import * as UsersLive from "../../src/platform/UsersLive.ts"
+import * as UsersLive from "../../src/platform/users/UsersLive.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import {

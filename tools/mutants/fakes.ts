@@ -12,7 +12,7 @@ const limiter = [{ suite: "memory", file: "test/contracts/RateLimiter.test.ts" }
 const analytics = [{ suite: "memory", file: "test/contracts/Analytics.test.ts" }]
 const campaigns = [{ suite: "memory", file: "test/contracts/Campaigns.test.ts" }]
 
-const usersMemory = "src/platform/UsersMemory.ts"
+const usersMemory = "src/platform/users/UsersMemory.ts"
 const postgresMemory = "src/postgres/PostgresMemory.ts"
 const memoryTransactions = "src/postgres/MemoryTransactions.ts"
 const locksMemory = "src/postgres/AdvisoryLocksMemory.ts"
@@ -25,11 +25,11 @@ const singleFlight = "src/redis/SingleFlight.ts"
 const limiterStore = "src/redis/LimiterStore.ts"
 const memoryDatabase = "src/postgres/MemoryDatabase.ts"
 const keysetPage = "src/core/KeysetPage.ts"
-const analyticsInput = "src/platform/AnalyticsInput.ts"
-const analyticsMemory = "src/platform/AnalyticsMemory.ts"
+const analyticsInput = "src/platform/analytics/AnalyticsInput.ts"
+const analyticsMemory = "src/platform/analytics/AnalyticsMemory.ts"
 const memoryIndex = "src/mongodb/memory/MemoryIndex.ts"
 const memoryUpdate = "src/mongodb/memory/MemoryUpdate.ts"
-const campaignsStored = "src/platform/CampaignsStored.ts"
+const campaignsStored = "src/platform/campaigns/CampaignsStored.ts"
 const collection = "src/mongodb/memory/MemoryCollection.ts"
 
 /** Defects of the in-memory fakes; the contract of each capability must notice them. */
@@ -502,7 +502,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "Users: the order of a stream is ignored",
-    file: "src/platform/UsersInput.ts",
+    file: "src/platform/users/UsersInput.ts",
     find: "list({ after, order, limit",
     replace: "list({ after, limit",
     red: users

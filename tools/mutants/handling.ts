@@ -1106,21 +1106,21 @@ const ofInput: ReadonlyArray<Mutant> = [
   },
   {
     name: "Input: a user of wrong types reaches the store",
-    file: "src/platform/UsersInput.ts",
+    file: "src/platform/users/UsersInput.ts",
     find: "const newUser = decodeInput(NewUser)",
     replace: "const newUser = decodeInput(Schema.Any)",
     red: [contract.users("unknown, missing and mistyped fields"), contract.users("texts that PostgreSQL cannot hold")]
   },
   {
     name: "Input: an e-mail that is none is taken",
-    file: "src/platform/Users.ts",
+    file: "src/platform/users/Users.ts",
     find: `  Schema.isPattern(emailPattern, { expected: "an e-mail address" }),\n`,
     replace: "",
     red: [contract.users("an e-mail that is none")]
   },
   {
     name: "Input: a username that is too long is taken",
-    file: "src/platform/Users.ts",
+    file: "src/platform/users/Users.ts",
     find: "textOf(1, 100)",
     replace: "textOf(0, 1000)",
     red: [contract.users("too long or empty")]

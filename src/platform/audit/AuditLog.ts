@@ -5,7 +5,7 @@ import { Slug, textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { StorableJsonObject } from "../StorableJson.ts"
 import type { TimeRange } from "../TimeRange.ts"
-import { UserId } from "../Users.ts"
+import { UserId } from "../users/Users.ts"
 
 export const AuditEntryId = TimeOrderedId.pipe(Schema.brand("AuditEntryId"))
 export type AuditEntryId = typeof AuditEntryId.Type

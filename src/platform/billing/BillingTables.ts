@@ -1,13 +1,13 @@
 import { Schema } from "effect"
 import { Version } from "../../core/Version.ts"
 import { SafeInteger, Timestamp } from "../../postgres/Row.ts"
-import { UserId } from "../Users.ts"
+import { UserId } from "../users/Users.ts"
 import { CreditMovement } from "./Credit.ts"
 import { InvoiceId, InvoiceState } from "./Invoices.ts"
 import { Payment, PaymentState, Refund, RefundState } from "./Payments.ts"
 import { BillingInterval, Plan, PlanId, PriceId } from "./Plans.ts"
 import { Subscription, SubscriptionId } from "./Subscriptions.ts"
-import { type Condition, table } from "./Tables.ts"
+import { type Condition, table } from "../tables/Tables.ts"
 import { UsageRecord } from "./Usage.ts"
 
 const Time = Schema.NullOr(Timestamp)

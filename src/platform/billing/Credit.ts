@@ -5,10 +5,10 @@ import type { StoreError } from "../../core/StoreError.ts"
 import { textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { type Currency, type CurrencyMismatch, Money, type MoneyOverflow } from "../Money.ts"
-import { UserId, type UserNotFound } from "../Users.ts"
-import { moneyFrom, wholeFrom } from "./Checks.ts"
+import { UserId, type UserNotFound } from "../users/Users.ts"
+import { moneyFrom, wholeFrom } from "../Checks.ts"
 import { type AmountExceedsDue, InvoiceId, type InvoiceNotFound, type InvoiceNotOpen } from "./Invoices.ts"
-import type { ListOptions, StreamOptions } from "./Lists.ts"
+import type { ListOptions, StreamOptions } from "../Lists.ts"
 
 export const CreditMovementId = TimeOrderedId.pipe(Schema.brand("CreditMovementId"))
 export type CreditMovementId = typeof CreditMovementId.Type

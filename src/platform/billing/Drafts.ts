@@ -13,7 +13,7 @@ import {
 import { type PricedLine, priceLines, sumUp } from "./InvoiceSums.ts"
 import { PriceNotFound } from "./Plans.ts"
 import type { SubscriptionId } from "./Subscriptions.ts"
-import type { Tables } from "./Tables.ts"
+import type { Tables } from "../tables/Tables.ts"
 import type { BillingPeriod } from "./Usage.ts"
 
 type Refused = PriceNotFound | NegativeInvoice | MoneyOverflow | StoreError

@@ -3,11 +3,11 @@ import { IdempotencyConflict } from "../../core/Idempotency.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import * as Money from "../Money.ts"
-import type { UserId } from "../Users.ts"
+import type { UserId } from "../users/Users.ts"
 import { creditBalances, type CreditMovementRow, creditMovements } from "./BillingTables.ts"
 import { CreditMovementId, InsufficientCredit } from "./Credit.ts"
 import { madeBy } from "./Replay.ts"
-import type { Tables } from "./Tables.ts"
+import type { Tables } from "../tables/Tables.ts"
 
 /** What moves a balance. */
 export type Movement = Pick<

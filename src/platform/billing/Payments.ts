@@ -6,9 +6,9 @@ import type { StoreError } from "../../core/StoreError.ts"
 import { Slug, textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { type CurrencyMismatch, Money } from "../Money.ts"
-import { moneyFrom } from "./Checks.ts"
+import { moneyFrom } from "../Checks.ts"
 import { type AmountExceedsDue, InvoiceId, type InvoiceNotFound, type InvoiceNotOpen } from "./Invoices.ts"
-import type { ListOptions, StreamOptions } from "./Lists.ts"
+import type { ListOptions, StreamOptions } from "../Lists.ts"
 
 export const PaymentId = TimeOrderedId.pipe(Schema.brand("PaymentId"))
 export type PaymentId = typeof PaymentId.Type

@@ -5,8 +5,8 @@ import { Name, Slug } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version, type VersionConflict } from "../../core/Version.ts"
 import { Money } from "../Money.ts"
-import { moneyFrom, wholeFrom } from "./Checks.ts"
-import type { ListOptions, StreamOptions } from "./Lists.ts"
+import { moneyFrom, wholeFrom } from "../Checks.ts"
+import type { ListOptions, StreamOptions } from "../Lists.ts"
 
 export const PlanId = TimeOrderedId.pipe(Schema.brand("PlanId"))
 export type PlanId = typeof PlanId.Type

@@ -4,9 +4,9 @@ import { type IllegalTransition, stateMachine } from "../../core/StateMachine.ts
 import type { StoreError } from "../../core/StoreError.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version, type VersionConflict } from "../../core/Version.ts"
-import { UserId, type UserNotFound } from "../Users.ts"
-import { Moment, wholeFrom } from "./Checks.ts"
-import { type ListOptions, type PageOptions, type StreamOptions } from "./Lists.ts"
+import { UserId, type UserNotFound } from "../users/Users.ts"
+import { Moment, wholeFrom } from "../Checks.ts"
+import { type ListOptions, type PageOptions, type StreamOptions } from "../Lists.ts"
 import { type PlanArchived, PlanId, PriceId, type PriceNotFound } from "./Plans.ts"
 
 export const SubscriptionId = TimeOrderedId.pipe(Schema.brand("SubscriptionId"))

@@ -4,8 +4,8 @@ import type { Page } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { Slug } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
-import { Moment, wholeFrom } from "./Checks.ts"
-import { type ListOptions, type StreamOptions } from "./Lists.ts"
+import { Moment, wholeFrom } from "../Checks.ts"
+import { type ListOptions, type StreamOptions } from "../Lists.ts"
 import { SubscriptionId, type SubscriptionNotFound } from "./Subscriptions.ts"
 
 export const UsageRecordId = TimeOrderedId.pipe(Schema.brand("UsageRecordId"))

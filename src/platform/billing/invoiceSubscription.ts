@@ -16,7 +16,7 @@ import { chargedUnits } from "./InvoiceSums.ts"
 import { priceOf } from "./makePlans.ts"
 import type { Price } from "./Plans.ts"
 import { PeriodNotOver, SubscriptionId, SubscriptionNotFound } from "./Subscriptions.ts"
-import type { Tables } from "./Tables.ts"
+import type { Tables } from "../tables/Tables.ts"
 import { BillingPeriod, PeriodInvoiced } from "./Usage.ts"
 
 const subject = { store: "postgresql", operation: "Billing.invoices.invoiceSubscription", subject: "input" } as const

@@ -6,7 +6,7 @@ import { makePlans } from "./makePlans.ts"
 import { makeRefunds } from "./makeRefunds.ts"
 import { makeSubscriptions } from "./makeSubscriptions.ts"
 import { makeUsage } from "./makeUsage.ts"
-import type { Tables } from "./Tables.ts"
+import type { Tables } from "../tables/Tables.ts"
 
 /** The rules of billing, over the rows of PostgreSQL or of memory: one text for both, so that they cannot differ. */
 export const makeBilling = (tables: Tables): Billing["Service"] =>

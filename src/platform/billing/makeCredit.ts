@@ -4,7 +4,7 @@ import { requestHash } from "../../core/Idempotency.ts"
 import { cursor, defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
 import * as Money from "../Money.ts"
-import { UserId, UserNotFound } from "../Users.ts"
+import { UserId, UserNotFound } from "../users/Users.ts"
 import { creditBalances, type CreditMovementRow, creditMovements, invoices } from "./BillingTables.ts"
 import {
   type Credit,
@@ -18,8 +18,8 @@ import {
 import { payable, takesMoney, withMoney } from "./InvoiceRows.ts"
 import { AmountExceedsDue, InvoiceNotFound, InvoiceNotOpen } from "./Invoices.ts"
 import { makeLedger } from "./Ledger.ts"
-import { listFields, sameOrder, streamFields, streamOf } from "./Lists.ts"
-import type { Tables } from "./Tables.ts"
+import { listFields, sameOrder, streamFields, streamOf } from "../Lists.ts"
+import type { Tables } from "../tables/Tables.ts"
 
 const cursors = cursor(CreditCursor, CreditPlace)
 const account = { userId: UserId, currency: Money.Currency }

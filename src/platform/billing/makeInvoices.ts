@@ -8,8 +8,8 @@ import { makeIds, TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { explainMiss, Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
 import * as Money from "../Money.ts"
-import { UserId, UserNotFound } from "../Users.ts"
-import { Moment } from "./Checks.ts"
+import { UserId, UserNotFound } from "../users/Users.ts"
+import { Moment } from "../Checks.ts"
 import { invoiceLines, type InvoiceRow, invoices, invoiceSeries, open } from "./BillingTables.ts"
 import { makeDrafts } from "./Drafts.ts"
 import { changedInvoice, invoiceOf, lineOf } from "./InvoiceRows.ts"
@@ -30,9 +30,9 @@ import {
 } from "./Invoices.ts"
 import { makeInvoiceSubscription } from "./invoiceSubscription.ts"
 import { makeLedger } from "./Ledger.ts"
-import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "./Lists.ts"
+import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import { SubscriptionId } from "./Subscriptions.ts"
-import type { Tables } from "./Tables.ts"
+import type { Tables } from "../tables/Tables.ts"
 
 const cursors = timeCursor(InvoiceCursor)
 const dueCursors = cursor(InvoiceDueCursor, Schema.Struct({ dueAt: Schema.DateTimeUtcFromMillis, id: TimeOrderedId }))

@@ -9,7 +9,7 @@ import * as Money from "../Money.ts"
 import { type InvoiceRow, invoices, type PaymentRow, payments } from "./BillingTables.ts"
 import { payable, takesMoney, withMoney } from "./InvoiceRows.ts"
 import { AmountExceedsDue, InvoiceId, InvoiceNotFound, InvoiceNotOpen } from "./Invoices.ts"
-import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "./Lists.ts"
+import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import {
   Failure,
   NewPayment,
@@ -24,7 +24,7 @@ import {
   PaymentSettlement
 } from "./Payments.ts"
 import { madeBy } from "./Replay.ts"
-import type { Tables } from "./Tables.ts"
+import type { Tables } from "../tables/Tables.ts"
 
 const cursors = timeCursor(PaymentCursor)
 const filters = { invoiceId: Schema.optional(InvoiceId), state: Schema.optional(PaymentState) }

@@ -7,7 +7,7 @@ import { explainMiss, Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
 import * as Money from "../Money.ts"
 import { plans, type PriceRow, prices } from "./BillingTables.ts"
-import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "./Lists.ts"
+import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import {
   NewPlan,
   NewPrice,
@@ -24,7 +24,7 @@ import {
   PriceNotFound,
   type UsagePrice
 } from "./Plans.ts"
-import type { Tables } from "./Tables.ts"
+import type { Tables } from "../tables/Tables.ts"
 
 const cursors = timeCursor(PlanCursor)
 const filters = { archived: Schema.optional(Schema.Boolean) }

@@ -5,7 +5,7 @@ import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import * as Money from "../Money.ts"
 import { payments, type RefundRow, refunds } from "./BillingTables.ts"
-import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "./Lists.ts"
+import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import {
   Failure,
   NewRefund,
@@ -23,7 +23,7 @@ import {
   PaymentSettlement
 } from "./Payments.ts"
 import { madeBy } from "./Replay.ts"
-import type { Tables } from "./Tables.ts"
+import type { Tables } from "../tables/Tables.ts"
 
 const cursors = timeCursor(RefundCursor)
 const filters = { paymentId: Schema.optional(PaymentId), state: Schema.optional(RefundState) }

@@ -6,10 +6,10 @@ import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf, TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { explainMiss, Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
-import { UserId, UserNotFound } from "../Users.ts"
-import { Moment } from "./Checks.ts"
+import { UserId, UserNotFound } from "../users/Users.ts"
+import { Moment } from "../Checks.ts"
 import { plans, prices, renewable, type SubscriptionRow, subscriptions } from "./BillingTables.ts"
-import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "./Lists.ts"
+import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import { isRecurring, periodEnd } from "./Periods.ts"
 import { PlanArchived, PlanId, type PriceId, PriceNotFound } from "./Plans.ts"
 import {
@@ -30,7 +30,7 @@ import {
   SubscriptionState,
   subscriptionStates
 } from "./Subscriptions.ts"
-import type { Tables } from "./Tables.ts"
+import type { Tables } from "../tables/Tables.ts"
 
 const cursors = timeCursor(SubscriptionCursor)
 const dueCursors = cursor(

@@ -5,9 +5,9 @@ import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { Slug } from "../../core/Text.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { invoices, standing, subscriptions, type UsageRow, usageRecords } from "./BillingTables.ts"
-import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "./Lists.ts"
+import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import { SubscriptionId, SubscriptionNotFound } from "./Subscriptions.ts"
-import type { Tables } from "./Tables.ts"
+import type { Tables } from "../tables/Tables.ts"
 import { NewUsage, BillingPeriod, PeriodInvoiced, type Usage, UsageCursor, UsageRecordId } from "./Usage.ts"
 
 const cursors = timeCursor(UsageCursor)

@@ -5,8 +5,8 @@ import type { StoreError } from "../../core/StoreError.ts"
 import { Name, Slug } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version, type VersionConflict } from "../../core/Version.ts"
-import type { ListOptions, StreamOptions } from "../billing/Lists.ts"
-import { UserId, type UserNotFound } from "../Users.ts"
+import type { ListOptions, StreamOptions } from "../Lists.ts"
+import { UserId, type UserNotFound } from "../users/Users.ts"
 import { atLeastOne, slugs } from "./Fields.ts"
 
 export const FederationClientId = TimeOrderedId.pipe(Schema.brand("FederationClientId"))

@@ -1,6 +1,6 @@
 import { Effect, Layer, Option } from "effect"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
-import { make } from "../billing/TablesMemory.ts"
+import { make } from "../tables/TablesMemory.ts"
 import { Federation } from "./Federation.ts"
 import { providers, rules, services, targets } from "./FederationTables.ts"
 import { type Choices, makeFederation } from "./makeFederation.ts"

@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 import { SafeInteger, Timestamp } from "../../postgres/Row.ts"
-import { table } from "../billing/Tables.ts"
+import { table } from "../tables/Tables.ts"
 import { FederationClient } from "./Clients.ts"
 import { ProviderCredential } from "./Credentials.ts"
 import { FederationProvider } from "./Providers.ts"

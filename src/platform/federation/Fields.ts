@@ -2,7 +2,7 @@ import { Schema } from "effect"
 import { cursor } from "../../core/KeysetPage.ts"
 import { Slug } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
-import { ListOrder } from "../billing/Lists.ts"
+import { ListOrder } from "../Lists.ts"
 
 /** Each of them once, from so many to so many, as they were given. */
 export const slugs = (minimum: number, maximum: number) =>

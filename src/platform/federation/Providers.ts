@@ -5,7 +5,7 @@ import type { StoreError } from "../../core/StoreError.ts"
 import { Name, Slug } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version, type VersionConflict } from "../../core/Version.ts"
-import type { ListOptions, StreamOptions } from "../billing/Lists.ts"
+import type { ListOptions, StreamOptions } from "../Lists.ts"
 import { atLeastOne } from "./Fields.ts"
 import { BaseUrl } from "./ServiceUrl.ts"
 

@@ -2,7 +2,7 @@ import { DateTime, Effect, Option } from "effect"
 import type { IllegalTransition, StateMachine } from "../../core/StateMachine.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { VersionConflict } from "../../core/Version.ts"
-import type { Tables } from "../billing/Tables.ts"
+import type { Tables } from "../tables/Tables.ts"
 
 interface Edited {
   readonly id: string

@@ -5,9 +5,9 @@ import { Slug } from "../../core/Text.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
-import { listFields, sameOrder, streamFields, streamOf } from "../billing/Lists.ts"
-import type { Tables } from "../billing/Tables.ts"
-import { UserId, UserNotFound } from "../Users.ts"
+import { listFields, sameOrder, streamFields, streamOf } from "../Lists.ts"
+import type { Tables } from "../tables/Tables.ts"
+import { UserId, UserNotFound } from "../users/Users.ts"
 import { atVersion, change, toState } from "./change.ts"
 import {
   clientStates,

@@ -3,9 +3,9 @@ import { decodeInput } from "../../core/Decode.ts"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
-import { Moment } from "../billing/Checks.ts"
-import { listFields, sameOrder, streamFields, streamOf } from "../billing/Lists.ts"
-import type { Tables } from "../billing/Tables.ts"
+import { Moment } from "../Checks.ts"
+import { listFields, sameOrder, streamFields, streamOf } from "../Lists.ts"
+import type { Tables } from "../tables/Tables.ts"
 import {
   credentialStates,
   NewProviderCredential,

@@ -1,7 +1,7 @@
 import { Effect, Option } from "effect"
 import { decodeInput } from "../../core/Decode.ts"
 import type { StoreError } from "../../core/StoreError.ts"
-import type { Tables } from "../billing/Tables.ts"
+import type { Tables } from "../tables/Tables.ts"
 import { FederationClientNotActive, type FederationClientId, FederationClientNotFound } from "./Clients.ts"
 import { Federation } from "./Federation.ts"
 import { clients } from "./FederationTables.ts"

@@ -6,7 +6,7 @@ import { stateMachine } from "../../core/StateMachine.ts"
 import { textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { LeaseToken, type Pauses, type WorkStates, workItemFields } from "../../postgres/WorkItem.ts"
-import { UserId } from "../Users.ts"
+import { UserId } from "../users/Users.ts"
 import { OutsideChannel } from "./Channel.ts"
 import { NotificationId, Priority } from "./Notification.ts"
 

@@ -5,7 +5,7 @@ import { cursor, PageSize } from "../../core/KeysetPage.ts"
 import { Slug } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { StorableJsonObject } from "../StorableJson.ts"
-import { UserId } from "../Users.ts"
+import { UserId } from "../users/Users.ts"
 import type { Delivery } from "./Delivery.ts"
 import { Locale, Variables } from "./NotificationTemplate.ts"
 

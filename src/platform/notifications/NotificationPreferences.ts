@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 import { Slug, textOf } from "../../core/Text.ts"
-import { Email, UserId } from "../Users.ts"
+import { Email, UserId } from "../users/Users.ts"
 import { Channel, OutsideChannel } from "./Channel.ts"
 import { Locale } from "./NotificationTemplate.ts"
 import { QuietHours } from "./quietHours.ts"

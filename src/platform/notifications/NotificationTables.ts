@@ -1,7 +1,7 @@
 import type { DateTime } from "effect"
 import { memoryTable } from "../../postgres/MemoryTable.ts"
 import type { LeaseToken } from "../../postgres/WorkItem.ts"
-import type { UserId } from "../Users.ts"
+import type { UserId } from "../users/Users.ts"
 import type { Channel } from "./Channel.ts"
 import type { Delivery } from "./Delivery.ts"
 import type { Notification } from "./Notification.ts"

@@ -7,7 +7,7 @@ import type { StoreError } from "../../core/StoreError.ts"
 import type { VersionConflict } from "../../core/Version.ts"
 import type { LeaseToken } from "../../postgres/WorkItem.ts"
 import type { StreamPages } from "../StreamPages.ts"
-import type { UserId, UserNotFound } from "../Users.ts"
+import type { UserId, UserNotFound } from "../users/Users.ts"
 import type { Channel, OutsideChannel } from "./Channel.ts"
 import type {
   ClaimDeliveriesOptions,

@@ -3,7 +3,7 @@ import { decodeInput } from "../../core/Decode.ts"
 import { Slug } from "../../core/Text.ts"
 import { Version } from "../../core/Version.ts"
 import { type ListPage, streamList } from "../StreamPages.ts"
-import { UserId } from "../Users.ts"
+import { UserId } from "../users/Users.ts"
 import { OutsideChannel } from "./Channel.ts"
 import {
   DeliveryClaim,

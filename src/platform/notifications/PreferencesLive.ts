@@ -4,7 +4,7 @@ import { onConstraint } from "../../postgres/onConstraint.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader } from "../../postgres/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
-import { UserNotFound } from "../Users.ts"
+import { UserNotFound } from "../users/Users.ts"
 import { Channel, OutsideChannel, sorted } from "./Channel.ts"
 import {
   AddressNotFound,

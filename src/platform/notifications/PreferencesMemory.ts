@@ -2,7 +2,7 @@ import { DateTime, Effect, Option, Order, Result } from "effect"
 import type { MemoryReader } from "../../postgres/MemoryDatabase.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
 import type { PostgresMemory } from "../../postgres/PostgresMemory.ts"
-import { type UserId, UserNotFound } from "../Users.ts"
+import { type UserId, UserNotFound } from "../users/Users.ts"
 import { Channel, OutsideChannel, sorted } from "./Channel.ts"
 import {
   AddressNotFound,

@@ -2,7 +2,7 @@ import { DateTime, Effect, Option, Result } from "effect"
 import { requestHash } from "../../core/Idempotency.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { storedJson } from "../StorableJson.ts"
-import type { UserId } from "../Users.ts"
+import type { UserId } from "../users/Users.ts"
 import { Channel, OutsideChannel, sorted } from "./Channel.ts"
 import { defaultMaxAttempts, type Delivery, DeliveryId } from "./Delivery.ts"
 import {

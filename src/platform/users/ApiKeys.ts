@@ -3,7 +3,7 @@ import { cursor, type Page, PageSize } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { Name, Slug } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
-import { UserId, type UserNotFound } from "../Users.ts"
+import { UserId, type UserNotFound } from "./Users.ts"
 import { TimeToLive } from "./Secret.ts"
 
 export const ApiKeyId = TimeOrderedId.pipe(Schema.brand("ApiKeyId"))

@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 import { decodeInput } from "../../core/Decode.ts"
-import { UserId } from "../Users.ts"
+import { UserId } from "./Users.ts"
 import { ApiKeyId, ApiKeyList, NewApiKey } from "./ApiKeys.ts"
 
 const subject = (method: string) => ({ store: "postgresql", operation: `ApiKeys.${method}`, subject: "input" }) as const

@@ -8,7 +8,7 @@ import { onConstraint } from "../../postgres/onConstraint.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/Row.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
-import { UserNotFound } from "../Users.ts"
+import { UserNotFound } from "./Users.ts"
 import {
   ApiKey,
   apiKeyCursor,

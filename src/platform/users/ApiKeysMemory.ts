@@ -6,7 +6,7 @@ import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { memoryTable } from "../../postgres/MemoryTable.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
-import { UserNotFound } from "../Users.ts"
+import { UserNotFound } from "./Users.ts"
 import {
   type ApiKey,
   apiKeyCursor,

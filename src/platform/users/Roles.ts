@@ -4,7 +4,7 @@ import type { StoreError } from "../../core/StoreError.ts"
 import { Slug, textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version, type VersionConflict } from "../../core/Version.ts"
-import type { UserId, UserNotFound } from "../Users.ts"
+import type { UserId, UserNotFound } from "./Users.ts"
 
 export const RoleId = TimeOrderedId.pipe(Schema.brand("RoleId"))
 export type RoleId = typeof RoleId.Type

@@ -1,6 +1,6 @@
 import { Effect, Schema } from "effect"
 import { decodeInput } from "../../core/Decode.ts"
-import { UserId } from "../Users.ts"
+import { UserId } from "./Users.ts"
 import { NewRole, Permission, RoleChanges, RoleId, RoleList } from "./Roles.ts"
 import { Version } from "../../core/Version.ts"
 

@@ -9,7 +9,7 @@ import { onConstraint } from "../../postgres/onConstraint.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, Timestamp } from "../../postgres/Row.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
-import { UserNotFound } from "../Users.ts"
+import { UserNotFound } from "./Users.ts"
 import { Permission, Role, roleCursor, RoleId, RoleNameTaken, RoleNotFound, Roles } from "./Roles.ts"
 import { RolesInput } from "./RolesInput.ts"
 

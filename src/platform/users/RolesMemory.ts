@@ -7,7 +7,7 @@ import type { MemoryReader } from "../../postgres/MemoryDatabase.ts"
 import { memoryTable } from "../../postgres/MemoryTable.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
-import { type UserId, UserNotFound } from "../Users.ts"
+import { type UserId, UserNotFound } from "./Users.ts"
 import { type Role, roleCursor, RoleId, RoleNameTaken, RoleNotFound, Roles } from "./Roles.ts"
 import { RolesInput } from "./RolesInput.ts"
 

@@ -1,7 +1,7 @@
 import { Context, type DateTime, type Duration, type Effect, type Redacted, Schema } from "effect"
 import type { StoreError } from "../../core/StoreError.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
-import type { User, UserId, UserNotFound } from "../Users.ts"
+import type { User, UserId, UserNotFound } from "./Users.ts"
 
 /** All refresh tokens that follow from one sign-in. */
 export const SignInId = TimeOrderedId.pipe(Schema.brand("SignInId"))

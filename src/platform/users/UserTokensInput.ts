@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 import { decodeInput } from "../../core/Decode.ts"
-import { PasswordHash, UserId } from "../Users.ts"
+import { PasswordHash, UserId } from "./Users.ts"
 import { TimeToLive } from "./Secret.ts"
 import { SignInId, TokenPurpose } from "./UserTokens.ts"
 

@@ -8,7 +8,7 @@ import { onConstraint } from "../../postgres/onConstraint.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, Timestamp } from "../../postgres/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
-import { UserNotFound, type UserId } from "../Users.ts"
+import { UserNotFound, type UserId } from "../users/Users.ts"
 import { writeOrExplain } from "../attempts.ts"
 import { StepDefinition } from "./WorkflowContent.ts"
 import {

@@ -6,7 +6,7 @@ import type { MemoryReader } from "../../postgres/MemoryDatabase.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
 import type { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import { storedJson } from "../StorableJson.ts"
-import { UserNotFound } from "../Users.ts"
+import { UserNotFound } from "../users/Users.ts"
 import {
   versionCursorAfter,
   type Workflow,

@@ -4,7 +4,7 @@ import { stateMachine } from "../../core/StateMachine.ts"
 import { Name, Slug, textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
-import { UserId } from "../Users.ts"
+import { UserId } from "../users/Users.ts"
 import { StepDefinitions } from "./WorkflowContent.ts"
 
 /** A workflow's id: a UUIDv7 in lower case. */

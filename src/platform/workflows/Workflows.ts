@@ -5,7 +5,7 @@ import type { IllegalTransition } from "../../core/StateMachine.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import type { VersionConflict } from "../../core/Version.ts"
 import type { StreamPages } from "../StreamPages.ts"
-import type { UserNotFound } from "../Users.ts"
+import type { UserNotFound } from "../users/Users.ts"
 import type {
   NewWorkflow,
   VersionCursor,

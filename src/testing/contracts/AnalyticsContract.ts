@@ -1,7 +1,7 @@
 import * as assert from "node:assert/strict"
 import { BigDecimal, Clock, DateTime, Duration, Effect, Option, Result, type Schema, Stream } from "effect"
 import type { StoreError } from "../../core/StoreError.ts"
-import { Analytics, type NewWorkflowEvent } from "../../platform/Analytics.ts"
+import { Analytics, type NewWorkflowEvent } from "../../platform/analytics/Analytics.ts"
 import * as TimeRange from "../../platform/TimeRange.ts"
 import * as Contract from "../Contract.ts"
 

@@ -9,7 +9,7 @@ import {
   type CampaignStatus,
   type NewCampaign,
   type StatusTotals
-} from "../../platform/Campaigns.ts"
+} from "../../platform/campaigns/Campaigns.ts"
 import * as Contract from "../Contract.ts"
 
 const freshId = Effect.map(Contract.unique("campaign"), (id) => CampaignId.make(id))

@@ -1,5 +1,5 @@
 import type { Notifications } from "../../platform/notifications/Notifications.ts"
-import type { Users } from "../../platform/Users.ts"
+import type { Users } from "../../platform/users/Users.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make } from "../Contract.ts"
 import { deliveries } from "./notifications/deliveries.ts"

@@ -1,7 +1,7 @@
 import { Effect, Option } from "effect"
 import * as assert from "node:assert/strict"
 import { type NewRole, type Role, RoleId, Roles } from "../../platform/users/Roles.ts"
-import { Users } from "../../platform/Users.ts"
+import { Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, unique } from "../Contract.ts"
 import { failsWith, hostile, nobody, refuses, someUser, untyped } from "./expectations.ts"

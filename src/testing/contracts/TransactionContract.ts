@@ -2,7 +2,7 @@ import { Deferred, Effect, Exit, Fiber, Option, Redacted, Schedule } from "effec
 import * as assert from "node:assert/strict"
 import { within } from "../../core/Deadline.ts"
 import { Conflict, isStoreError, StoreError } from "../../core/StoreError.ts"
-import { type NewUser, Users } from "../../platform/Users.ts"
+import { type NewUser, Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
 

@@ -1,7 +1,7 @@
 import { DateTime, Effect, Option, Redacted } from "effect"
 import * as assert from "node:assert/strict"
 import { SignInId, UserTokens } from "../../platform/users/UserTokens.ts"
-import { Users } from "../../platform/Users.ts"
+import { Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
 import { failsWith, hostile, nobody, refuses, someUser, untyped } from "./expectations.ts"

@@ -2,7 +2,7 @@ import { DateTime, Deferred, Effect, Fiber, Option, Redacted, Stream } from "eff
 import * as assert from "node:assert/strict"
 import { Deadline } from "../../core/Deadline.ts"
 import { isStoreError } from "../../core/StoreError.ts"
-import { cursorAfter, type NewUser, type User, UserCursor, UserId, Users } from "../../platform/Users.ts"
+import { cursorAfter, type NewUser, type User, UserCursor, UserId, Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
 import { nobody, refuses, untyped } from "./expectations.ts"

@@ -1,4 +1,4 @@
-import type { Users } from "../../platform/Users.ts"
+import type { Users } from "../../platform/users/Users.ts"
 import type { Workflows } from "../../platform/workflows/Workflows.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make } from "../Contract.ts"

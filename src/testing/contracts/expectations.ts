@@ -1,7 +1,7 @@
 import { Effect, Redacted } from "effect"
 import * as assert from "node:assert/strict"
 import { isStoreError, type StoreError } from "../../core/StoreError.ts"
-import { type NewUser, type User, UserId, Users } from "../../platform/Users.ts"
+import { type NewUser, type User, UserId, Users } from "../../platform/users/Users.ts"
 import { unique } from "../Contract.ts"
 
 /** Names of the fields that a failure says are wrong; its reason where it is another failure. */
@@ -21,11 +21,18 @@ export const refuses = <A, E, R>(
     assert.deepEqual([...new Set(problemFields(error))].sort(), [...fields].sort())
   })
 
-/** Fails unless the effect fails with this tag. */
-export const failsWith = <A, E extends { readonly _tag: string }, R>(
+/** What the effect fails with. */
+export const failure = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<E, unknown, R> => Effect.flip(effect)
+
+/** Fails unless the effect fails with this tag; gives the failure. */
+export const failsWith = <A, E extends { readonly _tag: string }, R, const Tag extends E["_tag"]>(
   effect: Effect.Effect<A, E, R>,
-  tag: E["_tag"]
-): Effect.Effect<void, unknown, R> => Effect.map(Effect.flip(effect), (error) => assert.equal(error._tag, tag))
+  tag: Tag
+): Effect.Effect<Extract<E, { readonly _tag: Tag }>, unknown, R> =>
+  Effect.map(failure(effect), (error) => {
+    assert.equal(error._tag, tag, String(error))
+    return error as Extract<E, { readonly _tag: Tag }>
+  })
 
 /** What arrives from outside the type system: a request's body, a JavaScript caller. */
 export const untyped = (value: unknown): never => value as never

@@ -17,7 +17,7 @@ const secretRef = `${folder}/SecretRef.ts`
 const serviceUrl = `${folder}/ServiceUrl.ts`
 const services = `${folder}/makeServices.ts`
 const tables = `${folder}/FederationTables.ts`
-const tablesMemory = "src/platform/billing/TablesMemory.ts"
+const tablesMemory = "src/platform/tables/TablesMemory.ts"
 
 /** Defects of `Federation` in memory, and of the rules that it shares with PostgreSQL. */
 export const federation: ReadonlyArray<Mutant> = [

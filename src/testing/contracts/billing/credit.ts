@@ -2,7 +2,7 @@ import { Effect, Stream } from "effect"
 import * as assert from "node:assert/strict"
 import { Billing } from "../../../platform/billing/Billing.ts"
 import type { CreditCursor } from "../../../platform/billing/Credit.ts"
-import { Users } from "../../../platform/Users.ts"
+import { Users } from "../../../platform/users/Users.ts"
 import {
   aDraft,
   again,

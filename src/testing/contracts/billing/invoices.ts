@@ -2,7 +2,7 @@ import { type DateTime, Effect, Option, Stream } from "effect"
 import * as assert from "node:assert/strict"
 import { Billing } from "../../../platform/billing/Billing.ts"
 import type { InvoiceCursor, InvoiceDueCursor } from "../../../platform/billing/Invoices.ts"
-import { Users } from "../../../platform/Users.ts"
+import { Users } from "../../../platform/users/Users.ts"
 import { passTime, unique } from "../../Contract.ts"
 import {
   aDraft,

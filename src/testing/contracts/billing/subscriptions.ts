@@ -6,7 +6,7 @@ import type {
   SubscriptionCursor,
   SubscriptionDueCursor
 } from "../../../platform/billing/Subscriptions.ts"
-import { Users } from "../../../platform/Users.ts"
+import { Users } from "../../../platform/users/Users.ts"
 import { passTime } from "../../Contract.ts"
 import {
   aPlan,

@@ -1,8 +1,7 @@
-import { DateTime, Effect, Option, Redacted } from "effect"
+import { DateTime, Effect, Option } from "effect"
 import * as assert from "node:assert/strict"
 import { IdempotencyKey } from "../../../core/Idempotency.ts"
 import type { Page } from "../../../core/KeysetPage.ts"
-import { isStoreError } from "../../../core/StoreError.ts"
 import { Billing } from "../../../platform/billing/Billing.ts"
 import type { Invoice, NewInvoiceLine } from "../../../platform/billing/Invoices.ts"
 import type { NewPayment, Payment } from "../../../platform/billing/Payments.ts"
@@ -10,9 +9,12 @@ import type { NewPrice, Plan, Price } from "../../../platform/billing/Plans.ts"
 import type { NewSubscription, Subscription } from "../../../platform/billing/Subscriptions.ts"
 import type { NewUsage } from "../../../platform/billing/Usage.ts"
 import { make as money } from "../../../platform/Money.ts"
-import { type User, Users } from "../../../platform/Users.ts"
+import type { User, Users } from "../../../platform/users/Users.ts"
 import type { Transaction } from "../../../postgres/Transaction.ts"
 import { passTime, unique } from "../../Contract.ts"
+import { refuses as refusesAs, someUser, untyped } from "../expectations.ts"
+
+export { failsWith, failure, untyped } from "../expectations.ts"
 
 /** One case of the contract. */
 export type Run = Effect.Effect<void, unknown, Billing | Users | Transaction>
@@ -20,9 +22,6 @@ export type Run = Effect.Effect<void, unknown, Billing | Users | Transaction>
 export const eur = (amount: number) => money(amount, "EUR")
 
 export const stop = { _tag: "Stop" } as const
-
-/** What arrives from outside the type system: a request's body, a JavaScript caller. */
-export const untyped = (value: unknown): never => value as never
 
 /** An id that nothing has. */
 export const nothing = (): never => untyped("01900000-0000-7000-8000-000000000000")
@@ -34,32 +33,9 @@ export const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(valu
 
 export const same = (actual: unknown, expected: unknown): void => assert.deepEqual(plain(actual), plain(expected))
 
-export const failure = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<E, unknown, R> => Effect.flip(effect)
-
-/** Fails unless the effect fails with this error; gives it. */
-export const failsWith = <A, E extends { readonly _tag: string }, R, const Tag extends E["_tag"]>(
-  effect: Effect.Effect<A, E, R>,
-  tag: Tag
-): Effect.Effect<Extract<E, { readonly _tag: Tag }>, unknown, R> =>
-  Effect.map(failure(effect), (error) => {
-    assert.equal(error._tag, tag, String(error))
-    return error as Extract<E, { readonly _tag: Tag }>
-  })
-
 /** Fails unless the effect is refused as invalid, naming exactly these fields. */
-export const refuses = <A, E, R>(
-  effect: Effect.Effect<A, E, R>,
-  operation: string,
-  fields: ReadonlyArray<string>
-): Effect.Effect<void, unknown, R> =>
-  Effect.map(failure(effect), (error) => {
-    assert.ok(isStoreError(error), `failed with ${String(error)}`)
-    assert.equal(error.operation, `Billing.${operation}`)
-    assert.equal(error.outcome, "not-applied")
-    const named =
-      error.reason._tag === "InvalidData" ? error.reason.problems.map(({ field }) => field) : [error.message]
-    assert.deepEqual([...new Set(named)].sort(), [...fields].sort())
-  })
+export const refuses = <A, E, R>(effect: Effect.Effect<A, E, R>, operation: string, fields: ReadonlyArray<string>) =>
+  refusesAs(effect, `Billing.${operation}`, fields)
 
 /** Clocks of tests begin in 1970, and these cases tell of 2024 as of the past. */
 export const inOurTime = Effect.gen(function* () {
@@ -72,15 +48,7 @@ export const keyOf = (prefix: string): Effect.Effect<IdempotencyKey> =>
 
 const slug = (prefix: string) => Effect.map(unique(prefix), (name) => name.toLowerCase())
 
-export const aUser: Effect.Effect<User, unknown, Users> = Effect.gen(function* () {
-  const users = yield* Users
-  const name = yield* unique("payer")
-  return yield* users.create({
-    email: `${name}@example.com`,
-    username: name,
-    passwordHash: Redacted.make("$argon2id$hash")
-  })
-})
+export const aUser = someUser()
 
 export const aPlan = (name = "Pro"): Effect.Effect<Plan, unknown, Billing> =>
   Effect.gen(function* () {

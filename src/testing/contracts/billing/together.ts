@@ -3,7 +3,7 @@ import * as assert from "node:assert/strict"
 import { Deadline } from "../../../core/Deadline.ts"
 import { isStoreError } from "../../../core/StoreError.ts"
 import { Billing } from "../../../platform/billing/Billing.ts"
-import { Users } from "../../../platform/Users.ts"
+import { Users } from "../../../platform/users/Users.ts"
 import { Transaction } from "../../../postgres/Transaction.ts"
 import { unique } from "../../Contract.ts"
 import {

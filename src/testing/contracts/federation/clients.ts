@@ -2,7 +2,7 @@ import { DateTime, Effect, Option, Stream } from "effect"
 import * as assert from "node:assert/strict"
 import type { FederationClientCursor } from "../../../platform/federation/Clients.ts"
 import { Federation } from "../../../platform/federation/Federation.ts"
-import { Users } from "../../../platform/Users.ts"
+import { Users } from "../../../platform/users/Users.ts"
 import { passTime } from "../../Contract.ts"
 import {
   aClient,

@@ -7,7 +7,7 @@ import type { FederationProvider, NewFederationProvider } from "../../../platfor
 import type { Route } from "../../../platform/federation/Route.ts"
 import type { NewRoutingRule, RoutingRule } from "../../../platform/federation/Rules.ts"
 import type { FederationService, NewFederationService, ReportedHealth } from "../../../platform/federation/Services.ts"
-import type { Users } from "../../../platform/Users.ts"
+import type { Users } from "../../../platform/users/Users.ts"
 import type { Transaction } from "../../../postgres/Transaction.ts"
 import { unique } from "../../Contract.ts"
 import { refuses as refusesAs, someUser } from "../expectations.ts"

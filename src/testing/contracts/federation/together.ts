@@ -1,7 +1,7 @@
 import { Effect, Option } from "effect"
 import * as assert from "node:assert/strict"
 import { Federation } from "../../../platform/federation/Federation.ts"
-import { Users } from "../../../platform/Users.ts"
+import { Users } from "../../../platform/users/Users.ts"
 import { Transaction } from "../../../postgres/Transaction.ts"
 import {
   aClient,

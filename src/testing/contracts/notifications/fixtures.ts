@@ -5,7 +5,7 @@ import { type ClaimedDelivery, type Delivery, DeliveryId } from "../../../platfo
 import { type NewNotification, NotificationId } from "../../../platform/notifications/Notification.ts"
 import { Notifications } from "../../../platform/notifications/Notifications.ts"
 import { TemplateId } from "../../../platform/notifications/NotificationTemplate.ts"
-import type { User, Users } from "../../../platform/Users.ts"
+import type { User, Users } from "../../../platform/users/Users.ts"
 import type { Transaction } from "../../../postgres/Transaction.ts"
 import { LeaseToken } from "../../../postgres/WorkItem.ts"
 import { unique } from "../../Contract.ts"

@@ -1,7 +1,7 @@
 import { Effect, Option, Stream } from "effect"
 import * as assert from "node:assert/strict"
 import { Notifications } from "../../../platform/notifications/Notifications.ts"
-import { Users } from "../../../platform/Users.ts"
+import { Users } from "../../../platform/users/Users.ts"
 import { Transaction } from "../../../postgres/Transaction.ts"
 import { unique } from "../../Contract.ts"
 import { hostile, nobody, someUser } from "../expectations.ts"

@@ -1,6 +1,6 @@
 import { DateTime, Effect, Option, Stream } from "effect"
 import * as assert from "node:assert/strict"
-import { Users } from "../../../platform/Users.ts"
+import { Users } from "../../../platform/users/Users.ts"
 import { type VersionCursor, WorkflowCursor } from "../../../platform/workflows/WorkflowDefinition.ts"
 import { Workflows } from "../../../platform/workflows/Workflows.ts"
 import { Transaction } from "../../../postgres/Transaction.ts"

@@ -1,7 +1,6 @@
-import { DateTime, type Duration, Effect, Option, Redacted } from "effect"
+import { DateTime, type Duration, Effect, Option } from "effect"
 import * as assert from "node:assert/strict"
-import { isStoreError } from "../../../core/StoreError.ts"
-import { Users } from "../../../platform/Users.ts"
+import type { Users } from "../../../platform/users/Users.ts"
 import type { NewStepDefinition } from "../../../platform/workflows/WorkflowContent.ts"
 import { type NewWorkflow, WorkflowId } from "../../../platform/workflows/WorkflowDefinition.ts"
 import { ExecutionId, type NewExecution } from "../../../platform/workflows/WorkflowExecution.ts"
@@ -10,6 +9,9 @@ import { ScheduleId } from "../../../platform/workflows/WorkflowSchedule.ts"
 import { type ClaimedStep, LeaseToken, StepId } from "../../../platform/workflows/WorkflowStep.ts"
 import type { Transaction } from "../../../postgres/Transaction.ts"
 import { passTime, unique } from "../../Contract.ts"
+import { refuses as refusesAs, someUser } from "../expectations.ts"
+
+export { failsWith, failure, untyped } from "../expectations.ts"
 
 export type Run = Effect.Effect<void, unknown, Workflows | Users | Transaction>
 export type Cases = Record<string, Run>
@@ -23,41 +25,11 @@ export const noToken = LeaseToken.make(unknownId)
 
 export const stop = { _tag: "Stop" } as const
 
-/** What arrives from outside the type system: a request's body, a JavaScript caller. */
-export const untyped = (value: unknown): never => value as never
-
-export const failure = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<E, unknown, R> => Effect.flip(effect)
-
-/** Fails unless the effect fails with this tag; gives the failure. */
-export const failsWith = <A, E extends { readonly _tag: string }, R, Tag extends E["_tag"]>(
-  effect: Effect.Effect<A, E, R>,
-  tag: Tag
-): Effect.Effect<Extract<E, { readonly _tag: Tag }>, unknown, R> =>
-  Effect.map(failure(effect), (error) => {
-    assert.equal(error._tag, tag, String(error))
-    return error as Extract<E, { readonly _tag: Tag }>
-  })
-
 /** Fails unless the effect is refused as invalid, naming exactly these fields. */
-export const refuses = <A, E, R>(
-  effect: Effect.Effect<A, E, R>,
-  method: string,
-  fields: ReadonlyArray<string>
-): Effect.Effect<void, unknown, R> =>
-  Effect.map(failure(effect), (error) => {
-    assert.ok(isStoreError(error), `failed with ${String(error)}`)
-    assert.equal(error.operation, `Workflows.${method}`)
-    assert.equal(error.outcome, "not-applied")
-    const { reason } = error
-    const named = reason._tag === "InvalidData" ? reason.problems.map(({ field }) => field) : [reason._tag]
-    assert.deepEqual([...new Set(named)].sort(), [...fields].sort())
-  })
+export const refuses = <A, E, R>(effect: Effect.Effect<A, E, R>, operation: string, fields: ReadonlyArray<string>) =>
+  refusesAs(effect, `Workflows.${operation}`, fields)
 
-export const newUser = Effect.gen(function* () {
-  const name = yield* unique("owner")
-  const passwordHash = Redacted.make("$argon2id$hash")
-  return yield* (yield* Users).create({ email: `${name}@example.com`, username: name, passwordHash })
-})
+export const newUser = someUser()
 
 /** A workflow that no other case has; its steps' kind is its slug, so that a case takes its own steps only. */
 export const fresh = (given: Partial<NewWorkflow> = {}): Effect.Effect<NewWorkflow> =>

@@ -2,7 +2,7 @@ import { Effect, Option } from "effect"
 import * as assert from "node:assert/strict"
 import { Deadline } from "../../../core/Deadline.ts"
 import { isStoreError } from "../../../core/StoreError.ts"
-import { Users } from "../../../platform/Users.ts"
+import { Users } from "../../../platform/users/Users.ts"
 import { Workflows } from "../../../platform/workflows/Workflows.ts"
 import { Transaction } from "../../../postgres/Transaction.ts"
 import {

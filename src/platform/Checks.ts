@@ -1,5 +1,5 @@
 import { type DateTime, Schema } from "effect"
-import { Money } from "../Money.ts"
+import { Money } from "./Money.ts"
 
 /** A time that a row can hold: whole milliseconds, of the years 1970 to 2999. */
 export const Moment = Schema.DateTimeUtc.check(

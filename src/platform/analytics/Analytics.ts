@@ -1,7 +1,7 @@
 import { BigDecimal, Context, DateTime, type Effect, type Option, Schema, type Stream } from "effect"
-import type { StoreError } from "../core/StoreError.ts"
-import { shallow } from "./JsonDepth.ts"
-import { holdable, type TimeRange } from "./TimeRange.ts"
+import type { StoreError } from "../../core/StoreError.ts"
+import { shallow } from "../JsonDepth.ts"
+import { holdable, type TimeRange } from "../TimeRange.ts"
 
 const wellFormed = Schema.makeFilter((text: string) => text.isWellFormed(), {
   expected: "text without broken Unicode"

@@ -1,6 +1,6 @@
 import { Effect, Layer } from "effect"
-import { MongoDatabase } from "../mongodb/MongoDatabase.ts"
-import * as MongoDbMemory from "../mongodb/MongoDbMemory.ts"
+import { MongoDatabase } from "../../mongodb/MongoDatabase.ts"
+import * as MongoDbMemory from "../../mongodb/MongoDbMemory.ts"
 import { Campaigns } from "./Campaigns.ts"
 import { make } from "./CampaignsStored.ts"
 

@@ -1,6 +1,6 @@
 import { Effect, Layer } from "effect"
-import type { StoreError } from "../core/StoreError.ts"
-import { MongoDbClient } from "../mongodb/MongoDbClient.ts"
+import type { StoreError } from "../../core/StoreError.ts"
+import { MongoDbClient } from "../../mongodb/MongoDbClient.ts"
 import { Campaigns } from "./Campaigns.ts"
 import { make } from "./CampaignsStored.ts"
 

@@ -1,11 +1,11 @@
 import { BigDecimal, DateTime, Effect, Layer, Option, Schema, Stream } from "effect"
-import * as BatchedWriter from "../clickhouse/BatchedWriter.ts"
-import { ClickHouseClient } from "../clickhouse/ClickHouseClient.ts"
-import { invalidData } from "../core/Decode.ts"
-import type { StoreError } from "../core/StoreError.ts"
+import * as BatchedWriter from "../../clickhouse/BatchedWriter.ts"
+import { ClickHouseClient } from "../../clickhouse/ClickHouseClient.ts"
+import { invalidData } from "../../core/Decode.ts"
+import type { StoreError } from "../../core/StoreError.ts"
 import { Analytics, WorkflowEvent, type WorkflowEventFilter } from "./Analytics.ts"
 import { AnalyticsInput } from "./AnalyticsInput.ts"
-import type { TimeRange } from "./TimeRange.ts"
+import type { TimeRange } from "../TimeRange.ts"
 
 const table = "workflow_events"
 

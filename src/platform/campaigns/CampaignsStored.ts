@@ -1,10 +1,10 @@
 import { DateTime, Effect, Option, Schema, Stream } from "effect"
-import { defaultPageSize, pageOf, streamPages } from "../core/KeysetPage.ts"
-import { isStoreError, type StoreError } from "../core/StoreError.ts"
-import { VersionConflict } from "../core/Version.ts"
-import type { IndexSpec } from "../mongodb/MongoCollection.ts"
-import type { MongoDatabase } from "../mongodb/MongoDatabase.ts"
-import { Where } from "../mongodb/MongoFilter.ts"
+import { defaultPageSize, pageOf, streamPages } from "../../core/KeysetPage.ts"
+import { isStoreError, type StoreError } from "../../core/StoreError.ts"
+import { VersionConflict } from "../../core/Version.ts"
+import type { IndexSpec } from "../../mongodb/MongoCollection.ts"
+import type { MongoDatabase } from "../../mongodb/MongoDatabase.ts"
+import { Where } from "../../mongodb/MongoFilter.ts"
 import {
   Campaign,
   type CampaignCursor,

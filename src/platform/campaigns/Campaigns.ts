@@ -1,8 +1,8 @@
 import { Context, type Effect, type Option, Schema, type Stream } from "effect"
-import { cursor, type Page, PageSize } from "../core/KeysetPage.ts"
-import type { StoreError } from "../core/StoreError.ts"
-import { Version, type VersionConflict } from "../core/Version.ts"
-import { shallow } from "./JsonDepth.ts"
+import { cursor, type Page, PageSize } from "../../core/KeysetPage.ts"
+import type { StoreError } from "../../core/StoreError.ts"
+import { Version, type VersionConflict } from "../../core/Version.ts"
+import { shallow } from "../JsonDepth.ts"
 
 /** Text that every store can hold as it is. */
 const storable = Schema.makeFilter((text: string) => !text.includes("\0") && text.isWellFormed(), {

@@ -1,7 +1,7 @@
 import { Effect, Schema, Stream } from "effect"
-import { cursor, type Page, PageSize, streamPages } from "../../core/KeysetPage.ts"
-import type { StoreError } from "../../core/StoreError.ts"
-import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
+import { cursor, type Page, PageSize, streamPages } from "../core/KeysetPage.ts"
+import type { StoreError } from "../core/StoreError.ts"
+import { TimeOrderedId } from "../core/TimeOrderedId.ts"
 
 /** By the time they were made; those of one millisecond by id. */
 export const ListOrder = Schema.Literals(["oldest-first", "newest-first"])

@@ -1,11 +1,11 @@
 import { Effect, Layer } from "effect"
 import { fileURLToPath } from "node:url"
-import type { ClickHouseClient } from "../clickhouse/ClickHouseClient.ts"
-import * as ClickHouseMigrations from "../clickhouse/ClickHouseMigrations.ts"
-import type { MigrationConfig } from "../core/DatabaseConfig.ts"
-import type { StoreError } from "../core/StoreError.ts"
-import type { MigrationError } from "../migrations/MigrationError.ts"
-import * as Migrations from "../migrations/Migrations.ts"
+import type { ClickHouseClient } from "../../clickhouse/ClickHouseClient.ts"
+import * as ClickHouseMigrations from "../../clickhouse/ClickHouseMigrations.ts"
+import type { MigrationConfig } from "../../core/DatabaseConfig.ts"
+import type { StoreError } from "../../core/StoreError.ts"
+import type { MigrationError } from "../../migrations/MigrationError.ts"
+import * as Migrations from "../../migrations/Migrations.ts"
 
 /** The platform's ClickHouse migrations, as this package ships them. */
 export const clickhouseFolder: string = fileURLToPath(new URL("../../migrations/clickhouse/", import.meta.url))

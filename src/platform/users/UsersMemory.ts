@@ -1,10 +1,10 @@
 import { DateTime, Effect, Layer, Option, Order, Result } from "effect"
-import { defaultPageSize, pageOfSorted } from "../core/KeysetPage.ts"
-import type { StoreError } from "../core/StoreError.ts"
-import { makeIdsOf } from "../core/TimeOrderedId.ts"
-import { memoryTable } from "../postgres/MemoryTable.ts"
-import { onConstraint } from "../postgres/onConstraint.ts"
-import { PostgresMemory } from "../postgres/PostgresMemory.ts"
+import { defaultPageSize, pageOfSorted } from "../../core/KeysetPage.ts"
+import type { StoreError } from "../../core/StoreError.ts"
+import { makeIdsOf } from "../../core/TimeOrderedId.ts"
+import { memoryTable } from "../../postgres/MemoryTable.ts"
+import { onConstraint } from "../../postgres/onConstraint.ts"
+import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import {
   cursorAfter,
   EmailTaken,

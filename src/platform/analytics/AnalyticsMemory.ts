@@ -1,7 +1,7 @@
 import { BigDecimal, DateTime, Effect, Layer, Option, Stream } from "effect"
 import { Analytics, type WorkflowEvent, type WorkflowEventFilter } from "./Analytics.ts"
 import { AnalyticsInput } from "./AnalyticsInput.ts"
-import type { TimeRange } from "./TimeRange.ts"
+import type { TimeRange } from "../TimeRange.ts"
 
 /** The quantile of ClickHouse's `quantileExactInclusive`: linear between the two nearest ranks. */
 const quantileInclusive = (level: number, values: ReadonlyArray<number>): number => {

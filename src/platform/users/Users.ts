@@ -1,9 +1,9 @@
 import { Context, type Effect, type Option, Redacted, Schema, type Stream } from "effect"
-import { cursor, type Page, PageSize } from "../core/KeysetPage.ts"
-import type { StoreError } from "../core/StoreError.ts"
-import { storable, textOf, withoutOuterSpace } from "../core/Text.ts"
-import { TimeOrderedId } from "../core/TimeOrderedId.ts"
-import { Version, VersionConflict } from "../core/Version.ts"
+import { cursor, type Page, PageSize } from "../../core/KeysetPage.ts"
+import type { StoreError } from "../../core/StoreError.ts"
+import { storable, textOf, withoutOuterSpace } from "../../core/Text.ts"
+import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
+import { Version, VersionConflict } from "../../core/Version.ts"
 
 export { VersionConflict }
 

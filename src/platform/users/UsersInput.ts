@@ -1,8 +1,8 @@
 import { Effect, Schema, Stream } from "effect"
-import { decodeInput } from "../core/Decode.ts"
-import { PageSize, streamPages } from "../core/KeysetPage.ts"
-import { ConstraintViolated, type StoreError } from "../core/StoreError.ts"
-import { Version } from "../core/Version.ts"
+import { decodeInput } from "../../core/Decode.ts"
+import { PageSize, streamPages } from "../../core/KeysetPage.ts"
+import { ConstraintViolated, type StoreError } from "../../core/StoreError.ts"
+import { Version } from "../../core/Version.ts"
 import {
   Email,
   NewUser,

@@ -1,8 +1,8 @@
 import { Redacted, Schema } from "effect"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type * as Statement from "effect/sql/Statement"
-import { decodedBy } from "../core/Decode.ts"
-import { rowReader, Timestamp } from "../postgres/Row.ts"
+import { decodedBy } from "../../core/Decode.ts"
+import { rowReader, Timestamp } from "../../postgres/Row.ts"
 import { User } from "./Users.ts"
 
 const StoredHash = decodedBy(Schema.RedactedFromValue(Schema.String), (hash) =>

@@ -1,8 +1,8 @@
 import { BigDecimal, DateTime, Effect, Schema } from "effect"
-import { decodeInput } from "../core/Decode.ts"
-import { LimitExceeded, StoreError } from "../core/StoreError.ts"
+import { decodeInput } from "../../core/Decode.ts"
+import { LimitExceeded, StoreError } from "../../core/StoreError.ts"
 import { EventId, NewWorkflowEvent, type UsdAmount, type WorkflowEvent, WorkflowEventFilter } from "./Analytics.ts"
-import { resolve } from "./TimeRange.ts"
+import { resolve } from "../TimeRange.ts"
 
 /** Events of one batch: far fewer than ClickHouse cuts into blocks, so that those of one month are stored together. */
 export const batchLimit = 100_000

@@ -1,8 +1,8 @@
 import { type Effect, Schema } from "effect"
-import { decodeInput } from "../core/Decode.ts"
-import { PageSize } from "../core/KeysetPage.ts"
-import type { StoreError } from "../core/StoreError.ts"
-import { Version } from "../core/Version.ts"
+import { decodeInput } from "../../core/Decode.ts"
+import { PageSize } from "../../core/KeysetPage.ts"
+import type { StoreError } from "../../core/StoreError.ts"
+import { Version } from "../../core/Version.ts"
 import { CampaignId, CampaignList, CampaignSelection, CampaignStatus, MetricsDelta, NewCampaign } from "./Campaigns.ts"
 
 const subject = (method: string) => ({ store: "mongodb", operation: `Campaigns.${method}`, subject: "input" }) as const
