@@ -1,4 +1,4 @@
-/** A PostgreSQL that is a stream in this process and gives every statement the same row at the next turn of the loop. */
+/** A PostgreSQL that is a stream in this process and gives every statement the same row at the next turn of the loop, and none to BEGIN and COMMIT. */
 import { Duplex } from "node:stream"
 
 const int32 = (n: number): Buffer => {
@@ -63,6 +63,9 @@ const answers = {
   bound: message("2"),
   closed: message("3"),
   parameters: message("t", int16(1), int32(23)),
+  noParameters: message("t", int16(0)),
+  noRows: message("n"),
+  done: message("C", cString("COMMIT")),
   complete: message("C", cString("SELECT 1")),
   text: { description: description(false), row: row(false) },
   binary: { description: description(true), row: row(true) },
@@ -78,7 +81,12 @@ const answers = {
 
 const sslRequest = 80_877_103
 const code = (letter: string): number => letter.charCodeAt(0)
-const [bind, close, describe, execute, parse, sync, terminate] = ["B", "C", "D", "E", "P", "S", "X"].map(code)
+const [bind, close, describe, execute, parse, query, sync, terminate] = ["B", "C", "D", "E", "P", "Q", "S", "X"].map(
+  code
+)
+
+/** The text that begins there. */
+const cStringAt = (bytes: Buffer, at: number): string => bytes.toString("latin1", at, bytes.indexOf(0, at))
 
 /** Whether a Bind message asks for binary columns. */
 const asksBinary = (bytes: Buffer, body: number): boolean => {
@@ -93,6 +101,9 @@ const asksBinary = (bytes: Buffer, body: number): boolean => {
 export class PostgresStub extends Duplex {
   #started = false
   #binary = false
+  /** Whether the bound statement gives a row, and which of the parsed ones do. */
+  #givesRow = true
+  readonly #rowOf = new Map<string, boolean>()
   #received: Buffer = Buffer.alloc(0)
   #out: Array<Buffer> = []
 
@@ -158,19 +169,33 @@ export class PostgresStub extends Duplex {
 
   #one(bytes: Buffer, at: number): void {
     switch (bytes[at]) {
-      case parse:
+      case parse: {
+        const name = cStringAt(bytes, at + 5)
+        this.#rowOf.set(name, !/^(BEGIN|COMMIT|ROLLBACK)/.test(cStringAt(bytes, at + 6 + name.length)))
         return this.#send(answers.parsed)
-      case bind:
+      }
+      case bind: {
+        const portal = cStringAt(bytes, at + 5)
+        this.#givesRow = this.#rowOf.get(cStringAt(bytes, at + 6 + portal.length)) ?? true
         this.#binary = asksBinary(bytes, at + 5)
         return this.#send(answers.bound)
+      }
+      case query:
+        return this.#send(answers.done, answers.ready)
       case describe: {
+        if (bytes[at + 5] === code("S") && this.#rowOf.get(cStringAt(bytes, at + 6)) === false) {
+          return this.#send(answers.noParameters, answers.noRows)
+        }
+        if (!this.#givesRow) return this.#send(answers.noRows)
         const formatted = this.#binary ? answers.binary : answers.text
         return bytes[at + 5] === code("S")
           ? this.#send(answers.parameters, formatted.description)
           : this.#send(formatted.description)
       }
       case execute:
-        return this.#send((this.#binary ? answers.binary : answers.text).row, answers.complete)
+        return this.#givesRow
+          ? this.#send((this.#binary ? answers.binary : answers.text).row, answers.complete)
+          : this.#send(answers.done)
       case close:
         return this.#send(answers.closed)
       case sync:

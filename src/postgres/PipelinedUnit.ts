@@ -1,5 +1,5 @@
-import type { PgConnection, Result } from "@effect/sql-pg/PgConnection"
-import { Cause, Context, Effect, Exit, Fiber, Result as Outcome } from "effect"
+import type { Result } from "@effect/sql-pg/PgConnection"
+import { Cause, Context, Effect, Exit, type Fiber, Result as Outcome } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Statement } from "effect/sql/Statement"
@@ -8,7 +8,7 @@ import type { StoreCall } from "../core/StoreCall.ts"
 import { isStoreError, type StoreError } from "../core/StoreError.ts"
 import type { PostgresClient } from "./PostgresClient.ts"
 import { commitFailure, isServerError } from "./PostgresError.ts"
-import type { PostgresPool } from "./PostgresPool.ts"
+import type { PostgresPool, SendOnce } from "./PostgresPool.ts"
 import { CurrentTenant } from "./Tenant.ts"
 
 /** A statement as it is sent. */
@@ -32,13 +32,13 @@ const errorOf = (answer: Answer | undefined): SqlError | undefined =>
 
 const failed = (answer: Answer): boolean => errorOf(answer) !== undefined
 
-const refused = (answer: Answer): boolean => isServerError(errorOf(answer)?.reason.cause)
+const refused = (answer: Answer | undefined): boolean => isServerError(errorOf(answer)?.reason.cause)
 
 const failureOf = (
   written: boolean,
-  begin: Answer,
+  begin: Answer | undefined,
   statements: ReadonlyArray<Answer>,
-  commit: Answer
+  commit: Answer | undefined
 ): UnitFailure | undefined => {
   const notBegun = errorOf(begin)
   if (notBegun !== undefined && refused(begin)) {
@@ -52,38 +52,50 @@ const failureOf = (
 }
 
 /** The server knows a prepared statement no more, or its columns have changed; the driver has forgotten it too by now. */
-const isStale = (failure: UnitFailure): boolean => {
-  const { cause } = failure.error.reason
-  return failure._tag === "Statement" && isServerError(cause) && (cause.code === "26000" || cause.code === "0A000")
-}
+const isStale = (error: SqlError | undefined): boolean =>
+  isServerError(error?.reason.cause) && (error.reason.cause.code === "26000" || error.reason.cause.code === "0A000")
 
 /**
- * Sends BEGIN, the statements and COMMIT in one go, over a connection that nobody else uses, and waits for all the answers.
+ * Sends BEGIN, the statements and COMMIT in one go, over a connection that nobody else uses, and tells once all are answered.
  *
  * The server skips nothing when a statement fails: those behind it fail too, and it answers COMMIT with ROLLBACK.
  */
-const sendUnit = (
-  connection: PgConnection,
-  statements: ReadonlyArray<SentStatement>,
-  prepare: boolean
-): Effect.Effect<Outcome.Result<ReadonlyArray<Result>, UnitFailure>> =>
-  Effect.gen(function* () {
-    const send = (text: string, values: ReadonlyArray<unknown>, prepare: boolean) =>
-      Effect.forkChild(connection.query(text, values, prepare), { startImmediately: true })
+const sendUnit =
+  (
+    caller: Fiber.Fiber<unknown, unknown>,
+    statements: ReadonlyArray<SentStatement>,
+    prepare: boolean
+  ): SendOnce<Outcome.Result<ReadonlyArray<Result>, UnitFailure>> =>
+  (connection, done) => {
+    const run = Effect.runForkWith(caller.context)
+    const send = ([text, values]: SentStatement, prepared: boolean) => run(connection.query(text, values, prepared))
     // BEGIN has no prepared form that could be lost: the statements behind it would run outside of a transaction.
-    const begin = yield* send("BEGIN", [], false)
-    const sent: Array<Fiber.Fiber<Result, SqlError>> = []
-    for (const [text, values] of statements) sent.push(yield* send(text, values, prepare))
+    const begin = send(["BEGIN", []], false)
+    const sent = statements.map((statement) => send(statement, prepare))
     // One that could not even be written, because of its values, must not be left out of what is committed.
     const written = sent.every((fiber) => fiber.pollUnsafe() === undefined)
-    const end = yield* send(written ? "COMMIT" : "ROLLBACK", [], false)
-    const commit = yield* Fiber.await(end)
-    const answers = yield* Effect.forEach(sent, Fiber.await)
-    const failure = failureOf(written, yield* Fiber.await(begin), answers, commit)
-    return failure === undefined
-      ? Outcome.succeed(answers.flatMap((answer) => (Exit.isSuccess(answer) ? [answer.value] : [])))
-      : Outcome.fail(failure)
-  })
+    const end = send([written ? "COMMIT" : "ROLLBACK", []], prepare)
+    const all = [begin, ...sent, end]
+    let open = all.length
+    const tell = () => {
+      const [begun, ...answers] = all.flatMap((fiber) => fiber.pollUnsafe() ?? [])
+      const ended = answers.pop()
+      const failure = failureOf(written, begun, answers, ended)
+      done(
+        failure === undefined
+          ? Outcome.succeed(answers.flatMap((answer) => (Exit.isSuccess(answer) ? [answer.value] : [])))
+          : Outcome.fail(failure)
+      )
+    }
+    const answered = () => {
+      open--
+      if (open > 0) return
+      // The transaction is still open where the server no longer knew the prepared COMMIT.
+      if (isStale(errorOf(end.pollUnsafe()))) send(["ROLLBACK", []], false).addObserver(tell)
+      else tell()
+    }
+    for (const fiber of all) fiber.addObserver(answered)
+  }
 
 /** What a statement of a unit did. */
 export interface UnitResult<A> {
@@ -126,34 +138,26 @@ export const makeUnit =
       }
     }
 
-    const send = (prepare: boolean): Effect.Effect<Results, StoreError> =>
+    const send = (caller: Fiber.Fiber<unknown, unknown>, prepare: boolean): Effect.Effect<Results, StoreError> =>
       Effect.flatMap(
         Effect.mapError(
-          pool.unit((connection, note) => {
+          Effect.suspend(() => {
             const compiled = statements.map((statement) => statement.compile())
-            return note(sendUnit(connection, compiled, prepare), compiled.map(([text]) => text).join("; "))
-          }, call.operation),
+            const text = compiled.map(([text]) => text).join("; ")
+            return pool.unit(sendUnit(caller, compiled, prepare), text, call.operation)
+          }),
           (error) => error.during(call.operation)
         ),
         Outcome.match({
           onSuccess: (results) => Effect.succeed(resultsOf<typeof statements>(results)),
-          onFailure: (failure) => (prepare && isStale(failure) ? send(false) : Effect.fail(told(failure)))
+          onFailure: (failure) => (prepare && isStale(failure.error) ? send(caller, false) : Effect.fail(told(failure)))
         })
       )
-
-    /** Its caller may go; once it has been sent it runs to its end, and keeps its connection until then. */
-    const detached: Effect.Effect<Results, StoreError> = Effect.withFiber((caller) =>
-      Effect.callback((resume) => {
-        const sending = Effect.runForkWith(caller.context)(send(true))
-        sending.addObserver(resume)
-        return Effect.sync(() => sending.interruptUnsafe())
-      })
-    )
 
     return Effect.withFiber((fiber) => {
       const alone = Context.getOrUndefined(fiber.context, sql.transactionService) === undefined
       const again = { idempotent: call.kind === "read" || call.idempotent === true }
-      if (alone && fiber.getRef(CurrentTenant) === undefined) return retry(detached, again)
+      if (alone && fiber.getRef(CurrentTenant) === undefined) return retry(send(fiber, true), again)
       const inside = Effect.forEach(statements, (statement) =>
         Effect.mapError(statement.raw, (error) => storeError(call, error, statement))
       )

@@ -61,6 +61,8 @@ export interface Lease {
   /** What it sent last. */
   statement: string | undefined
   call: Call | undefined
+  /** It has sent a unit, which is not answered yet. */
+  sending: boolean
   /** Its caller has gone, and its statement still runs. */
   abandoned: boolean
   /** It was logged as held for too long. */
@@ -76,6 +78,7 @@ export const newLease = (kind: Kind, fiber: Fiber.Fiber<unknown, unknown>, other
   since: 0,
   statement: undefined,
   call: undefined,
+  sending: false,
   abandoned: false,
   reported: false
 })

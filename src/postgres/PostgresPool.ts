@@ -53,6 +53,9 @@ export type Borrow = <A, E, R>(
   operation?: string
 ) => Effect.Effect<A, E | StoreError, R>
 
+/** Sends all that there is to send over the connection, and tells once it has been answered. */
+export type SendOnce<A> = (connection: PgConnection, done: (answer: A) => void) => void
+
 /**
  * Connections to one PostgreSQL server, lent in two ways.
  *
@@ -64,8 +67,8 @@ export interface PostgresPool {
   readonly stats: () => PoolStats
   readonly shared: Borrow
   readonly exclusive: Borrow
-  /** Lends a connection to one holder for statements that it sends all at once; he cannot be interrupted while he has it. */
-  readonly unit: Borrow
+  /** Lends a connection for statements that are sent all at once. Their caller may go: they keep it until they are answered. */
+  readonly unit: <A>(send: SendOnce<A>, text: string, operation: string) => Effect.Effect<A, StoreError>
   /**
    * An exclusive connection until the scope closes; its statements run `watched`, so that none outlives its timeout. The
    * operation names its holder where others wait in vain.
@@ -371,11 +374,23 @@ export const makePostgresPool = (options: {
         operation
       )
 
-    const unit: PostgresPool["unit"] = (use, operation) =>
+    const unit: PostgresPool["unit"] = <A>(send: SendOnce<A>, text: string, operation: string) =>
       lend(
         "exclusive",
-        (slot, lease) => Effect.uninterruptible(use(slot.connection, noteOf(lease))),
-        release,
+        (slot, lease) =>
+          Effect.callback<A>((resume) => {
+            lease.statement = text
+            lease.sending = true
+            send(slot.connection, (answer) => {
+              lease.sending = false
+              if (lease.abandoned) release(lease, now())
+              else resume(Effect.succeed(answer))
+            })
+          }),
+        (lease, at) => {
+          if (lease.sending) lease.abandoned = true
+          else release(lease, at)
+        },
         operation
       )
 

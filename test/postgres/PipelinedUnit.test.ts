@@ -116,6 +116,23 @@ describeLive("postgresql", "PostgresClient.unit", () => {
     }).pipe(live)
   )
 
+  it.live(
+    "prepared statements that were all given up, COMMIT's among them: it is applied once, and leaves nothing open",
+    () =>
+      Effect.gen(function* () {
+        const { add, client, ids } = yield* accounts
+        const forgetting = client.keyed`deallocate all`
+        yield* client.unit(write, [add(1)])
+        // Forgets them in the middle of the unit, so that COMMIT is the first that is missed.
+        yield* client.unit(write, [add(2), forgetting])
+        yield* client.unit(write, [add(3)])
+        yield* forgetting
+        yield* client.unit(write, [add(4)])
+        assert.deepEqual(yield* ids, [1, 2, 3, 4])
+        assert.equal((yield* client.stats).inUse, 0)
+      }).pipe(Effect.provide(freshClient(1)))
+  )
+
   it.live("interrupted after it was sent it runs to its end; its connection is not lost", () =>
     Effect.gen(function* () {
       const { add, client, ids } = yield* accounts
