@@ -13,6 +13,10 @@ interface Waiter {
 /** Those who wait for a connection, in the order of asking. */
 export interface PoolLine {
   readonly size: () => number
+  /** How many have joined it ever. */
+  readonly joined: () => number
+  /** Whether more than so many at its head wait for nothing else than to begin a transaction. */
+  readonly begins: (moreThan: number) => boolean
   /** Connections that would serve all of them. */
   readonly wanted: () => number
   /** Waits for a connection until the deadline; then fails with what `gaveUp` says. */
@@ -30,35 +34,49 @@ export const makePoolLine = (options: {
   readonly joined: () => void
 }): PoolLine => {
   const { calls, gaveUp, joined, now } = options
-  const waiters = new Set<Waiter>()
+  // No Set, which would keep those who have left from the garbage collector: see Calls.
+  const waiters: Array<Waiter> = []
+  let serial = 0
 
   const leave = (waiter: Waiter) => {
-    waiters.delete(waiter)
+    const place = waiters.indexOf(waiter)
+    if (place >= 0) waiters.splice(place, 1)
     if (waiter.call !== undefined) calls.end(waiter.call)
+    waiter.call = undefined
   }
 
   return {
-    size: () => waiters.size,
+    size: () => waiters.length,
+    joined: () => serial,
+    begins: (moreThan) => {
+      let n = 0
+      for (const { lease } of waiters) {
+        if (!lease.begins) return false
+        if (++n > moreThan) return true
+      }
+      return false
+    },
     wanted: () => {
       let exclusive = 0
       for (const { lease } of waiters) if (lease.kind === "exclusive") exclusive++
-      return exclusive + Math.ceil((waiters.size - exclusive) / sharedDepth)
+      return exclusive + Math.ceil((waiters.length - exclusive) / sharedDepth)
     },
     wait: (lease, deadline) =>
       Effect.callback((resume) => {
         const waiter: Waiter = { lease, resume, since: now(), call: undefined }
         waiter.call = calls.begin("acquire", deadline, () => {
           waiter.call = undefined
-          waiters.delete(waiter)
+          leave(waiter)
           resume(Effect.fail(gaveUp(now() - waiter.since)))
         })
-        waiters.add(waiter)
+        lease.joined = ++serial
+        waiters.push(waiter)
         joined()
         return Effect.sync(() => leave(waiter))
       }),
     serve: (lend) => {
       const at = now()
-      for (const waiter of waiters) {
+      for (let waiter = waiters[0]; waiter !== undefined; waiter = waiters[0]) {
         const slot = lend(waiter.lease, at, at - waiter.since)
         // Those behind wait too, so that short statements never keep a caller from a connection of its own.
         if (slot === undefined) break
@@ -67,7 +85,7 @@ export const makePoolLine = (options: {
       }
     },
     failAll: (failure) => {
-      for (const waiter of waiters) {
+      for (const waiter of waiters.slice()) {
         leave(waiter)
         waiter.resume(Effect.fail(failure))
       }

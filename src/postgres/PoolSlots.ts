@@ -1,4 +1,6 @@
+import type { Result } from "@effect/sql-pg/PgConnection"
 import type { Fiber } from "effect"
+import type { SqlError } from "effect/sql/SqlError"
 import type { Call } from "../core/Calls.ts"
 import type { PostgresSession } from "./PostgresSession.ts"
 
@@ -35,6 +37,9 @@ const operationOf = (fiber: Fiber.Fiber<unknown, unknown>, otherwise: string): s
   return operation
 }
 
+/** The answer to a BEGIN. */
+export type Begun = Fiber.Fiber<Result, SqlError>
+
 /** A place of the pool: an open connection, and who has it. */
 export interface Slot extends PostgresSession {
   /** Clock milliseconds after which it is replaced once nobody holds it. */
@@ -46,6 +51,8 @@ export interface Slot extends PostgresSession {
   retired: boolean
   /** It is being asked whether it is alive. */
   checking: boolean
+  /** The BEGIN that was sent ahead for one of those who had joined the line by then. */
+  ahead: { readonly begun: Begun; readonly joined: number } | undefined
   /** Cancel requests sent for it; one that comes late would hit the next statement. */
   cancels: number
 }
@@ -55,6 +62,12 @@ export interface Lease {
   readonly kind: Kind
   readonly operation: string
   readonly fiber: Fiber.Fiber<unknown, unknown>
+  /** What it will send first is BEGIN, without options. */
+  readonly begins: boolean
+  /** The how-manieth it was to join the line; 0 where it did not have to wait. */
+  joined: number
+  /** The BEGIN that was sent ahead for it. */
+  begun: Begun | undefined
   slot: Slot | undefined
   /** Clock milliseconds at which it was lent. */
   since: number
@@ -70,10 +83,18 @@ export interface Lease {
 }
 
 /** A lease of this fiber; named `otherwise` where it has announced no operation. */
-export const newLease = (kind: Kind, fiber: Fiber.Fiber<unknown, unknown>, otherwise: string): Lease => ({
+export const newLease = (
+  kind: Kind,
+  fiber: Fiber.Fiber<unknown, unknown>,
+  otherwise: string,
+  begins = false
+): Lease => ({
   kind,
   operation: operationOf(fiber, otherwise),
   fiber,
+  begins,
+  joined: 0,
+  begun: undefined,
   slot: undefined,
   since: 0,
   statement: undefined,
@@ -91,6 +112,7 @@ export const newSlot = (session: PostgresSession, at: number, expiresAt: number)
   exclusive: false,
   retired: false,
   checking: false,
+  ahead: undefined,
   cancels: 0
 })
 

@@ -7,7 +7,7 @@ import type { Calls } from "../core/Calls.ts"
 import { Deadline } from "../core/Deadline.ts"
 import { invalidData } from "../core/Decode.ts"
 import { ConnectionLost, InvalidStatement, isStoreError, type Reason, StoreError, Timeout } from "../core/StoreError.ts"
-import { type RunStatement, sqlConnection } from "./PostgresConnection.ts"
+import { type RunStatement, SqlConnection } from "./PostgresConnection.ts"
 import { commitFailure, isServerError } from "./PostgresError.ts"
 import type { LeasedConnection, PostgresPool } from "./PostgresPool.ts"
 import { CurrentTenant } from "./Tenant.ts"
@@ -55,8 +55,28 @@ interface Session {
   readonly readOnly: boolean
   /** It was taken for longer than a transaction: BEGIN and COMMIT are sent over it like any statement. */
   readonly reserved: boolean
-  /** The level of statements that no transaction of ours stands around. */
-  readonly root: TransactionLevel
+  /** The level of the transaction; where there is none of ours, of its statements. */
+  level: TransactionLevel
+}
+
+/** The connection of a session, as its statements see it. */
+class HeldConnection extends SqlConnection {
+  readonly session: Session
+  readonly #stream: (fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<void, SqlError, Scope.Scope>
+
+  constructor(
+    session: Session,
+    run: RunStatement,
+    stream: (fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<void, SqlError, Scope.Scope>
+  ) {
+    super(session.pinned, run)
+    this.session = session
+    this.#stream = stream
+  }
+
+  override executeStream(...statement: Parameters<SqlConnection["executeStream"]>) {
+    return Stream.unwrap(Effect.as(Effect.withFiber(this.#stream), super.executeStream(...statement)))
+  }
 }
 
 /** Transactions of one client, over connections that it leases. */
@@ -98,17 +118,20 @@ export const makeTransactions = (options: {
   const { calls, clock } = options
   const service: PostgresTransactions["service"] = Context.Service(`@ai-core/database/postgres/Transaction/${++serial}`)
   type Entry = SqlClient.TransactionConnection.Service
-  const sessions = new WeakMap<Connection, Session>()
+  /** The levels of savepoints, and of transactions that a session of one's own is reserved for longer than. */
   const levels = new WeakMap<Entry, TransactionLevel>()
 
   const around = (fiber: Fiber.Fiber<unknown, unknown>): Entry | undefined =>
     Context.getOrUndefined(fiber.context, service)
   const sessionOf = (connection: Connection): Session => {
-    const session = sessions.get(connection)
-    if (session === undefined) throw new Error("this connection was not reserved from this client")
-    return session
+    if (!(connection instanceof HeldConnection)) throw new Error("this connection was not reserved from this client")
+    return connection.session
   }
-  const levelOf = (entry: Entry): TransactionLevel => levels.get(entry) ?? sessionOf(entry[0]).root
+  const isOutermost = ({ reserved }: Session, entry: Entry): boolean => entry[1] === 0 && !reserved
+  const levelOf = (entry: Entry): TransactionLevel => {
+    const session = sessionOf(entry[0])
+    return isOutermost(session, entry) ? session.level : (levels.get(entry) ?? session.level)
+  }
 
   // ---- turns
 
@@ -188,32 +211,26 @@ export const makeTransactions = (options: {
   const open = (
     leased: LeasedConnection,
     pinned: PgConnection,
-    begun: Pick<Session, "tenant" | "readOnly" | "reserved" | "unpin">
+    begun: Omit<Session, "leased" | "pinned" | "level">
   ): Connection => {
-    const root = new TransactionLevel(undefined)
+    const session: Session = { leased, pinned, level: new TransactionLevel(undefined), ...begun }
     const levelFor = (fiber: Fiber.Fiber<unknown, unknown>): TransactionLevel => {
       const entry = around(fiber)
-      return entry === undefined || entry[0] !== connection ? root : levelOf(entry)
+      return entry === undefined || entry[0] !== connection ? session.level : levelOf(entry)
     }
-    const run: RunStatement = (statement, text) =>
-      Effect.withFiber((fiber) =>
+    const connection: Connection = new HeldConnection(
+      session,
+      (statement, text, operation) =>
+        Effect.withFiber((fiber) =>
+          fiber.getRef(CurrentTenant) === begun.tenant
+            ? inTurn(levelFor(fiber), () => Effect.mapError(leased.watched(statement, text, operation), poolFailure))
+            : Effect.fail(wrongTenantFor(begun.tenant))
+        ),
+      (fiber) =>
         fiber.getRef(CurrentTenant) === begun.tenant
-          ? inTurn(levelFor(fiber), () => Effect.mapError(leased.watched(statement, text), poolFailure))
+          ? scopedTurn(levelFor(fiber))
           : Effect.fail(wrongTenantFor(begun.tenant))
-      )
-    const inside = sqlConnection(pinned, run)
-    const connection: Connection = {
-      ...inside,
-      executeStream: (sql, params, transform) =>
-        Stream.unwrap(
-          Effect.withFiber((fiber) =>
-            fiber.getRef(CurrentTenant) === begun.tenant
-              ? Effect.as(scopedTurn(levelFor(fiber)), inside.executeStream(sql, params, transform))
-              : Effect.fail(wrongTenantFor(begun.tenant))
-          )
-        )
-    }
-    sessions.set(connection, { leased, pinned, root, ...begun })
+    )
     return connection
   }
 
@@ -272,9 +289,12 @@ export const makeTransactions = (options: {
         )
       }
       const statement = fiber.getRef(SqlClient.BeginTransaction) ?? "BEGIN"
-      const readOnly = statement !== "BEGIN" && /\bREAD ONLY\b/i.test(statement)
-      return Effect.flatMap(Effect.mapError(restore(options.lease("Transaction")), asSqlError), (leased) => {
-        const begin = leased.connection.query(statement)
+      const plain = statement === "BEGIN"
+      const readOnly = !plain && /\bREAD ONLY\b/i.test(statement)
+      const lease = options.lease("Transaction", plain && tenant === undefined)
+      return Effect.flatMap(Effect.mapError(restore(lease), asSqlError), (leased) => {
+        const begun = leased.takeBegun()
+        const begin = begun === undefined ? leased.connection.query(statement) : Fiber.join(begun)
         const sent: Effect.Effect<unknown, SqlError> = tenant === undefined ? begin : setTenant(leased, begin, tenant)
         const pin = Scope.makeUnsafe()
         return Effect.map(
@@ -307,7 +327,16 @@ export const makeTransactions = (options: {
       const sent = Effect.suspend(() => {
         if (!leased.alive()) return Effect.fail(lostBefore())
         const told = failed("Transaction.commit", "write", clock.currentTimeMillisUnsafe())
-        const committing = (reserved ? pinned : leased.connection).query("COMMIT")
+        const commit = (reserved ? pinned : leased.connection).query("COMMIT")
+        const committing = reserved
+          ? commit
+          : Effect.suspend(() => {
+              if (!leased.mayBeginNext()) return commit
+              return Effect.flatMap(Effect.forkChild(commit, { startImmediately: true }), (sent) => {
+                leased.beginNext()
+                return Fiber.join(sent)
+              })
+            })
         const asked =
           readOnly || reserved
             ? committing
@@ -349,16 +378,17 @@ export const makeTransactions = (options: {
     parent: TransactionLevel | undefined
   ): Effect.Effect<A, E | SqlError, R> =>
     Effect.withFiber((fiber) => {
-      const level = new TransactionLevel(parent)
       const entry = around(fiber)
-      if (entry !== undefined) levels.set(entry, level)
+      const session = entry === undefined ? undefined : sessionOf(entry[0])
+      const outermost = session !== undefined && entry !== undefined && isOutermost(session, entry)
+      const level = outermost ? session.level : new TransactionLevel(parent)
+      if (entry !== undefined && !outermost) levels.set(entry, level)
       return Effect.onExitPrimitive(effect, (exit) => {
-        const turn = newTurn()
-        if (Exit.isFailure(exit) || level.take(turn)) {
+        if (Exit.isFailure(exit) || !level.busy) {
           level.end()
-          level.release(turn)
           return undefined
         }
+        const turn = newTurn()
         return Effect.onExit(
           take(level, turn, () => Effect.void),
           () =>
@@ -409,7 +439,7 @@ export const makeTransactions = (options: {
     Effect.withFiber((fiber) =>
       fiber.getRef(CurrentTenant) === undefined
         ? Effect.mapError(
-            borrow((connection, note) => use(sqlConnection(connection, note))),
+            borrow((connection, note) => use(new SqlConnection(connection, note))),
             poolFailure
           )
         : withTransaction(

@@ -5,6 +5,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { CurrentTransformer, type Statement } from "effect/sql/Statement"
 import type { StoreError } from "../core/StoreError.ts"
 import { announceOperation } from "./PoolSlots.ts"
+import { SqlConnection } from "./PostgresConnection.ts"
 import type { Borrow } from "./PostgresPool.ts"
 import { CurrentTenant } from "./Tenant.ts"
 
@@ -53,8 +54,11 @@ export const runStatement =
     }
     const [text, values] = statement.compile()
     if (transaction !== undefined) {
-      announceOperation(fiber, operation)
-      return transaction[0].execute(text, values, undefined)
+      const [connection] = transaction
+      if (connection instanceof SqlConnection) {
+        return connection.executeAs(operation, text, values) as Effect.Effect<ReadonlyArray<A>, SqlError>
+      }
+      return connection.execute(text, values, undefined)
     }
     return borrow(
       (connection, note) =>

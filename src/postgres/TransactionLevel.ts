@@ -16,12 +16,17 @@ export const newTurn = (): Turn => ({ held: false, wake: () => undefined })
  */
 export class TransactionLevel {
   readonly #parent: TransactionLevel | undefined
-  readonly #waiting = new Set<Turn>()
+  #waiting: Array<Turn> | undefined
   #taken = false
   #ended = false
 
   constructor(parent: TransactionLevel | undefined) {
     this.#parent = parent
+  }
+
+  /** Whether somebody has the turn. */
+  get busy(): boolean {
+    return this.#taken
   }
 
   /** Whether nothing more may be done in it. */
@@ -44,20 +49,23 @@ export class TransactionLevel {
 
   /** Waits in line; returns how to leave it. */
   queue(turn: Turn): () => void {
-    this.#waiting.add(turn)
-    return () => this.#waiting.delete(turn)
+    const waiting = (this.#waiting ??= [])
+    waiting.push(turn)
+    return () => {
+      const place = waiting.indexOf(turn)
+      if (place >= 0) waiting.splice(place, 1)
+    }
   }
 
   /** Gives the turn to the next in line, if this one has it. */
   release(turn: Turn): void {
     if (!turn.held) return
     turn.held = false
-    const [next] = this.#waiting
+    const next = this.#waiting?.shift()
     if (next === undefined) {
       this.#taken = false
       return
     }
-    this.#waiting.delete(next)
     next.held = true
     next.wake()
   }
