@@ -18,7 +18,8 @@ const oldestFirst: Order.Order<Place> = Order.combine(
 )
 
 const make = Effect.gen(function* () {
-  const { read, write } = yield* PostgresMemory.PostgresMemory
+  const { read, register, write } = yield* PostgresMemory.PostgresMemory
+  yield* register(notes)
   const nextId = makeIdsOf(NoteId)
 
   const create: Notes["Service"]["create"] = Effect.fnUntraced(function* (given) {

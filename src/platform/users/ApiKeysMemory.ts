@@ -36,7 +36,8 @@ type Place = Pick<ApiKey, "id">
 const byId: Order.Order<Place> = Order.mapInput(Order.String, ({ id }: Place) => id)
 
 const make = Effect.gen(function* () {
-  const { read, write } = yield* PostgresMemory
+  const { read, register, write } = yield* PostgresMemory
+  yield* register(keysTable)
   const nextId = makeIdsOf(ApiKeyId)
 
   const issue: ApiKeys["Service"]["issue"] = Effect.fnUntraced(function* (given) {
