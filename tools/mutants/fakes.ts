@@ -582,8 +582,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Transaction: it does not see its own writes",
     file: postgresMemory,
-    find: "look(readerOf(() => level.transaction.database))",
-    replace: "look(readerOf(() => committed))",
+    find: "look(readerOf(tables, () => level.transaction.database))",
+    replace: "look(readerOf(tables, () => committed))",
     red: users
   },
   {
