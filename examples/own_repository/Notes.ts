@@ -31,11 +31,10 @@ export const NoteCursor = Schema.String.pipe(Schema.brand("NoteCursor"))
 export type NoteCursor = typeof NoteCursor.Type
 
 export const noteCursor = cursor(
+  "notes",
   NoteCursor,
-  Schema.Struct({ of: Schema.Literal("notes"), createdAt: Schema.DateTimeUtcFromMillis, id: NoteId })
+  Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: NoteId })
 )
-/** The cursor that continues after this note. */
-export const noteCursorAfter = ({ createdAt, id }: Note): NoteCursor => noteCursor.after({ of: "notes", createdAt, id })
 
 /** Which notes a page lists. */
 export const NoteList = Schema.Struct({

@@ -1,8 +1,9 @@
 import { type StoreError, Transaction } from "@ai-core/database"
+import { cursor } from "@ai-core/database/core"
 import { Contract } from "@ai-core/database/testing"
-import { Effect, Option } from "effect"
+import { Effect, Option, Schema } from "effect"
 import assert from "node:assert/strict"
-import { NoteId, Notes } from "./Notes.ts"
+import { NoteCursor, noteCursor, NoteId, Notes } from "./Notes.ts"
 
 const created = Effect.gen(function* () {
   const notes = yield* Notes
@@ -64,6 +65,15 @@ export const NotesContract: Contract.Contract<Notes | Transaction> = Contract.ma
       ids
     )
     assert.equal(new Set(seen).size, seen.length)
+  }),
+  "a cursor of another list is refused": Effect.gen(function* () {
+    const notes = yield* Notes
+    const note = yield* created
+    const place = Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: NoteId })
+    const drafts = cursor("drafts", NoteCursor, place)
+    assert.deepEqual(wrongFields(yield* Effect.flip(notes.list({ after: drafts.after(note) }))), ["after"])
+    const later = yield* created
+    assert.equal((yield* notes.list({ after: noteCursor.after(note), limit: 1 })).items[0]?.id, later.id)
   }),
   "wrong input is refused by name, and text that looks like SQL is text": Effect.gen(function* () {
     const notes = yield* Notes

@@ -9,7 +9,7 @@ import {
   Transaction
 } from "@ai-core/database/postgres"
 import { DateTime, Effect, Layer, Option } from "effect"
-import { Note, noteCursorAfter, NoteId, NoteNotFound, Notes, TitleTaken } from "./Notes.ts"
+import { Note, noteCursor, NoteId, NoteNotFound, Notes, TitleTaken } from "./Notes.ts"
 import { NotesInput } from "./NotesInput.ts"
 
 const rows = rowReader(Note.mapFields((fields) => ({ ...fields, createdAt: Timestamp })))
@@ -74,7 +74,7 @@ const make = Effect.gen(function* () {
       { operation, kind: "read" },
       sql`select ${columns} from notebook.notes where ${page.behind} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* rows.all(operation, found), limit, noteCursorAfter)
+    return pageOf(yield* rows.all(operation, found), limit, noteCursor.after)
   })
 
   return Notes.of({ create, findById, edit, list })

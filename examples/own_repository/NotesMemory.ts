@@ -1,7 +1,7 @@
 import { defaultPageSize, makeIdsOf, pageOfSorted, type StoreError, VersionConflict } from "@ai-core/database/core"
 import { memoryTable, onConstraint, PostgresMemory } from "@ai-core/database/postgres"
 import { DateTime, Effect, Layer, Order, Result } from "effect"
-import { type Note, noteCursorAfter, NoteId, NoteNotFound, Notes, TitleTaken } from "./Notes.ts"
+import { type Note, noteCursor, NoteId, NoteNotFound, Notes, TitleTaken } from "./Notes.ts"
 import { NotesInput } from "./NotesInput.ts"
 
 /** The rules of the table, under the names that the migration gives them. */
@@ -18,7 +18,8 @@ const oldestFirst: Order.Order<Place> = Order.combine(
 )
 
 const make = Effect.gen(function* () {
-  const { read, write } = yield* PostgresMemory.PostgresMemory
+  const { read, register, write } = yield* PostgresMemory.PostgresMemory
+  yield* register(notes)
   const nextId = makeIdsOf(NoteId)
 
   const create: Notes["Service"]["create"] = Effect.fnUntraced(function* (given) {
@@ -53,7 +54,7 @@ const make = Effect.gen(function* () {
   const list: Notes["Service"]["list"] = Effect.fnUntraced(function* (given) {
     const { after, limit = defaultPageSize } = yield* NotesInput.list(given)
     const sorted = yield* read("Notes.list", (db) => db.sorted(notes, oldestFirst))
-    return pageOfSorted(sorted, oldestFirst, after, limit, noteCursorAfter)
+    return pageOfSorted(sorted, oldestFirst, after, limit, noteCursor.after)
   })
 
   return Notes.of({ create, findById, edit, list })

@@ -16,10 +16,17 @@ export const defaultPageSize = 50
 /**
  * A cursor as text that a program may hand to its own callers: base64url over JSON.
  *
- * It holds the key of the last item of a page, so that rows added or removed elsewhere move nothing. `text` is the branded
- * string that callers hold; the key's Schema refuses the cursor of another list.
+ * It holds the name of its list, which refuses the cursors of all others, and the key of the last item of a page, so that rows
+ * added or removed elsewhere move nothing. `text` is the branded string that callers hold. Where a list runs in several orders,
+ * or is one owner's, that is part of the key, and `cursorAgrees` checks it.
+ *
+ * @example
+ * ```ts
+ * const noteCursor = cursor("notes", NoteCursor, Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: NoteId }))
+ * ```
  */
 export const cursor = <Text extends string, Key>(
+  list: string,
   text: Schema.Codec<Text, string>,
   key: Schema.Codec<Key, unknown>
 ): {
@@ -29,25 +36,55 @@ export const cursor = <Text extends string, Key>(
   /** Makes the cursor that continues after this key. */
   readonly after: (last: Key) => Text
 } => {
-  const written = Schema.StringFromBase64Url.pipe(Schema.decodeTo(Schema.fromJsonString(key)))
+  const written = Schema.StringFromBase64Url.pipe(
+    Schema.decodeTo(Schema.fromJsonString(Schema.Tuple([Schema.Literal(list), key])))
+  )
   const encode = Schema.encodeSync(written)
   const decode = Schema.decodeOption(written)
   const brand = Schema.decodeUnknownSync(text)
   // A cursor is opaque to its holder: what is wrong inside it would tell nothing.
+  const expected = `the \`next\` of a page of the list "${list}"`
   const opaque = SchemaTransformation.transformEffect<Key, string>({
     decode: (cursor, options) =>
       Option.match(decode(cursor), {
-        onNone: () => Effect.fail(new SchemaIssue.InvalidValue({ expected: "a cursor of this list" }, cursor, options)),
-        onSome: Effect.succeed
+        onNone: () => Effect.fail(new SchemaIssue.InvalidValue({ expected }, cursor, options)),
+        onSome: ([, last]) => Effect.succeed(last)
       }),
-    encode: (last) => Effect.succeed(encode(last))
+    encode: (last) => Effect.succeed(encode([list, last]))
   })
   return {
     key: Schema.String.pipe(Schema.decodeTo(Schema.toType(key), opaque)),
     text,
-    after: (last) => brand(encode(last))
+    after: (last) => brand(encode([list, last]))
   }
 }
+
+/** What the cursor's key holds. */
+type Held<Field extends string> = { readonly [_ in Field]: unknown }
+
+/** A list's options, or the arguments of a method that has them as `options`. */
+type Continued<Field extends string> = { readonly [_ in Field]?: unknown } & {
+  readonly after?: Held<Field> | undefined
+  readonly options?: { readonly after?: Held<Field> | undefined } | undefined
+}
+
+/**
+ * Checks that a cursor is asked to continue the list that it came from: the same owner's, of the same state.
+ *
+ * The fields are texts or numbers, of the cursor's key and beside it.
+ *
+ * @example
+ * ```ts
+ * Schema.Struct({ owner: UserId, after: Schema.optional(noteCursor.key) }).check(cursorAgrees("owner"))
+ * ```
+ */
+export const cursorAgrees = <const Field extends string>(...fields: ReadonlyArray<Field>) =>
+  Schema.makeFilter((given: Continued<Field>) => {
+    const [after, path] =
+      given.after === undefined ? [given.options?.after, ["options", "after"]] : [given.after, ["after"]]
+    const other = after && fields.find((field) => after[field] !== given[field])
+    return other === undefined ? undefined : { path, issue: `Expected the \`next\` of a page of the same ${other}` }
+  })
 
 /**
  * Makes a page of the rows that a query for one more than `size` found.
@@ -81,13 +118,17 @@ export const pageOfSorted = <Place, A extends Place, Cursor>(
 }
 
 /**
- * Reads a list to its end, one page at a time, as the consumer asks for more.
+ * Reads a list to its end, one page at a time, as the consumer asks for more: the first page, then each by the `next` before.
  *
  * It holds one page in memory and no connection between pages, so the consumer may query the same store.
+ *
+ * @example
+ * ```ts
+ * streamPages(notes.list({ limit: 500 }), (after) => notes.list({ limit: 500, after }))
+ * ```
  */
 export const streamPages = <A, Cursor, E, R>(
-  page: (after: Cursor | undefined) => Effect.Effect<Page<A, Cursor>, E, R>
+  first: Effect.Effect<Page<A, Cursor>, E, R>,
+  following: (after: Cursor) => Effect.Effect<Page<A, Cursor>, E, R>
 ): Stream.Stream<A, E, R> =>
-  Stream.paginate<Cursor | undefined, A, E, R>(undefined, (after) =>
-    Effect.map(page(after), ({ items, next }) => [items, next])
-  )
+  Stream.paginate(first, (page) => Effect.map(page, ({ items, next }) => [items, Option.map(next, following)] as const))

@@ -50,12 +50,15 @@ export const sameOrder = Schema.makeFilter(
   }) =>
     after === undefined || after.order === (order ?? "oldest-first")
       ? undefined
-      : { path: ["after"], issue: "Expected a cursor of a list in the same order" }
+      : { path: ["after"], issue: "Expected the `next` of a page in the same order" }
 )
 
+/** What the cursors of a list by a time and the id hold. */
+export const timePlace = { order: ListOrder, at: Schema.DateTimeUtcFromMillis, id: TimeOrderedId }
+
 /** Cursors of a list by a time and the id. */
-export const timeCursor = <Text extends string>(text: Schema.Codec<Text, string>) =>
-  cursor(text, Schema.Struct({ order: ListOrder, at: Schema.DateTimeUtcFromMillis, id: TimeOrderedId }))
+export const timeCursor = <Text extends string>(list: string, text: Schema.Codec<Text, string>) =>
+  cursor(list, text, Schema.Struct(timePlace))
 
 /** Items of one page of a stream, where nothing is said. */
 const streamPageSize = 500
@@ -68,7 +71,7 @@ export const streamOf =
   ): ((given?: Options) => Stream.Stream<A, E | StoreError>) =>
   (given) =>
     Stream.unwrap(
-      Effect.map(check(given ?? {}), ({ pageSize, ...options }) =>
-        streamPages((after: Cursor | undefined) => list({ ...options, after, limit: pageSize ?? streamPageSize }))
+      Effect.map(check(given ?? {}), ({ pageSize: limit = streamPageSize, ...options }) =>
+        streamPages(list({ ...options, limit }), (after) => list({ ...options, limit, after }))
       )
     )

@@ -28,6 +28,7 @@ export const streamList = <A, Cursor>(
   Stream.unwrap(
     Effect.map(
       pages({ store: "postgresql", operation, subject: "input" }, { pageSize }),
-      ({ pageSize = streamPageSize }) => streamPages((after: Cursor | undefined) => list({ after, limit: pageSize }))
+      ({ pageSize: limit = streamPageSize }) =>
+        streamPages(list({ limit, after: undefined }), (after) => list({ limit, after }))
     )
   )

@@ -30,6 +30,8 @@ export interface Claims {
     readonly set?: Statement.Fragment | undefined
     readonly returning: Statement.Fragment
   }) => Statement.Statement<Row>
+  /** Condition, written of `w`, of the rows whose last lease ended without a word: what `bury` ends. */
+  readonly spent: Statement.Fragment
   /**
    * Ends the rows whose last lease ended without a word; gives `returning`, written of `w`, as `where` is. Run it beside `take`.
    */
@@ -51,8 +53,9 @@ export interface Claims {
  * Lets workers take rows of a table as work, each row by one of them at a time, with a lease, attempts and an end.
  *
  * At least once: a worker that outlives its lease may have done the work that another one takes, but only the holder of the
- * lease can finish the row. The table wants an index on `(available_at, id) where state in (waiting, running)`. In memory the
- * functions of `WorkItem` do the same.
+ * lease can finish the row. The table wants an index on `(available_at, id) where state in (waiting, running)`, by which rows are
+ * taken in order, and one on `(lease_until) where state = running`, by which burying finds the leases that have ended. In memory
+ * the functions of `WorkItem` do the same.
  */
 export const makeClaims = <State extends string>(
   sql: SqlClient.SqlClient,
@@ -72,8 +75,12 @@ export const makeClaims = <State extends string>(
   // them, and sort them all.
   const ready = sql`case when w.state = ${waiting} then w.available_at <= clock_timestamp()
       else w.lease_until <= clock_timestamp() and w.attempts < w.max_attempts end`
+  // The time at which the statement came in, which an index on leases can be asked for: clock_timestamp() may differ from row to
+  // row, so PostgreSQL would read every row in flight. Unlike now(), it goes on within a transaction.
+  const spent = sql`w.state = ${running} and w.lease_until <= statement_timestamp() and w.attempts >= w.max_attempts`
   const released = sql`lease_token = null, lease_until = null`
   return {
+    spent,
     take: ({ atMost, lease, limit, returning, set, token, where }) => sql`update ${name} as w set
         state = ${running}, attempts = w.attempts + 1, lease_token = ${token}::uuid,
         lease_until = ${now} + ${atMost === undefined ? interval(lease) : sql`least(${interval(lease)}, ${atMost})`}${also(set)}
@@ -88,9 +95,7 @@ export const makeClaims = <State extends string>(
         state = ${dead}, ${released}, last_error = ${leaseEnded}${also(set)}
       from (
         select w.id from ${name} as w
-        where w.state = ${running} and w.lease_until <= clock_timestamp() and w.attempts >= w.max_attempts
-          and ${where ?? sql`true`}
-        for update skip locked
+        where ${spent} and ${where ?? sql`true`} for update skip locked
       ) as spent
       where w.id = spent.id
       returning ${returning}`,

@@ -1,6 +1,7 @@
 import { HashMap, Option, type Order, Result } from "effect"
 import { ConstraintViolated, StoreError } from "../core/StoreError.ts"
 import type { MemoryReference, MemoryTable } from "./MemoryTable.ts"
+import { assertReferences, assertRegistered, type MemoryTables } from "./MemoryTables.ts"
 
 interface Held<Row> {
   readonly table: MemoryTable<Row>
@@ -34,13 +35,17 @@ export interface MemoryWriter extends MemoryReader {
   readonly remove: <Row>(table: MemoryTable<Row>, key: string) => Result.Result<void, StoreError>
 }
 
-const heldOf = <Row>(database: MemoryDatabase, table: MemoryTable<Row>): Held<Row> =>
-  // Only `withHeld` puts a table there, under the name of the table that is given here.
-  (database.get(table.name) as Held<Row> | undefined) ?? {
-    table,
-    rows: HashMap.empty(),
-    indexes: new Map(Object.keys(table.unique).map((name) => [name, HashMap.empty()]))
-  }
+const heldOf = <Row>(tables: MemoryTables, database: MemoryDatabase, table: MemoryTable<Row>): Held<Row> => {
+  assertRegistered(tables, table)
+  // Only `withHeld` puts rows there, and only this table has its name.
+  return (
+    (database.get(table.name) as Held<Row> | undefined) ?? {
+      table,
+      rows: HashMap.empty(),
+      indexes: new Map(Object.keys(table.unique).map((name) => [name, HashMap.empty()]))
+    }
+  )
+}
 
 const withHeld = <Row>(database: MemoryDatabase, held: Held<Row>): MemoryDatabase =>
   new Map(database).set(held.table.name, held)
@@ -85,24 +90,25 @@ const sortedRows = <Row>(rows: HashMap.HashMap<string, Row>, order: Order.Order<
 }
 
 /** What a reader sees of a database. */
-export const readerOf = (current: () => MemoryDatabase): MemoryReader => ({
-  get: (table, key) => HashMap.get(heldOf(current(), table).rows, key),
+export const readerOf = (tables: MemoryTables, current: () => MemoryDatabase): MemoryReader => ({
+  get: (table, key) => HashMap.get(heldOf(tables, current(), table).rows, key),
   find: (table, index, value) => {
-    const { indexes, rows } = heldOf(current(), table)
+    const { indexes, rows } = heldOf(tables, current(), table)
     const keys = indexes.get(index)
     return keys === undefined
       ? Option.none()
       : Option.flatMap(HashMap.get(keys, value), (key) => HashMap.get(rows, key))
   },
   rows: (table, where) => {
-    const rows = HashMap.toValues(heldOf(current(), table).rows)
+    const rows = HashMap.toValues(heldOf(tables, current(), table).rows)
     return where === undefined ? rows : rows.filter(where)
   },
-  sorted: (table, order) => sortedRows(heldOf(current(), table).rows, order)
+  sorted: (table, order) => sortedRows(heldOf(tables, current(), table).rows, order)
 })
 
 /** Does a piece of work on a database; gives its result and the database after it. */
 export const writeTo = <A, E>(
+  tables: MemoryTables,
   database: MemoryDatabase,
   operation: string,
   work: (writer: MemoryWriter) => Result.Result<A, E>
@@ -110,7 +116,8 @@ export const writeTo = <A, E>(
   let current = database
 
   const put = <Row>(table: MemoryTable<Row>, row: Row, before: Option.Option<Row>): Result.Result<void, StoreError> => {
-    const held = heldOf(current, table)
+    assertReferences(tables, table)
+    const held = heldOf(tables, current, table)
     const key = table.key(row)
     for (const [name, holds] of Object.entries(table.checks)) {
       if (!holds(row)) return Result.fail(refusal(operation, "check", name, table.name))
@@ -139,12 +146,12 @@ export const writeTo = <A, E>(
   }
 
   const insert: MemoryWriter["insert"] = (table, row) =>
-    HashMap.has(heldOf(current, table).rows, table.key(row))
+    HashMap.has(heldOf(tables, current, table).rows, table.key(row))
       ? Result.fail(refusal(operation, "unique", `${table.name}_pkey`, table.name))
       : put(table, row, Option.none())
 
   const replace: MemoryWriter["replace"] = (table, row) =>
-    put(table, row, HashMap.get(heldOf(current, table).rows, table.key(row)))
+    put(table, row, HashMap.get(heldOf(tables, current, table).rows, table.key(row)))
 
   const followRemoval = <Row>(
     table: MemoryTable<Row>,
@@ -152,7 +159,7 @@ export const writeTo = <A, E>(
     { key, onRemoval }: MemoryReference<Row>,
     removed: string
   ): Result.Result<void, StoreError> => {
-    for (const row of HashMap.toValues(heldOf(current, table).rows)) {
+    for (const row of HashMap.toValues(heldOf(tables, current, table).rows)) {
       if (key(row) !== removed) continue
       if (onRemoval === "restrict") return Result.fail(refusal(operation, "foreign-key", name, table.name))
       const followed = onRemoval === "cascade" ? remove(table, table.key(row)) : replace(table, onRemoval(row))
@@ -162,7 +169,7 @@ export const writeTo = <A, E>(
   }
 
   const remove: MemoryWriter["remove"] = (table, key) => {
-    const held = heldOf(current, table)
+    const held = heldOf(tables, current, table)
     const before = HashMap.get(held.rows, key)
     if (Option.isNone(before)) return Result.void
     const unchanged = current
@@ -184,7 +191,7 @@ export const writeTo = <A, E>(
   }
 
   return Result.map(
-    work({ ...readerOf(() => current), insert, replace, remove }),
+    work({ ...readerOf(tables, () => current), insert, replace, remove }),
     (result) => [result, current] as const
   )
 }

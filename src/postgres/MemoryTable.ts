@@ -10,7 +10,7 @@ export type OnRemoval<Row> = "restrict" | "cascade" | Of<Row, Row>
 
 /** A foreign key of a memory table. */
 export interface MemoryReference<Row> {
-  /** Name of the table that is referred to. */
+  /** Name of the table that is referred to, without its schema; it must be registered in the same memory database. */
   readonly to: string
   /** Key of the row that is referred to; nothing where the column is null. */
   readonly key: Of<Row, string | undefined>
@@ -22,7 +22,7 @@ export interface MemoryReference<Row> {
  * domain errors serves both.
  */
 export interface MemoryTable<Row> {
-  /** Without its schema: `users`. */
+  /** Without its schema: `users`. No other table of the memory database has it. */
   readonly name: string
   /** The primary key, as text. */
   readonly key: Of<Row, string>
@@ -33,7 +33,7 @@ export interface MemoryTable<Row> {
 }
 
 /**
- * Describes a table in memory; what is left out has no rules.
+ * Describes a table in memory; what is left out has no rules. Its layer registers it (`PostgresMemory.register`).
  *
  * @example
  * ```ts

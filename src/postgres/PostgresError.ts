@@ -1,3 +1,4 @@
+import { EncodeError } from "@effect/sql-pg/PgProtocol"
 import { Redacted } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Endpoint } from "../core/StartUp.ts"
@@ -25,6 +26,7 @@ import {
   Timeout,
   Unclassified
 } from "../core/StoreError.ts"
+import { parameterProblem } from "./ParameterProblem.ts"
 
 /** Why the pool destroyed a connection: its statement had outlived every deadline. */
 export class StatementExpired extends Error {
@@ -188,10 +190,13 @@ const typeOf = (value: unknown): string => {
   }
 }
 
-/** What may be kept of the driver's error: PostgreSQL's messages repeat values, and its details whole rows. */
+/**
+ * What may be kept of the driver's error: PostgreSQL's messages repeat values, its details whole rows, and what the driver could
+ * not encode or decode it repeats too.
+ */
 const safeCause = (error: SqlError): unknown => {
-  const { cause } = error.reason
-  if (!isServerError(cause)) return error
+  const { _tag, cause } = error.reason
+  if (!isServerError(cause)) return _tag === "UnknownError" ? new Error(error.message) : error
   const { code, column, constraint, position, schema, table } = cause
   return Object.assign(new Error(`SQLSTATE ${code}`), { code, schema, table, column, constraint, position })
 }
@@ -266,6 +271,20 @@ const connectReason = (
   return found
 }
 
+/** The reason where the driver found values that it cannot send: then it has sent nothing at all. */
+const unsent = (error: SqlError, values: ReadonlyArray<unknown>): Reason | undefined => {
+  const { _tag, cause } = error.reason
+  if (_tag !== "UnknownError") return undefined
+  if (cause instanceof EncodeError) {
+    return new LimitExceeded({ detail: `a statement takes at most 32,767 values, and this one has ${values.length}` })
+  }
+  const problems = values.flatMap((value, i) => {
+    const problem = parameterProblem(value)
+    return problem === undefined ? [] : [{ field: `$${i + 1}`, problem }]
+  })
+  return problems.length === 0 ? undefined : new InvalidData({ subject: "input", problems })
+}
+
 /**
  * Turns what Effect's client failed with into a `StoreError`, by SQLSTATE or errno.
  *
@@ -286,7 +305,7 @@ export const fromSqlError = (
       ? new Timeout({ afterMillis: cause.afterMillis })
       : error.reason._tag === "ConnectionError"
         ? new ConnectionLost(present("code", errnoOf(cause)))
-        : new Unclassified({})
+        : (unsent(error, statement?.[1] ?? []) ?? new Unclassified({}))
   return new StoreError({
     store: "postgresql",
     operation: call.operation,

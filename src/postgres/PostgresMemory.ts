@@ -10,6 +10,8 @@ import {
   readerOf,
   writeTo
 } from "./MemoryDatabase.ts"
+import type { MemoryTable } from "./MemoryTable.ts"
+import { type MemoryTables, register } from "./MemoryTables.ts"
 
 /** An open transaction. */
 interface MemoryTransaction {
@@ -57,6 +59,13 @@ let serial = 0
 export class PostgresMemory extends Context.Service<
   PostgresMemory,
   {
+    /**
+     * Tells of the tables that a layer is about to use; the same ones may be told again by others.
+     *
+     * A table of the same name that is another one is a defect, and so is a write to a table of which a foreign key leads to
+     * one that nobody has told of.
+     */
+    readonly register: (...tables: ReadonlyArray<MemoryTable<unknown>>) => Effect.Effect<void>
     /** Reads what the caller may see: inside a transaction its own writes, outside only what is committed. */
     readonly read: <A>(operation: string, look: (reader: MemoryReader) => A) => Effect.Effect<A, StoreError>
     /**
@@ -155,6 +164,7 @@ const make = Effect.sync(() => {
     `@ai-core/database/postgres/PostgresMemory/Transaction/${++serial}`,
     { defaultValue: () => undefined }
   )
+  const tables: MemoryTables = new Map()
   let committed = emptyDatabase
   let taken = false
   const queue = new Set<Waiter>()
@@ -209,9 +219,9 @@ const make = Effect.sync(() => {
     inTime(
       operation,
       Effect.flatMap(Current, (level) => {
-        if (level === undefined) return Effect.sync(() => look(readerOf(() => committed)))
+        if (level === undefined) return Effect.sync(() => look(readerOf(tables, () => committed)))
         return isOpen(level)
-          ? Effect.sync(() => look(readerOf(() => level.transaction.database)))
+          ? Effect.sync(() => look(readerOf(tables, () => level.transaction.database)))
           : Effect.fail(ended(operation))
       })
     )
@@ -222,7 +232,7 @@ const make = Effect.sync(() => {
       Effect.flatMap(Current, (level) => {
         if (level === undefined) {
           const alone = Effect.suspend(() =>
-            Effect.map(Effect.fromResult(writeTo(committed, operation, work)), ([result, next]) => {
+            Effect.map(Effect.fromResult(writeTo(tables, committed, operation, work)), ([result, next]) => {
               committed = next
               return result
             })
@@ -232,7 +242,7 @@ const make = Effect.sync(() => {
         const { transaction } = level
         if (transaction.readOnly) return Effect.fail(readOnly(operation))
         const inside = Effect.suspend(() =>
-          Effect.map(Effect.fromResult(writeTo(transaction.database, operation, work)), ([result, next]) => {
+          Effect.map(Effect.fromResult(writeTo(tables, transaction.database, operation, work)), ([result, next]) => {
             transaction.database = next
             return result
           })
@@ -277,6 +287,7 @@ const make = Effect.sync(() => {
     )
 
   return PostgresMemory.of({
+    register: (...given) => Effect.sync(() => given.forEach((table) => register(tables, table))),
     read,
     write,
     outside: Effect.provideService(Current, undefined),

@@ -2,7 +2,7 @@ import { it } from "@effect/vitest"
 import { Effect } from "effect"
 import assert from "node:assert/strict"
 import { spawnSync } from "node:child_process"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { describe } from "vitest"
@@ -12,24 +12,33 @@ import { rules } from "../../src/postgres/LintRules.ts"
 import { lint } from "../../src/postgres/PostgresLint.ts"
 
 const root = new URL("../../", import.meta.url)
-const guide = readFileSync(new URL("docs/guides/safe-migrations.md", root), "utf8")
-const blocks = (language: string): ReadonlyArray<string> =>
+const guideOf = (name: string) => readFileSync(new URL(`docs/guides/${name}.md`, root), "utf8")
+const blocksOf = (guide: string, language: string): ReadonlyArray<string> =>
   [...guide.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"))].map(([, text]) => text!)
+const guide = guideOf("safe-migrations")
+const blocks = (language: string): ReadonlyArray<string> => blocksOf(guide, language)
 
-/** A folder in the repository, so that its packages are found, with the guide's files in it. */
-const folder = Effect.acquireRelease(
-  Effect.sync(() => {
-    const folder = mkdtempSync(fileURLToPath(new URL(".readme-", root)))
-    mkdirSync(join(folder, "migrations"))
-    for (const text of blocks("sql")) {
-      const name = /^-- (\d+_\w+\.sql)\n/.exec(text)?.[1]
-      assert.ok(name !== undefined, text)
-      writeFileSync(join(folder, "migrations", name), text)
-    }
-    return folder
-  }),
+const config = { extends: "../tsconfig.json", compilerOptions: { rootDir: ".." }, include: ["*.ts"] }
+const tsc = fileURLToPath(new URL("node_modules/typescript/bin/tsc", root))
+const runIn = (cwd: string, ...args: ReadonlyArray<string>) =>
+  spawnSync(process.execPath, args, { cwd, encoding: "utf8", timeout: 60_000 })
+
+/** A folder in the repository, so that its packages are found. */
+const emptyFolder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(fileURLToPath(new URL(".readme-", root)))),
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
 )
+
+/** A folder with the guide's files in it. */
+const folder = Effect.map(emptyFolder, (folder) => {
+  mkdirSync(join(folder, "migrations"))
+  for (const text of blocks("sql")) {
+    const name = /^-- (\d+_\w+\.sql)\n/.exec(text)?.[1]
+    assert.ok(name !== undefined, text)
+    writeFileSync(join(folder, "migrations", name), text)
+  }
+  return folder
+})
 
 describe("the guide to safe migrations", () => {
   it("names every rule of the lint", () => {
@@ -55,15 +64,88 @@ describe("the guide to safe migrations", () => {
           Effect.gen(function* () { ${steps.join("\n")} }).pipe(Effect.provide(PostgresEmbedded.layer()), NodeRuntime.runMain)\n`
         const cwd = yield* folder
         writeFileSync(join(cwd, "program.ts"), program)
-        const config = { extends: "../tsconfig.json", compilerOptions: { rootDir: ".." }, include: ["*.ts"] }
         writeFileSync(join(cwd, "tsconfig.json"), JSON.stringify(config))
-        const run = (...args: ReadonlyArray<string>) =>
-          spawnSync(process.execPath, args, { cwd, encoding: "utf8", timeout: 60_000 })
-        const compiled = run(fileURLToPath(new URL("node_modules/typescript/bin/tsc", root)), "--noEmit", "-p", ".")
+        const compiled = runIn(cwd, tsc, "--noEmit", "-p", ".")
         assert.equal(compiled.status, 0, compiled.stdout)
-        const ran = run("--conditions=@ai-core/source", "program.ts")
+        const ran = runIn(cwd, "--conditions=@ai-core/source", "program.ts")
         assert.equal(ran.status, 0, ran.stdout + ran.stderr)
         assert.match(ran.stdout, /10 applied, backed up to nowhere/)
+      }),
+    90_000
+  )
+})
+
+/** What stands around an excerpt of the guide in its file, told by what the excerpt begins with. */
+const surroundings: Readonly<Record<string, string>> = {
+  "const rows": `
+    import { makeIdsOf } from "@ai-core/database/core"
+    import { makeContained, onConstraint, type PostgresClient, rowReader, Timestamp, type Transaction } from "@ai-core/database/postgres"
+    import { DateTime, Effect } from "effect"
+    import { Note, NoteId, type Notes, TitleTaken } from "./Notes.ts"
+    import { NotesInput } from "./NotesInput.ts"
+    declare const client: PostgresClient.PostgresClient["Service"]
+    declare const transaction: Transaction["Service"]
+    const { keyed, query, sql } = client
+    const contained = makeContained(client, transaction)
+    const nextId = makeIdsOf(NoteId)
+    const columns = sql\`id\``,
+  "const stream": `
+    import { streamPages } from "@ai-core/database/core"
+    import type { NoteListOptions, Notes } from "./Notes.ts"
+    declare const list: Notes["Service"]["list"]`,
+  "const notes": `
+    import { memoryTable, PostgresMemory } from "@ai-core/database/postgres"
+    import { Effect, Result } from "effect"
+    import type { Note } from "./Notes.ts"`,
+  "const bookmarks": `
+    import { memoryTable } from "@ai-core/database/postgres"
+    import type { UserId } from "@ai-core/database"
+    interface Bookmark { readonly id: string; readonly owner: UserId; readonly url: string; readonly title: string }`,
+  "export const NotesContract": `
+    import { Transaction } from "@ai-core/database"
+    import { Contract } from "@ai-core/database/testing"
+    import { Effect, Option } from "effect"
+    import assert from "node:assert/strict"
+    import { type Note, Notes } from "./Notes.ts"
+    declare const created: Effect.Effect<Note, unknown, Notes>`,
+  "const layer": `
+    import { NodeRuntime } from "@effect/platform-node"
+    import { PostgresEmbedded, TransactionLive } from "@ai-core/database/postgres"
+    import { Effect, Layer } from "effect"
+    import type { Notes } from "./Notes.ts"
+    import * as NotesLive from "./NotesLive.ts"
+    import * as NotesMigrations from "./NotesMigrations.ts"
+    declare const program: Effect.Effect<void, unknown, Notes>`,
+  NotesLive: `
+    import { PlatformMigrations, PostgresRepositoriesLive } from "@ai-core/database/platform/postgres"
+    import { PostgresEmbedded } from "@ai-core/database/postgres"
+    import { Layer } from "effect"
+    import * as NotesLive from "./NotesLive.ts"
+    import * as NotesMigrations from "./NotesMigrations.ts"`
+}
+
+describe("the guide to a repository of one's own", () => {
+  it.live(
+    "shows code that compiles beside the finished files",
+    () =>
+      Effect.gen(function* () {
+        const cwd = yield* emptyFolder
+        cpSync(new URL("examples/own_repository", root), cwd, { recursive: true })
+        const shown = blocksOf(guideOf("adding-a-repository"), "ts")
+        assert.ok(shown.length > 8)
+        shown.forEach((text, i) => {
+          const around = Object.entries(surroundings).find(([start]) => new RegExp(`^${start}\\b`).test(text))
+          assert.ok(
+            around !== undefined || text.startsWith("import "),
+            `nothing is known of what stands around ${text}`
+          )
+          writeFileSync(join(cwd, `shown_${i}.ts`), `${around?.[1] ?? ""}\n${text}`)
+        })
+        // An excerpt leaves much of what it declares to the rest of its file.
+        const options = { ...config.compilerOptions, noUnusedLocals: false }
+        writeFileSync(join(cwd, "tsconfig.json"), JSON.stringify({ ...config, compilerOptions: options }))
+        const compiled = runIn(cwd, tsc, "--noEmit", "-p", ".")
+        assert.equal(compiled.status, 0, compiled.stdout)
       }),
     90_000
   )

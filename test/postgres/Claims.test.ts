@@ -153,6 +153,69 @@ describeLive("postgresql", "Claims", () => {
       })
     )
 
+    it.effect(
+      "burying reads the leases that have ended, not all that are in flight",
+      () =>
+        Effect.gen(function* () {
+          const { bury, sql } = yield* jobs
+          yield* sql`create index jobs_lease_until_idx on jobs (lease_until) where state = 'doing'`
+          const inFlight = (rows: number, until: string) => sql`insert into jobs
+          (state, attempts, max_attempts, lease_token, lease_until)
+          select 'doing', 2, 2, gen_random_uuid(), now() + (${until}::interval) from generate_series(1, ${rows}::int)`
+          yield* inFlight(50_000, "1 hour")
+          yield* inFlight(20, "-1 minute")
+          const [text, values] = bury.compile()
+          const explained = Effect.gen(function* () {
+            const { run } = yield* Transaction
+            const explain = sql.unsafe<{ readonly "QUERY PLAN": unknown }>(`explain (analyze, format json) ${text}`, [
+              ...values
+            ])
+            const undone = run(Effect.flatMap(explain, ([row]) => Effect.fail(row?.["QUERY PLAN"])))
+            return JSON.stringify(yield* Effect.flip(undone))
+          })
+          const planned = Effect.map(explained, (plan) => {
+            assert.match(plan, /"Index Name":"jobs_lease_until_idx"[^}]*"Index Cond":"\(lease_until <= [^"]*"/, plan)
+            // Each row that is looked at and left out is one too many.
+            const left = [...plan.matchAll(/"Rows Removed by (?:Filter|Index Recheck)":(\d+)/g)]
+            assert.ok(
+              left.every(([, rows]) => Number(rows) < 100),
+              plan
+            )
+          })
+          yield* planned
+          yield* sql`analyze jobs`
+          yield* planned
+          assert.equal((yield* bury).length, 20)
+        }),
+      60_000
+    )
+
+    it.effect("a lease ends within the transaction that took the row, as it does outside", () =>
+      Effect.gen(function* () {
+        const { add, bury, claims, sql, take } = yield* jobs
+        const { run } = yield* Transaction
+        yield* add(1)
+        yield* sql`update jobs set max_attempts = 2`
+        const buried = yield* run(
+          Effect.gen(function* () {
+            const first = randomUUID()
+            const [job] = yield* take(1, first, "150 millis")
+            assert.deepEqual(yield* take(1, randomUUID(), "1 minute"), [])
+            yield* Effect.sleep("200 millis")
+            assert.deepEqual(yield* sql`select id from jobs where ${claims.heldBy(job!.id, first)}`, [])
+            assert.equal((yield* take(1, randomUUID(), "150 millis")).length, 1)
+            assert.deepEqual(yield* bury, [])
+            yield* Effect.sleep("200 millis")
+            return yield* bury
+          })
+        )
+        assert.deepEqual(
+          buried.map(({ attempts, state }) => [attempts, state]),
+          [[2, "dead"]]
+        )
+      })
+    )
+
     it.effect("taking and burying may set more, and burying may be narrowed", () =>
       Effect.gen(function* () {
         const { add, claims, sql } = yield* jobs

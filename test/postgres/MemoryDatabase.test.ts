@@ -9,6 +9,7 @@ import {
   readerOf,
   writeTo
 } from "../../src/postgres/MemoryDatabase.ts"
+import { type MemoryTables, register } from "../../src/postgres/MemoryTables.ts"
 import { memoryTable } from "../../src/postgres/MemoryTable.ts"
 
 interface Author {
@@ -51,17 +52,19 @@ const reviews = memoryTable<Review>({
   references: { reviews_book_fkey: { to: "books", key: ({ book }) => book, onRemoval: "restrict" } }
 })
 
+const tables: MemoryTables = new Map([authors, books, reviews].map((table) => [table.name, table]))
+
 type Work<A> = (db: MemoryWriter) => Result.Result<A, StoreError>
 
 const after = (database: MemoryDatabase, work: Work<unknown>): MemoryDatabase => {
-  const done = writeTo(database, "test", work)
+  const done = writeTo(tables, database, "test", work)
   if (Result.isFailure(done)) assert.fail(done.failure.message)
   return done.success[1]
 }
 
 /** The rule that refuses the work. */
 const refusal = (database: MemoryDatabase, work: Work<unknown>) => {
-  const done = writeTo(database, "test", work)
+  const done = writeTo(tables, database, "test", work)
   assert.ok(Result.isFailure(done), "nothing refused it")
   const { reason } = done.failure
   return reason._tag === "ConstraintViolated" ? [reason.kind, reason.constraint, reason.table] : reason._tag
@@ -78,7 +81,7 @@ const start = after(emptyDatabase, (db) =>
     yield* db.insert(books, book)
   })
 )
-const look = (database: MemoryDatabase) => readerOf(() => database)
+const look = (database: MemoryDatabase) => readerOf(tables, () => database)
 
 describe("MemoryDatabase", () => {
   it("refuses a second row with a key or a unique value, and one that a check does not accept", () => {
@@ -161,5 +164,41 @@ describe("MemoryDatabase", () => {
     assert.deepEqual(names(start, Order.flip(byName)), ["Bob", "Ann"])
     const next = after(start, (db) => db.insert(authors, { id: "3", name: "Amy" }))
     assert.deepEqual(names(next, byName), ["Amy", "Ann", "Bob"])
+  })
+
+  it("names the foreign key, the table it leads to and the remedy, where nobody registered that table", () => {
+    const bookmarks = memoryTable<Book>({
+      name: "bookmarks",
+      key: ({ id }) => id,
+      references: {
+        bookmarks_editor_fkey: { to: "ai_core.authors", key: ({ editor }) => editor, onRemoval: "cascade" }
+      }
+    })
+    const mine = new Map(tables)
+    register(mine, bookmarks)
+    // Also of a row that refers to nothing: the next one will.
+    assert.throws(() => writeTo(mine, start, "test", (db) => db.insert(bookmarks, { ...book, editor: undefined })), {
+      message:
+        'the foreign key bookmarks_editor_fkey of the memory table "bookmarks" refers to "ai_core.authors", which is not ' +
+        "registered in this memory database; registered are authors, bookmarks, books, reviews. Write `to` as a table's " +
+        "name without its schema, and provide the layer that registers that table over the same PostgresMemory.layer."
+    })
+  })
+
+  it("refuses a table that was not registered, whatever is done with it", () => {
+    const notes = memoryTable<Author>({ name: "notes", key: ({ id }) => id })
+    const unknown = { message: /^the memory table "notes" is not registered .*Call `register` of PostgresMemory/ }
+    assert.throws(() => look(start).rows(notes), unknown)
+    assert.throws(() => look(start).get(notes, "1"), unknown)
+    assert.throws(() => writeTo(tables, start, "test", (db) => db.remove(notes, "1")), unknown)
+  })
+
+  it("takes another table of the same name for none of its own", () => {
+    const others = memoryTable<Author>({ name: "authors", key: ({ name }) => name })
+    const twice = { message: /^two memory tables of one memory database are named "authors"/ }
+    assert.throws(() => register(new Map(tables), others), twice)
+    assert.throws(() => look(start).rows(others), twice)
+    assert.throws(() => writeTo(tables, start, "test", (db) => db.insert(others, ann)), twice)
+    register(new Map(tables), authors)
   })
 })

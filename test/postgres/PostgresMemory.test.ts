@@ -1,11 +1,11 @@
 import { describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Option, Scheduler } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, Option, Scheduler } from "effect"
 import { TestClock } from "effect/testing"
 import * as assert from "node:assert/strict"
 import { within } from "../../src/core/Deadline.ts"
 import { isStoreError } from "../../src/core/StoreError.ts"
 import type { MemoryReader } from "../../src/postgres/MemoryDatabase.ts"
-import { memoryTable } from "../../src/postgres/MemoryTable.ts"
+import { type MemoryTable, memoryTable } from "../../src/postgres/MemoryTable.ts"
 import * as PostgresMemory from "../../src/postgres/PostgresMemory.ts"
 
 const fresh = Layer.fresh(PostgresMemory.layer)
@@ -26,11 +26,11 @@ const counterOf = ({ read, write }: PostgresMemory.PostgresMemory["Service"], na
   }
 }
 
-const counter = Effect.map(PostgresMemory.PostgresMemory, (memory) => ({
-  a: counterOf(memory, "a"),
-  b: counterOf(memory, "b"),
-  transaction: memory.transaction
-}))
+const counter = Effect.gen(function* () {
+  const memory = yield* PostgresMemory.PostgresMemory
+  yield* memory.register(counters)
+  return { a: counterOf(memory, "a"), b: counterOf(memory, "b"), transaction: memory.transaction }
+})
 
 /** Lets every other fiber go as far as it can. */
 const settle = Effect.forEach(Array.from({ length: 20 }), () => Effect.yieldNow, { discard: true })
@@ -194,6 +194,50 @@ describe("PostgresMemory", () => {
       yield* Deferred.succeed(go, undefined)
       assert.ok(Exit.isFailure(yield* Fiber.join(fiber)))
       assert.equal(yield* a.read("a"), 0)
+    }).pipe(Effect.provide(fresh))
+  )
+
+  const registering = (table: MemoryTable<Counter>) =>
+    Layer.effectDiscard(Effect.flatMap(PostgresMemory.PostgresMemory, ({ register }) => register(table)))
+
+  it.effect("layers may share a table, but not its name with another table, and are told where they are built", () =>
+    Effect.gen(function* () {
+      const other = memoryTable<Counter>({ name: "counters", key: ({ name }) => name })
+      const built = (one: MemoryTable<Counter>, two: MemoryTable<Counter>) =>
+        Layer.merge(registering(one), registering(two)).pipe(
+          Layer.provide(fresh),
+          Layer.build,
+          Effect.scoped,
+          Effect.exit
+        )
+      assert.ok(Exit.isSuccess(yield* built(counters, counters)))
+      const exit = yield* built(counters, other)
+      assert.ok(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+      assert.match(
+        String(Cause.squash(exit.cause)),
+        /^Error: two memory tables of one memory database are named "counters"\. Give one of them another name/
+      )
+    })
+  )
+
+  it.effect("a foreign key to a table of a layer that is not there is a defect, not a row that is not found", () =>
+    Effect.gen(function* () {
+      const { register, write } = yield* PostgresMemory.PostgresMemory
+      const marks = memoryTable<Counter>({
+        name: "marks",
+        key: ({ name }) => name,
+        references: { marks_name_fkey: { to: "counters", key: ({ name }) => name, onRemoval: "cascade" } }
+      })
+      yield* register(marks)
+      const mark = write("mark", (db) => db.insert(marks, { name: "a", count: 1 }))
+      const exit = yield* Effect.exit(mark)
+      assert.ok(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+      assert.match(String(Cause.squash(exit.cause)), /marks_name_fkey of the memory table "marks" refers to "counters"/)
+      const { a } = yield* counter
+      const refused = yield* Effect.flip(mark)
+      assert.ok(isStoreError(refused) && refused.reason._tag === "ConstraintViolated", String(refused))
+      yield* a.add(1)
+      yield* mark
     }).pipe(Effect.provide(fresh))
   )
 })

@@ -24,6 +24,7 @@ const cacheKey = "src/redis/CacheKey.ts"
 const singleFlight = "src/redis/SingleFlight.ts"
 const limiterStore = "src/redis/LimiterStore.ts"
 const memoryDatabase = "src/postgres/MemoryDatabase.ts"
+const memoryTables = "src/postgres/MemoryTables.ts"
 const keysetPage = "src/core/KeysetPage.ts"
 const analyticsInput = "src/platform/analytics/AnalyticsInput.ts"
 const analyticsMemory = "src/platform/analytics/AnalyticsMemory.ts"
@@ -494,6 +495,49 @@ export const mutants: ReadonlyArray<Mutant> = [
     red: users
   },
   {
+    name: "Lists: a cursor of another list is taken",
+    file: keysetPage,
+    find: "Schema.Literal(list)",
+    replace: "Schema.String",
+    red: [
+      { suite: "memory", file: "test/contracts/Users.test.ts", test: "the cursor of another list is refused" },
+      ...["Roles", "ApiKeys", "AuditLog", "Billing", "Workflows", "Federation", "Notifications", "Campaigns"].map(
+        (contract) => ({ suite: "memory", file: `test/contracts/${contract}.test.ts` })
+      )
+    ]
+  },
+  {
+    name: "Lists: a cursor of another owner's list is taken",
+    file: keysetPage,
+    find: "after[field] !== given[field]",
+    replace: "after[field] === undefined",
+    red: ["ApiKeys", "Billing", "Workflows", "Notifications", "Campaigns"].map((contract) => ({
+      suite: "memory",
+      file: `test/contracts/${contract}.test.ts`
+    }))
+  },
+  {
+    name: "Memory: a table that a foreign key leads to may be missing",
+    file: memoryDatabase,
+    find: "    assertReferences(tables, table)\n",
+    replace: "",
+    red: [{ file: "test/postgres/MemoryDatabase.test.ts", test: "names the foreign key, the table it leads to" }]
+  },
+  {
+    name: "Memory: a second table of a name takes the place of the first",
+    file: memoryTables,
+    find: "known !== undefined && known !== table",
+    replace: "known === null",
+    red: [{ file: "test/postgres/PostgresMemory.test.ts", test: "but not its name with another table" }]
+  },
+  {
+    name: "Memory: a table is known by its name alone",
+    file: memoryTables,
+    find: "if (known === table) return",
+    replace: "if (known !== undefined) return",
+    red: [{ file: "test/postgres/MemoryDatabase.test.ts", test: "takes another table of the same name for none" }]
+  },
+  {
     name: "Users: a page has no next",
     file: keysetPage,
     find: "from + size + 1)",
@@ -503,8 +547,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: the order of a stream is ignored",
     file: "src/platform/users/UsersInput.ts",
-    find: "list({ after, order, limit",
-    replace: "list({ after, limit",
+    find: "UsersInput.stream(given), ({ order,",
+    replace: "UsersInput.stream({ ...given, order: undefined }), ({ order,",
     red: users
   },
   {
@@ -538,8 +582,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Transaction: it does not see its own writes",
     file: postgresMemory,
-    find: "look(readerOf(() => level.transaction.database))",
-    replace: "look(readerOf(() => committed))",
+    find: "look(readerOf(tables, () => level.transaction.database))",
+    replace: "look(readerOf(tables, () => committed))",
     red: users
   },
   {

@@ -22,7 +22,10 @@ const postgres = {
   log: at("test/postgres/StatementLog.test.ts"),
   transaction: at("test/postgres/Transaction.test.ts"),
   tenant: at("test/postgres/Tenant.test.ts"),
-  locks: at("test/postgres/AdvisoryLocks.test.ts")
+  locks: at("test/postgres/AdvisoryLocks.test.ts"),
+  parameters: at("test/postgres/Parameters.test.ts"),
+  claims: at("test/postgres/Claims.test.ts"),
+  schedules: at("test/platform/WorkflowSchedules.test.ts")
 }
 const redis = {
   faults: at("test/redis/RedisFaults.test.ts"),
@@ -616,6 +619,48 @@ const ofPostgres: ReadonlyArray<Mutant> = [
 const line = "src/redis/RedisLine.ts"
 const driver = "src/redis/RedisDriver.ts"
 
+const ofValuesAndTime: ReadonlyArray<Mutant> = [
+  {
+    name: "Parameters: of a value that cannot be sent nobody knows whether it was",
+    file: "src/postgres/PostgresError.ts",
+    find: "(unsent(error, statement?.[1] ?? []) ?? new Unclassified({}))",
+    replace: "new Unclassified({})",
+    red: [
+      postgres.parameters("one that cannot be sent is told by its number"),
+      postgres.parameters("nothing of its unit is applied"),
+      postgres.parameters("too many of them are a limit exceeded")
+    ]
+  },
+  {
+    name: "Parameters: the cause repeats the value",
+    file: "src/postgres/PostgresError.ts",
+    find: '_tag === "UnknownError" ? new Error(error.message) : error',
+    replace: "error",
+    red: [postgres.parameters("one that cannot be sent is told by its number")]
+  },
+  {
+    name: "Claims: burying reads every row in flight",
+    file: "src/postgres/Claims.ts",
+    find: "w.lease_until <= statement_timestamp()",
+    replace: "w.lease_until <= clock_timestamp()",
+    red: [postgres.claims("burying reads the leases that have ended")]
+  },
+  {
+    name: "Claims: a lease never ends within the transaction",
+    file: "src/postgres/Claims.ts",
+    find: "w.lease_until <= statement_timestamp()",
+    replace: "w.lease_until <= now()",
+    red: [postgres.claims("a lease ends within the transaction")]
+  },
+  {
+    name: "Schedules: every schedule is read for those that are due",
+    file: "src/platform/workflows/SchedulesLive.ts",
+    find: "s.next_run_at <= statement_timestamp()",
+    replace: "s.next_run_at <= clock_timestamp()",
+    red: [postgres.schedules("reads what is due")]
+  }
+]
+
 const ofRedis: ReadonlyArray<Mutant> = [
   {
     name: "Redis: a lost reply is told as not applied",
@@ -1166,6 +1211,7 @@ const ofInput: ReadonlyArray<Mutant> = [
 export const mutants: ReadonlyArray<Mutant> = [
   ...ofCore,
   ...ofPostgres,
+  ...ofValuesAndTime,
   ...ofRedis,
   ...ofMongodb,
   ...ofClickHouse,

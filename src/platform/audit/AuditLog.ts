@@ -47,6 +47,7 @@ export const AuditCursor = Schema.String.pipe(Schema.brand("AuditCursor"))
 export type AuditCursor = typeof AuditCursor.Type
 
 export const auditCursor = cursor(
+  "audit-entries",
   AuditCursor,
   Schema.Struct({ occurredAt: Schema.DateTimeUtcFromMillis, id: AuditEntryId })
 )

@@ -4,15 +4,7 @@ import { defaultPageSize, streamPages } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { storedJson } from "../StorableJson.ts"
 import * as TimeRange from "../TimeRange.ts"
-import {
-  type AuditCursor,
-  type AuditEntry,
-  AuditEntryId,
-  type AuditFilter,
-  AuditList,
-  type AuditLog,
-  NewAuditEntry
-} from "./AuditLog.ts"
+import { type AuditEntry, AuditEntryId, type AuditFilter, AuditList, type AuditLog, NewAuditEntry } from "./AuditLog.ts"
 
 const subject = (method: string) =>
   ({ store: "postgresql", operation: `AuditLog.${method}`, subject: "input" }) as const
@@ -55,4 +47,6 @@ const streamPageSize = 500
 export const streamBy =
   (list: AuditLog["Service"]["list"]): AuditLog["Service"]["stream"] =>
   (filter: AuditFilter = {}) =>
-    streamPages((after: AuditCursor | undefined) => list({ ...filter, after, limit: streamPageSize }))
+    streamPages(list({ ...filter, limit: streamPageSize }), (after) =>
+      list({ ...filter, limit: streamPageSize, after })
+    )

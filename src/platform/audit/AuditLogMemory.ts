@@ -15,7 +15,8 @@ const newestFirst: Order.Order<AuditPlace> = Order.flip(
 )
 
 const make = Effect.gen(function* () {
-  const { read, write } = yield* PostgresMemory
+  const { read, register, write } = yield* PostgresMemory
+  yield* register(auditTable)
   const entryOf = makeEntries()
 
   const insert = (operation: string, entries: ReadonlyArray<AuditEntry>) =>

@@ -265,3 +265,18 @@ export const creditMovements = table(
   }
 )
 export type CreditMovementRow = Parameters<typeof creditMovements.key>[0]
+
+/** All tables of billing. */
+export const billingTables = [
+  plans,
+  prices,
+  subscriptions,
+  usageRecords,
+  invoiceSeries,
+  invoices,
+  invoiceLines,
+  payments,
+  refunds,
+  creditBalances,
+  creditMovements
+]

@@ -1,7 +1,7 @@
 import { Effect, Option, Schema } from "effect"
 import { decodeInput } from "../../core/Decode.ts"
 import { requestHash } from "../../core/Idempotency.ts"
-import { cursor, defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
+import { cursor, cursorAgrees, defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
 import * as Money from "../Money.ts"
 import { UserId, UserNotFound } from "../users/Users.ts"
@@ -21,13 +21,15 @@ import { makeLedger } from "./Ledger.ts"
 import { listFields, sameOrder, streamFields, streamOf } from "../Lists.ts"
 import type { Tables } from "../tables/Tables.ts"
 
-const cursors = cursor(CreditCursor, CreditPlace)
 const account = { userId: UserId, currency: Money.Currency }
+const cursors = cursor("credit-movements", CreditCursor, Schema.Struct({ ...account, ...CreditPlace.fields }))
 
 const newCredit = decodeInput(NewCredit)
 const newUse = decodeInput(NewCreditUse)
 const balanceOf = decodeInput(Schema.Struct(account))
-const listed = decodeInput(Schema.Struct({ ...listFields(cursors.key), ...account }).check(sameOrder))
+const listed = decodeInput(
+  Schema.Struct({ ...listFields(cursors.key), ...account }).check(sameOrder, cursorAgrees("userId", "currency"))
+)
 const streamed = decodeInput(Schema.Struct({ ...streamFields, ...account }))
 
 const hashOfCredit = requestHash(Schema.Struct({ method: Schema.String, credit: NewCredit }))
@@ -135,7 +137,7 @@ export const makeCredit = (tables: Tables): Credit => {
       after: after && [after.sequence],
       limit: limit + 1
     })
-    return pageOf(rows.map(movementOf), limit, ({ sequence }) => cursors.after({ order, sequence }))
+    return pageOf(rows.map(movementOf), limit, ({ sequence }) => cursors.after({ userId, currency, order, sequence }))
   })
 
   return { balance, grant, deduct, apply, list, stream: streamOf((given) => streamed(at("stream"), given), list) }

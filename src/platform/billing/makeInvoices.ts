@@ -34,8 +34,12 @@ import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Li
 import { SubscriptionId } from "./Subscriptions.ts"
 import type { Tables } from "../tables/Tables.ts"
 
-const cursors = timeCursor(InvoiceCursor)
-const dueCursors = cursor(InvoiceDueCursor, Schema.Struct({ dueAt: Schema.DateTimeUtcFromMillis, id: TimeOrderedId }))
+const cursors = timeCursor("invoices", InvoiceCursor)
+const dueCursors = cursor(
+  "overdue-invoices",
+  InvoiceDueCursor,
+  Schema.Struct({ dueAt: Schema.DateTimeUtcFromMillis, id: TimeOrderedId })
+)
 const filters = {
   userId: Schema.optional(UserId),
   subscriptionId: Schema.optional(SubscriptionId),

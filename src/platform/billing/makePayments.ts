@@ -26,7 +26,7 @@ import {
 import { madeBy } from "./Replay.ts"
 import type { Tables } from "../tables/Tables.ts"
 
-const cursors = timeCursor(PaymentCursor)
+const cursors = timeCursor("payments", PaymentCursor)
 const filters = { invoiceId: Schema.optional(InvoiceId), state: Schema.optional(PaymentState) }
 
 const newPayment = decodeInput(NewPayment)

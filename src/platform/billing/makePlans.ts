@@ -26,7 +26,7 @@ import {
 } from "./Plans.ts"
 import type { Tables } from "../tables/Tables.ts"
 
-const cursors = timeCursor(PlanCursor)
+const cursors = timeCursor("plans", PlanCursor)
 const filters = { archived: Schema.optional(Schema.Boolean) }
 
 const newPlan = decodeInput(NewPlan)

@@ -25,7 +25,7 @@ import {
 import { madeBy } from "./Replay.ts"
 import type { Tables } from "../tables/Tables.ts"
 
-const cursors = timeCursor(RefundCursor)
+const cursors = timeCursor("refunds", RefundCursor)
 const filters = { paymentId: Schema.optional(PaymentId), state: Schema.optional(RefundState) }
 
 const newRefund = decodeInput(NewRefund)

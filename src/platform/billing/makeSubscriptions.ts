@@ -32,8 +32,9 @@ import {
 } from "./Subscriptions.ts"
 import type { Tables } from "../tables/Tables.ts"
 
-const cursors = timeCursor(SubscriptionCursor)
+const cursors = timeCursor("subscriptions", SubscriptionCursor)
 const dueCursors = cursor(
+  "due-subscriptions",
   SubscriptionDueCursor,
   Schema.Struct({ dueAt: Schema.DateTimeUtcFromMillis, id: TimeOrderedId })
 )

@@ -1,16 +1,16 @@
 import { DateTime, Effect, Schema } from "effect"
 import { decodeInput } from "../../core/Decode.ts"
 import { IdempotencyConflict } from "../../core/Idempotency.ts"
-import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
+import { cursor, cursorAgrees, defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { Slug } from "../../core/Text.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { invoices, standing, subscriptions, type UsageRow, usageRecords } from "./BillingTables.ts"
-import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
+import { listFields, sameOrder, streamFields, streamOf, timePlace } from "../Lists.ts"
 import { SubscriptionId, SubscriptionNotFound } from "./Subscriptions.ts"
 import type { Tables } from "../tables/Tables.ts"
 import { NewUsage, BillingPeriod, PeriodInvoiced, type Usage, UsageCursor, UsageRecordId } from "./Usage.ts"
 
-const cursors = timeCursor(UsageCursor)
+const cursors = cursor("usage-records", UsageCursor, Schema.Struct({ subscriptionId: SubscriptionId, ...timePlace }))
 const filters = {
   subscriptionId: SubscriptionId,
   metric: Schema.optional(Slug),
@@ -24,7 +24,9 @@ const newUsages = decodeInput(
   })
 )
 const totalled = decodeInput(Schema.Struct({ subscriptionId: SubscriptionId, metric: Slug, period: BillingPeriod }))
-const listed = decodeInput(Schema.Struct({ ...listFields(cursors.key), ...filters }).check(sameOrder))
+const listed = decodeInput(
+  Schema.Struct({ ...listFields(cursors.key), ...filters }).check(sameOrder, cursorAgrees("subscriptionId"))
+)
 const streamed = decodeInput(Schema.Struct({ ...streamFields, ...filters }))
 
 const at = (method: string) =>
@@ -139,7 +141,7 @@ export const makeUsage = ({ insertNew, many, run, sum }: Tables): Usage => {
       after: after && [after.at, after.id],
       limit: limit + 1
     })
-    return pageOf(rows, limit, ({ id, usedAt }) => cursors.after({ order, at: usedAt, id }))
+    return pageOf(rows, limit, ({ id, usedAt }) => cursors.after({ subscriptionId, order, at: usedAt, id }))
   })
 
   return {

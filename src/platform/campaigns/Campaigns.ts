@@ -1,5 +1,5 @@
 import { Context, type Effect, type Option, Schema, type Stream } from "effect"
-import { cursor, type Page, PageSize } from "../../core/KeysetPage.ts"
+import { cursor, cursorAgrees, type Page, PageSize } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { Version, type VersionConflict } from "../../core/Version.ts"
 import { shallow } from "../JsonDepth.ts"
@@ -116,6 +116,7 @@ export const CampaignCursor = Schema.String.pipe(Schema.brand("CampaignCursor"))
 export type CampaignCursor = typeof CampaignCursor.Type
 
 const campaignCursor = cursor(
+  "campaigns",
   CampaignCursor,
   Schema.Struct({ status: CampaignStatus, createdAt: Schema.DateTimeUtcFromMillis, campaignId: CampaignId })
 )
@@ -130,13 +131,7 @@ export const CampaignList = Schema.Struct({
   limit: Schema.optional(PageSize),
   /** The `next` of the page before. */
   after: Schema.optional(campaignCursor.key)
-}).check(
-  Schema.makeFilter(({ after, status }) =>
-    after === undefined || after.status === status
-      ? undefined
-      : { path: ["after"], issue: "Expected a cursor of a list of the same status" }
-  )
-)
+}).check(cursorAgrees("status"))
 export interface CampaignListOptions {
   readonly status: CampaignStatus
   readonly limit?: number | undefined

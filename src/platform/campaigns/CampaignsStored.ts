@@ -7,7 +7,6 @@ import type { MongoDatabase } from "../../mongodb/MongoDatabase.ts"
 import { Where } from "../../mongodb/MongoFilter.ts"
 import {
   Campaign,
-  type CampaignCursor,
   CampaignExists,
   type CampaignId,
   type CampaignListOptions,
@@ -101,7 +100,7 @@ export const make = (
     const findByStatus: Campaigns["Service"]["findByStatus"] = (status, options) =>
       Stream.unwrap(
         Effect.map(CampaignsInput.findByStatus(status, options), ({ pageSize: limit = streamPageSize, status }) =>
-          streamPages((after: CampaignCursor | undefined) => listByStatus({ status, limit, after }))
+          streamPages(listByStatus({ status, limit }), (after) => listByStatus({ status, limit, after }))
         )
       )
 

@@ -2,7 +2,7 @@ import { Effect, Layer, Option } from "effect"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import { make } from "../tables/TablesMemory.ts"
 import { Federation } from "./Federation.ts"
-import { providers, rules, services, targets } from "./FederationTables.ts"
+import { federationTables, providers, rules, services, targets } from "./FederationTables.ts"
 import { type Choices, makeFederation } from "./makeFederation.ts"
 import { serviceOf } from "./makeServices.ts"
 import type { RouteChoice } from "./Route.ts"
@@ -34,6 +34,6 @@ const choicesFrom =
 export const layer: Layer.Layer<Federation, never, PostgresMemory> = Layer.effect(
   Federation,
   Effect.gen(function* () {
-    return makeFederation(yield* make, choicesFrom(yield* PostgresMemory))
+    return makeFederation(yield* make(...federationTables), choicesFrom(yield* PostgresMemory))
   })
 )

@@ -133,3 +133,6 @@ export const targets = table(
   }
 )
 export type TargetRow = Parameters<typeof targets.key>[0]
+
+/** All tables of federation. */
+export const federationTables = [clients, providers, services, credentials, rules, targets]

@@ -5,7 +5,7 @@ import { Slug } from "../../core/Text.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
-import { listFields, sameOrder, streamFields, streamOf } from "../Lists.ts"
+import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import type { Tables } from "../tables/Tables.ts"
 import { UserId, UserNotFound } from "../users/Users.ts"
 import { atVersion, change, toState } from "./change.ts"
@@ -22,9 +22,8 @@ import {
   NewFederationClient
 } from "./Clients.ts"
 import { clients } from "./FederationTables.ts"
-import { listCursor } from "./Fields.ts"
 
-const cursors = listCursor("clients", FederationClientCursor)
+const cursors = timeCursor("federation-clients", FederationClientCursor)
 const filters = { ownerId: Schema.optional(UserId), state: Schema.optional(FederationClientState) }
 
 const newClient = decodeInput(NewFederationClient)
@@ -114,7 +113,7 @@ export const makeClients = ({ insertNew, many, one, replace, run }: Tables): Fed
       after: after && [after.at, after.id],
       limit: limit + 1
     })
-    return pageOf(rows, limit, ({ createdAt, id }) => cursors.after({ list: "clients", order, at: createdAt, id }))
+    return pageOf(rows, limit, ({ createdAt, id }) => cursors.after({ order, at: createdAt, id }))
   })
 
   return {

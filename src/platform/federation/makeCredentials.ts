@@ -4,7 +4,7 @@ import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
 import { Moment } from "../Checks.ts"
-import { listFields, sameOrder, streamFields, streamOf } from "../Lists.ts"
+import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import type { Tables } from "../tables/Tables.ts"
 import {
   credentialStates,
@@ -18,10 +18,9 @@ import {
   ProviderCredentialState
 } from "./Credentials.ts"
 import { credentials, providers } from "./FederationTables.ts"
-import { listCursor } from "./Fields.ts"
 import { FederationProviderId, FederationProviderNotFound } from "./Providers.ts"
 
-const cursors = listCursor("credentials", ProviderCredentialCursor)
+const cursors = timeCursor("federation-credentials", ProviderCredentialCursor)
 const filters = {
   providerId: Schema.optional(FederationProviderId),
   state: Schema.optional(ProviderCredentialState),
@@ -155,7 +154,7 @@ export const makeCredentials = ({ insertNew, many, one, replace, run }: Tables):
       after: after && [after.at, after.id],
       limit: limit + 1
     })
-    return pageOf(rows, limit, ({ createdAt, id }) => cursors.after({ list: "credentials", order, at: createdAt, id }))
+    return pageOf(rows, limit, ({ createdAt, id }) => cursors.after({ order, at: createdAt, id }))
   })
 
   return {

@@ -5,11 +5,10 @@ import { Slug } from "../../core/Text.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
-import { listFields, sameOrder, streamFields, streamOf } from "../Lists.ts"
+import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import type { Tables } from "../tables/Tables.ts"
 import { atVersion, change, toState } from "./change.ts"
 import { providers } from "./FederationTables.ts"
-import { listCursor } from "./Fields.ts"
 import {
   type FederationProvider,
   FederationProviderChanges,
@@ -24,7 +23,7 @@ import {
   providerStates
 } from "./Providers.ts"
 
-const cursors = listCursor("providers", FederationProviderCursor)
+const cursors = timeCursor("federation-providers", FederationProviderCursor)
 const filters = { kind: Schema.optional(Slug), state: Schema.optional(FederationProviderState) }
 
 const newProvider = decodeInput(NewFederationProvider)
@@ -116,7 +115,7 @@ export const makeProviders = ({ insertNew, many, one, remove, replace, run }: Ta
       after: after && [after.at, after.id],
       limit: limit + 1
     })
-    return pageOf(rows, limit, ({ createdAt, id }) => cursors.after({ list: "providers", order, at: createdAt, id }))
+    return pageOf(rows, limit, ({ createdAt, id }) => cursors.after({ order, at: createdAt, id }))
   })
 
   return {

@@ -5,13 +5,12 @@ import { Slug } from "../../core/Text.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
-import { listFields, sameOrder, streamFields, streamOf } from "../Lists.ts"
+import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import type { Tables } from "../tables/Tables.ts"
 import { storedJson } from "../StorableJson.ts"
 import { atVersion, change } from "./change.ts"
 import { FederationClientId, FederationClientNotFound } from "./Clients.ts"
 import { type RuleRow, rules, services, type TargetRow, targets } from "./FederationTables.ts"
-import { listCursor } from "./Fields.ts"
 import {
   CapabilityNotOffered,
   NewRoutingRule,
@@ -24,7 +23,7 @@ import {
 } from "./Rules.ts"
 import { FederationServiceNotFound } from "./Services.ts"
 
-const cursors = listCursor("rules", RoutingRuleCursor)
+const cursors = timeCursor("federation-rules", RoutingRuleCursor)
 const filters = {
   clientId: Schema.optional(Schema.NullOr(FederationClientId)),
   capability: Schema.optional(Slug),
@@ -159,9 +158,7 @@ export const makeRules = ({ insertNew, many, one, remove, replace, run }: Tables
       after: after && [after.at, after.id],
       limit: limit + 1
     })
-    const { items, next } = pageOf(rows, limit, ({ createdAt, id }) =>
-      cursors.after({ list: "rules", order, at: createdAt, id })
-    )
+    const { items, next } = pageOf(rows, limit, ({ createdAt, id }) => cursors.after({ order, at: createdAt, id }))
     const aimed =
       items.length === 0
         ? []

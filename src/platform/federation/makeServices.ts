@@ -6,12 +6,11 @@ import { makeIdsOf, TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
 import { Moment } from "../Checks.ts"
-import { listFields, sameOrder, streamFields, streamOf } from "../Lists.ts"
+import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import type { Tables } from "../tables/Tables.ts"
 import * as Money from "../Money.ts"
 import { atVersion, change } from "./change.ts"
 import { type ServiceRow, services, targets } from "./FederationTables.ts"
-import { listCursor } from "./Fields.ts"
 import { FederationProviderId, FederationProviderNotFound } from "./Providers.ts"
 import { isWorse } from "./Route.ts"
 import { SemanticVersion } from "./SemanticVersion.ts"
@@ -30,8 +29,9 @@ import {
   StaleServiceCursor
 } from "./Services.ts"
 
-const cursors = listCursor("services", FederationServiceCursor)
+const cursors = timeCursor("federation-services", FederationServiceCursor)
 const staleCursors = cursor(
+  "stale-federation-services",
   StaleServiceCursor,
   Schema.Struct({ heardAt: Schema.DateTimeUtcFromMillis, id: TimeOrderedId })
 )
@@ -201,9 +201,7 @@ export const makeServices = ({ insertNew, many, one, remove, replace, run }: Tab
       after: after && [after.at, after.id],
       limit: limit + 1
     })
-    return pageOf(rows.map(serviceOf), limit, ({ createdAt, id }) =>
-      cursors.after({ list: "services", order, at: createdAt, id })
-    )
+    return pageOf(rows.map(serviceOf), limit, ({ createdAt, id }) => cursors.after({ order, at: createdAt, id }))
   })
 
   const stale: FederationServices["stale"] = Effect.fnUntraced(function* (given) {

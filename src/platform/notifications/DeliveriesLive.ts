@@ -87,8 +87,9 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
     const operation = "Notifications.claimDeliveries"
     const { channels, lease, limit, priority, worker } = yield* NotificationsInput.claimDeliveries(given)
     const token = yield* nextToken
+    // One time for the whole statement, by which each row is expired, buried or taken, and an index can be asked.
     const buried = claims.bury(sql`w.id`, {
-      where: sql`(w.expires_at is null or w.expires_at > clock_timestamp())`,
+      where: sql`(w.expires_at is null or w.expires_at > statement_timestamp())`,
       set: sql`finished_at = clock_timestamp()`
     })
     const taken = claims.take({
@@ -96,7 +97,7 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
       lease,
       token,
       where: sql.and([
-        sql`(w.expires_at is null or w.expires_at > clock_timestamp())`,
+        sql`(w.expires_at is null or w.expires_at > statement_timestamp())`,
         ...(channels === undefined ? [] : [sql`w.channel = any(${channels}::text[])`]),
         ...(priority === undefined ? [] : [sql`w.priority = ${priority}`])
       ]),
@@ -112,8 +113,8 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
           set state = 'expired', ${claims.released}, finished_at = clock_timestamp()
           from (
             select w.id from ai_core.notification_deliveries as w
-            where w.expires_at <= clock_timestamp() and w.state in ('queued', 'sending')
-              and (w.state = 'queued' or w.lease_until <= clock_timestamp())
+            where w.expires_at <= statement_timestamp() and w.state in ('queued', 'sending')
+              and (w.state = 'queued' or w.lease_until <= statement_timestamp())
             limit ${mostExpired}::int for update skip locked
           ) as late
           where w.id = late.id

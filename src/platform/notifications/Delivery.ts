@@ -147,11 +147,12 @@ export const DeliveryCursor = Schema.String.pipe(Schema.brand("DeliveryCursor"))
 export type DeliveryCursor = typeof DeliveryCursor.Type
 
 export const deliveryCursor = cursor(
+  "notification-deliveries",
   DeliveryCursor,
-  Schema.Struct({ of: Schema.Literal("deliveries"), createdAt: Schema.DateTimeUtcFromMillis, id: DeliveryId })
+  Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: DeliveryId })
 )
 export const deliveryCursorAfter = ({ createdAt, id }: Delivery): DeliveryCursor =>
-  deliveryCursor.after({ of: "deliveries", createdAt, id })
+  deliveryCursor.after({ createdAt, id })
 
 const filter = {
   /** Those in one of these states. */

@@ -140,11 +140,12 @@ export const NotificationCursor = Schema.String.pipe(Schema.brand("NotificationC
 export type NotificationCursor = typeof NotificationCursor.Type
 
 export const notificationCursor = cursor(
+  "notifications",
   NotificationCursor,
-  Schema.Struct({ of: Schema.Literal("notifications"), visibleAt: Schema.DateTimeUtcFromMillis, id: NotificationId })
+  Schema.Struct({ userId: UserId, visibleAt: Schema.DateTimeUtcFromMillis, id: NotificationId })
 )
-export const notificationCursorAfter = ({ id, visibleAt }: Notification): NotificationCursor =>
-  notificationCursor.after({ of: "notifications", visibleAt, id })
+export const notificationCursorAfter = ({ id, userId, visibleAt }: Notification): NotificationCursor =>
+  notificationCursor.after({ userId, visibleAt, id })
 
 /** Which notifications a page lists. */
 export const InboxList = Schema.Struct({

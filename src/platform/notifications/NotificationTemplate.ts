@@ -149,11 +149,12 @@ export const TemplateCursor = Schema.String.pipe(Schema.brand("TemplateCursor"))
 export type TemplateCursor = typeof TemplateCursor.Type
 
 export const templateCursor = cursor(
+  "notification-templates",
   TemplateCursor,
-  Schema.Struct({ of: Schema.Literal("templates"), createdAt: Schema.DateTimeUtcFromMillis, id: TemplateId })
+  Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: TemplateId })
 )
 export const templateCursorAfter = ({ createdAt, id }: NotificationTemplate): TemplateCursor =>
-  templateCursor.after({ of: "templates", createdAt, id })
+  templateCursor.after({ createdAt, id })
 
 /** Which templates a page lists. */
 export const TemplateList = Schema.Struct({

@@ -1,5 +1,6 @@
 import { Schema } from "effect"
 import { decodeInput } from "../../core/Decode.ts"
+import { cursorAgrees } from "../../core/KeysetPage.ts"
 import { Slug } from "../../core/Text.ts"
 import { Version } from "../../core/Version.ts"
 import { type ListPage, streamList } from "../StreamPages.ts"
@@ -52,7 +53,7 @@ const addressOnly = decodeInput(Schema.Struct({ userId: UserId, channel: Outside
 
 const notify = decodeInput(NotifyRequest)
 const notifyMany = decodeInput(NotifyManyRequest)
-const list = decodeInput(Schema.Struct({ userId: UserId, options: InboxList }))
+const list = decodeInput(Schema.Struct({ userId: UserId, options: InboxList }).check(cursorAgrees("userId")))
 const some = decodeInput(Schema.Struct({ userId: UserId, ids: NotificationIds }))
 const all = decodeInput(Schema.Struct({ userId: UserId, options: ReadAll }))
 const purge = decodeInput(NotificationPurge)

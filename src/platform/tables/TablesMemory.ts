@@ -1,6 +1,7 @@
 import { DateTime, Effect, Option, Result } from "effect"
 import { ConstraintViolated, type StoreError } from "../../core/StoreError.ts"
 import type { MemoryReader } from "../../postgres/MemoryDatabase.ts"
+import type { MemoryTable } from "../../postgres/MemoryTable.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import type { Query, Table, Tables } from "./Tables.ts"
 
@@ -75,10 +76,13 @@ const found = <Row>(db: MemoryReader, table: Table<Row>, query: Query<Row>): Rea
 
 const isTaken = ({ reason }: StoreError): boolean => reason instanceof ConstraintViolated && reason.kind === "unique"
 
-/** The rows of tables in memory. A transaction is the only writer, so that it need not lock any. */
-export const make: Effect.Effect<Tables, never, PostgresMemory> = Effect.map(
-  PostgresMemory,
-  ({ read, transaction, write }): Tables => ({
+/** The rows of these tables in memory. A transaction is the only writer, so that it need not lock any. */
+export const make = Effect.fnUntraced(function* (
+  ...tables: ReadonlyArray<MemoryTable<unknown>>
+): Effect.fn.Return<Tables, never, PostgresMemory> {
+  const { read, register, transaction, write } = yield* PostgresMemory
+  yield* register(...tables)
+  return {
     run: transaction,
     many: (operation, table, query) => read(operation, (db) => found(db, table, query)),
     one: (operation, table, query) =>
@@ -104,5 +108,5 @@ export const make: Effect.Effect<Tables, never, PostgresMemory> = Effect.map(
         }
         return Result.void
       })
-  })
-)
+  }
+})

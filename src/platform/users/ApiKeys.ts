@@ -53,7 +53,8 @@ export interface IssuedApiKey {
 export const ApiKeyCursor = Schema.String.pipe(Schema.brand("ApiKeyCursor"))
 export type ApiKeyCursor = typeof ApiKeyCursor.Type
 
-export const apiKeyCursor = cursor(ApiKeyCursor, Schema.Struct({ id: ApiKeyId }))
+const apiKeyCursor = cursor("api-keys", ApiKeyCursor, Schema.Struct({ user: UserId, id: ApiKeyId }))
+export const apiKeyCursorAfter = ({ id, userId }: ApiKey): ApiKeyCursor => apiKeyCursor.after({ user: userId, id })
 
 /** Which of a user's keys a page lists. */
 export const ApiKeyList = Schema.Struct({

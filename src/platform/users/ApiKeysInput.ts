@@ -1,5 +1,6 @@
 import { Schema } from "effect"
 import { decodeInput } from "../../core/Decode.ts"
+import { cursorAgrees } from "../../core/KeysetPage.ts"
 import { UserId } from "./Users.ts"
 import { ApiKeyId, ApiKeyList, NewApiKey } from "./ApiKeys.ts"
 
@@ -8,7 +9,7 @@ const subject = (method: string) => ({ store: "postgresql", operation: `ApiKeys.
 const newKey = decodeInput(NewApiKey)
 const secretOnly = decodeInput(Schema.Struct({ secret: Schema.Redacted(Schema.String) }))
 const idOnly = decodeInput(Schema.Struct({ id: ApiKeyId }))
-const list = decodeInput(Schema.Struct({ user: UserId, options: ApiKeyList }))
+const list = decodeInput(Schema.Struct({ user: UserId, options: ApiKeyList }).check(cursorAgrees("user")))
 
 /** The checks of what callers give to `ApiKeys`: one for every implementation, so that all refuse the same. */
 export const ApiKeysInput = {

@@ -11,7 +11,7 @@ import { Transaction } from "../../postgres/Transaction.ts"
 import { UserNotFound } from "./Users.ts"
 import {
   ApiKey,
-  apiKeyCursor,
+  apiKeyCursorAfter,
   ApiKeyId,
   ApiKeyNotFound,
   ApiKeyRefused,
@@ -112,7 +112,7 @@ const make = Effect.gen(function* () {
       keyed<object>`select ${columns} from ai_core.api_keys
         where user_id = ${user}::uuid and ${page.behind} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* keys.all(operation, rows), limit, apiKeyCursor.after)
+    return pageOf(yield* keys.all(operation, rows), limit, apiKeyCursorAfter)
   })
 
   return ApiKeys.of({ issue, authenticate, revoke, list })

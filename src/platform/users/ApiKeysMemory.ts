@@ -9,7 +9,7 @@ import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import { UserNotFound } from "./Users.ts"
 import {
   type ApiKey,
-  apiKeyCursor,
+  apiKeyCursorAfter,
   ApiKeyId,
   ApiKeyNotFound,
   ApiKeyRefused,
@@ -36,7 +36,8 @@ type Place = Pick<ApiKey, "id">
 const byId: Order.Order<Place> = Order.mapInput(Order.String, ({ id }: Place) => id)
 
 const make = Effect.gen(function* () {
-  const { read, write } = yield* PostgresMemory
+  const { read, register, write } = yield* PostgresMemory
+  yield* register(keysTable)
   const nextId = makeIdsOf(ApiKeyId)
 
   const issue: ApiKeys["Service"]["issue"] = Effect.fnUntraced(function* (given) {
@@ -102,7 +103,7 @@ const make = Effect.gen(function* () {
     const { after, limit = defaultPageSize } = options
     const rows = yield* read("ApiKeys.list", (db) => db.sorted(keysTable, byId))
     const own = rows.filter(({ userId }) => userId === user).map(keyOf)
-    return pageOfSorted(own, byId, after, limit, apiKeyCursor.after)
+    return pageOfSorted(own, byId, after, limit, apiKeyCursorAfter)
   })
 
   return ApiKeys.of({ issue, authenticate, revoke, list })

@@ -50,7 +50,7 @@ export type RoleChanges = typeof RoleChanges.Type
 export const RoleCursor = Schema.String.pipe(Schema.brand("RoleCursor"))
 export type RoleCursor = typeof RoleCursor.Type
 
-export const roleCursor = cursor(RoleCursor, Schema.Struct({ name: Schema.String }))
+export const roleCursor = cursor("roles", RoleCursor, Schema.Struct({ name: Schema.String }))
 
 /** Which roles a page lists. */
 export const RoleList = Schema.Struct({

@@ -43,7 +43,8 @@ const rolesOf = (db: MemoryReader, user: UserId): ReadonlyArray<Role> => {
 const nameTaken = (name: string) => onConstraint({ roles_name_key: () => new RoleNameTaken({ name }) })
 
 const make = Effect.gen(function* () {
-  const { read, write } = yield* PostgresMemory
+  const { read, register, write } = yield* PostgresMemory
+  yield* register(rolesTable, grantsTable)
   const nextId = makeIdsOf(RoleId)
 
   const create: Roles["Service"]["create"] = Effect.fnUntraced(function* (given) {

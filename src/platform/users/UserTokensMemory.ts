@@ -66,7 +66,8 @@ const use = (
   })
 
 const make = Effect.gen(function* () {
-  const { write } = yield* PostgresMemory
+  const { register, write } = yield* PostgresMemory
+  yield* register(usersTable, refreshTokens, oneTimeTokens)
   const nextSignIn = makeIdsOf(SignInId)
 
   const signIn: UserTokens["Service"]["signIn"] = Effect.fnUntraced(function* (givenUser, givenTime) {

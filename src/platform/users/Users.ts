@@ -4,6 +4,7 @@ import type { StoreError } from "../../core/StoreError.ts"
 import { storable, textOf, withoutOuterSpace } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version, VersionConflict } from "../../core/Version.ts"
+import { sameOrder } from "../Lists.ts"
 
 export { VersionConflict }
 
@@ -69,6 +70,7 @@ export const UserCursor = Schema.String.pipe(Schema.brand("UserCursor"))
 export type UserCursor = typeof UserCursor.Type
 
 const userCursor = cursor(
+  "users",
   UserCursor,
   Schema.Struct({ order: UserOrder, createdAt: Schema.DateTimeUtcFromMillis, id: UserId })
 )
@@ -84,13 +86,7 @@ export const UserList = Schema.Struct({
   order: Schema.optional(UserOrder),
   /** The `next` of the page before. */
   after: Schema.optional(userCursor.key)
-}).check(
-  Schema.makeFilter(({ after, order }) =>
-    after === undefined || after.order === (order ?? "oldest-first")
-      ? undefined
-      : { path: ["after"], issue: "Expected a cursor of a list in the same order" }
-  )
-)
+}).check(sameOrder)
 export interface UserListOptions {
   readonly limit?: number | undefined
   readonly order?: UserOrder | undefined

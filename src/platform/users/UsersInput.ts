@@ -3,17 +3,7 @@ import { decodeInput } from "../../core/Decode.ts"
 import { PageSize, streamPages } from "../../core/KeysetPage.ts"
 import { ConstraintViolated, type StoreError } from "../../core/StoreError.ts"
 import { Version } from "../../core/Version.ts"
-import {
-  Email,
-  NewUser,
-  UserChanges,
-  type UserCursor,
-  UserId,
-  UserInUse,
-  UserList,
-  UserOrder,
-  type Users
-} from "./Users.ts"
+import { Email, NewUser, UserChanges, UserId, UserInUse, UserList, UserOrder, type Users } from "./Users.ts"
 
 const subject = (method: string) => ({ store: "postgresql", operation: `Users.${method}`, subject: "input" }) as const
 
@@ -56,7 +46,7 @@ export const streamBy =
   (list: Users["Service"]["list"]): Users["Service"]["stream"] =>
   (given) =>
     Stream.unwrap(
-      Effect.map(UsersInput.stream(given), ({ order, pageSize }) =>
-        streamPages((after: UserCursor | undefined) => list({ after, order, limit: pageSize ?? streamPageSize }))
+      Effect.map(UsersInput.stream(given), ({ order, pageSize: limit = streamPageSize }) =>
+        streamPages(list({ order, limit }), (after) => list({ order, limit, after }))
       )
     )

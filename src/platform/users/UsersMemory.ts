@@ -46,7 +46,8 @@ const taken = ({ email, username }: { readonly email: string; readonly username:
   })
 
 const make = Effect.gen(function* () {
-  const { read, write } = yield* PostgresMemory
+  const { read, register, write } = yield* PostgresMemory
+  yield* register(usersTable)
   const nextId = makeIdsOf(UserId)
 
   const create: Users["Service"]["create"] = Effect.fnUntraced(function* (given) {

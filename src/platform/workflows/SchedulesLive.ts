@@ -176,7 +176,7 @@ export const makeSchedules = (
           { operation, kind: "write" },
           sql<object>`select ${columns}, date_trunc('milliseconds', clock_timestamp()) as now
             from ai_core.workflow_schedules as s join ai_core.workflows as w on w.id = s.workflow_id and w.state = 'active'
-            where s.enabled and s.next_run_at <= clock_timestamp()
+            where s.enabled and s.next_run_at <= statement_timestamp()
             order by s.next_run_at, s.id limit ${limit}::int for update of s skip locked`
         )
         return yield* Effect.forEach(yield* dueRows.all(operation, rows), fire)

@@ -115,8 +115,7 @@ export const makeSteps = ({ keyed, query, sql }: PostgresClient["Service"], { ru
     const spent = yield* query(
       { operation, kind: "read" },
       keyed<object>`select distinct w.execution_id as "executionId" from ai_core.workflow_steps as w
-        where w.state = 'running' and w.lease_until <= clock_timestamp() and w.attempts >= w.max_attempts
-        limit ${mostBuried}::int`
+        where ${claims.spent} limit ${mostBuried}::int`
     )
     yield* Effect.forEach(yield* spentRows.all(operation, spent), ({ executionId }) =>
       run(

@@ -77,11 +77,12 @@ export const WorkflowCursor = Schema.String.pipe(Schema.brand("WorkflowCursor"))
 export type WorkflowCursor = typeof WorkflowCursor.Type
 
 export const workflowCursor = cursor(
+  "workflows",
   WorkflowCursor,
-  Schema.Struct({ of: Schema.Literal("workflows"), createdAt: Schema.DateTimeUtcFromMillis, id: WorkflowId })
+  Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: WorkflowId })
 )
 export const workflowCursorAfter = ({ createdAt, id }: Workflow): WorkflowCursor =>
-  workflowCursor.after({ of: "workflows", createdAt, id })
+  workflowCursor.after({ createdAt, id })
 
 /** Which workflows a page lists. */
 export const WorkflowList = Schema.Struct({
@@ -105,9 +106,13 @@ export interface WorkflowListOptions extends WorkflowFilter {
 export const VersionCursor = Schema.String.pipe(Schema.brand("VersionCursor"))
 export type VersionCursor = typeof VersionCursor.Type
 
-export const versionCursor = cursor(VersionCursor, Schema.Struct({ of: Schema.Literal("versions"), number: Version }))
-export const versionCursorAfter = ({ number }: WorkflowVersion): VersionCursor =>
-  versionCursor.after({ of: "versions", number })
+export const versionCursor = cursor(
+  "workflow-versions",
+  VersionCursor,
+  Schema.Struct({ id: WorkflowId, number: Version })
+)
+export const versionCursorAfter = ({ number, workflowId }: WorkflowVersion): VersionCursor =>
+  versionCursor.after({ id: workflowId, number })
 
 /** Which versions of a workflow a page lists. */
 export const VersionList = Schema.Struct({

@@ -92,11 +92,12 @@ export const ExecutionCursor = Schema.String.pipe(Schema.brand("ExecutionCursor"
 export type ExecutionCursor = typeof ExecutionCursor.Type
 
 export const executionCursor = cursor(
+  "workflow-executions",
   ExecutionCursor,
-  Schema.Struct({ of: Schema.Literal("executions"), createdAt: Schema.DateTimeUtcFromMillis, id: ExecutionId })
+  Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: ExecutionId })
 )
 export const executionCursorAfter = ({ createdAt, id }: WorkflowExecution): ExecutionCursor =>
-  executionCursor.after({ of: "executions", createdAt, id })
+  executionCursor.after({ createdAt, id })
 
 const filter = {
   workflowId: Schema.optional(WorkflowId),

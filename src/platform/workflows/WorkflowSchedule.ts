@@ -175,11 +175,12 @@ export const ScheduleCursor = Schema.String.pipe(Schema.brand("ScheduleCursor"))
 export type ScheduleCursor = typeof ScheduleCursor.Type
 
 export const scheduleCursor = cursor(
+  "workflow-schedules",
   ScheduleCursor,
-  Schema.Struct({ of: Schema.Literal("schedules"), createdAt: Schema.DateTimeUtcFromMillis, id: ScheduleId })
+  Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: ScheduleId })
 )
 export const scheduleCursorAfter = ({ createdAt, id }: WorkflowSchedule): ScheduleCursor =>
-  scheduleCursor.after({ of: "schedules", createdAt, id })
+  scheduleCursor.after({ createdAt, id })
 
 /** Which schedules a page lists. */
 export const ScheduleList = Schema.Struct({

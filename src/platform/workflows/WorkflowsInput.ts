@@ -1,5 +1,6 @@
 import { Schema } from "effect"
 import { decodeInput } from "../../core/Decode.ts"
+import { cursorAgrees } from "../../core/KeysetPage.ts"
 import { Slug } from "../../core/Text.ts"
 import { Version } from "../../core/Version.ts"
 import { type ListPage, streamList } from "../StreamPages.ts"
@@ -21,7 +22,7 @@ const update = decodeInput(Schema.Struct({ id: WorkflowId, expectedVersion: Vers
 const publish = decodeInput(Schema.Struct({ id: WorkflowId, expectedVersion: Version }))
 const list = decodeInput(WorkflowList)
 const findVersion = decodeInput(Schema.Struct({ id: WorkflowId, number: Schema.optional(Version) }))
-const listVersions = decodeInput(Schema.Struct({ id: WorkflowId, options: VersionList }))
+const listVersions = decodeInput(Schema.Struct({ id: WorkflowId, options: VersionList }).check(cursorAgrees("id")))
 
 const start = decodeInput(NewExecution)
 const listExecutions = decodeInput(ExecutionList)

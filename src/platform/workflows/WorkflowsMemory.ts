@@ -5,9 +5,11 @@ import { makeExecutions } from "./ExecutionsMemory.ts"
 import { makeSchedules } from "./SchedulesMemory.ts"
 import { makeSteps } from "./StepsMemory.ts"
 import { Workflows } from "./Workflows.ts"
+import { executionsTable, schedulesTable, stepsTable, versionsTable, workflowsTable } from "./WorkflowTables.ts"
 
 const make = Effect.gen(function* () {
   const memory = yield* PostgresMemory
+  yield* memory.register(workflowsTable, versionsTable, schedulesTable, executionsTable, stepsTable)
   const executions = makeExecutions(memory)
   return Workflows.of({
     ...makeDefinitions(memory),

@@ -1,10 +1,10 @@
 import { DateTime, Effect, Option, Redacted } from "effect"
 import * as assert from "node:assert/strict"
-import { ApiKeyId, ApiKeys } from "../../platform/users/ApiKeys.ts"
+import { type ApiKeyCursor, ApiKeyId, ApiKeys } from "../../platform/users/ApiKeys.ts"
 import { Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime } from "../Contract.ts"
-import { failsWith, hostile, nobody, refuses, someUser, untyped } from "./expectations.ts"
+import { failsWith, hostile, nobody, pages, refuses, someUser, untyped } from "./expectations.ts"
 
 type Run = Effect.Effect<void, unknown, ApiKeys | Users | Transaction>
 
@@ -114,11 +114,15 @@ const cases: Record<string, Run> = {
     const made = yield* Effect.forEach([1, 2, 3, 4, 5], (n) =>
       Effect.map(keys.issue({ userId, name: `key ${n}` }), ({ key }) => key)
     )
-    const first = yield* keys.list(userId, { limit: 2 })
-    const second = yield* keys.list(userId, { limit: 2, after: Option.getOrThrow(first.next) })
-    const third = yield* keys.list(userId, { limit: 2, after: Option.getOrThrow(second.next) })
-    assert.deepEqual([...first.items, ...second.items, ...third.items], made)
-    assert.ok(Option.isNone(third.next))
+    const read = yield* pages((after: ApiKeyCursor | undefined) => keys.list(userId, { limit: 2, after }))
+    assert.deepEqual(read, [made.slice(0, 2), made.slice(2, 4), made.slice(4)])
+  }),
+  "a cursor of another user's keys is refused": Effect.gen(function* () {
+    const keys = yield* ApiKeys
+    const { id: userId } = yield* someUser()
+    yield* Effect.forEach(["a", "b"], (name) => keys.issue({ userId, name }))
+    const after = Option.getOrThrow((yield* keys.list(userId, { limit: 1 })).next)
+    yield* refuses(keys.list((yield* someUser()).id, { after }), "ApiKeys.list", ["options.after"])
   }),
   "wrong input is refused before anything is sent, each field by name": Effect.gen(function* () {
     const keys = yield* ApiKeys

@@ -10,6 +10,7 @@ import {
   type NewCampaign,
   type StatusTotals
 } from "../../platform/campaigns/Campaigns.ts"
+import { refusesOtherLists } from "./expectations.ts"
 import * as Contract from "../Contract.ts"
 
 const freshId = Effect.map(Contract.unique("campaign"), (id) => CampaignId.make(id))
@@ -193,6 +194,7 @@ export const CampaignsContract: Contract.Contract<Campaigns> = Contract.make("Ca
     const { next } = yield* campaigns.listByStatus({ status: "active", limit: 1 })
     const after = Option.getOrThrow(next)
     assert.deepEqual(yield* refused(campaigns.listByStatus({ status: "draft", after })), ["after"])
+    yield* refusesOtherLists((after) => campaigns.listByStatus({ status: "active", after }), after)
     for (const forged of ["", "no cursor", "e30"]) {
       const fields = yield* refused(campaigns.listByStatus({ status: "draft", after: CampaignCursor.make(forged) }))
       assert.ok(

@@ -1,10 +1,10 @@
 import { Effect, Option } from "effect"
 import * as assert from "node:assert/strict"
-import { type NewRole, type Role, RoleId, Roles } from "../../platform/users/Roles.ts"
+import { type NewRole, type Role, type RoleCursor, RoleId, Roles } from "../../platform/users/Roles.ts"
 import { Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, unique } from "../Contract.ts"
-import { failsWith, hostile, nobody, refuses, someUser, untyped } from "./expectations.ts"
+import { failsWith, hostile, nobody, pages, refuses, someUser, untyped } from "./expectations.ts"
 
 type Run = Effect.Effect<void, unknown, Roles | Users | Transaction>
 
@@ -93,14 +93,9 @@ const roles: Record<string, Run> = {
     const prefix = yield* unique("page")
     const mine = ["_b", "-a", "c", "a", "_a"].map((end) => `${prefix}${end}`)
     yield* Effect.forEach(mine, (name) => someRole({ name }), { discard: true })
-    const seen: Array<string> = []
-    let page = yield* roles.list({ limit: 2 })
-    while (true) {
-      assert.ok(page.items.length <= 2)
-      seen.push(...names(page.items))
-      if (Option.isNone(page.next)) break
-      page = yield* roles.list({ limit: 2, after: page.next.value })
-    }
+    const read = yield* pages((after: RoleCursor | undefined) => roles.list({ limit: 2, after }))
+    assert.ok(read.every((page) => page.length <= 2))
+    const seen = names(read.flat())
     assert.equal(new Set(seen).size, seen.length)
     assert.deepEqual(
       seen.filter((name) => name.startsWith(prefix)),

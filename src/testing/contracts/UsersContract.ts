@@ -5,7 +5,7 @@ import { isStoreError } from "../../core/StoreError.ts"
 import { cursorAfter, type NewUser, type User, UserCursor, UserId, Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
-import { nobody, refuses, untyped } from "./expectations.ts"
+import { nobody, refuses, refusesOtherLists, untyped } from "./expectations.ts"
 
 type Run = Effect.Effect<void, unknown, Users | Transaction>
 
@@ -665,6 +665,12 @@ const refusing: Record<string, Run> = {
       assert.equal(error.outcome, "not-applied")
     }
     assert.ok(Option.isNone(yield* users.findByEmail(given.email)))
+  }),
+  "the cursor of another list is refused, and the failure says which one is wanted": Effect.gen(function* () {
+    const users = yield* Users
+    const after = cursorAfter("oldest-first", yield* created())
+    yield* users.list({ after })
+    yield* refusesOtherLists((after) => users.list({ after }), after)
   }),
   "a cursor of the other order is refused": Effect.gen(function* () {
     const users = yield* Users

@@ -1,5 +1,6 @@
-import { Effect, Redacted } from "effect"
+import { Effect, Option, Redacted } from "effect"
 import * as assert from "node:assert/strict"
+import type { Page } from "../../core/KeysetPage.ts"
 import { isStoreError, type StoreError } from "../../core/StoreError.ts"
 import { type NewUser, type User, UserId, Users } from "../../platform/users/Users.ts"
 import { unique } from "../Contract.ts"
@@ -36,6 +37,42 @@ export const failsWith = <A, E extends { readonly _tag: string }, R, const Tag e
 
 /** What arrives from outside the type system: a request's body, a JavaScript caller. */
 export const untyped = (value: unknown): never => value as never
+
+/** The cursor that another list would make whose keys have the same form. */
+const ofAnotherList = (cursor: string): string => {
+  const [, key]: ReadonlyArray<unknown> = JSON.parse(Buffer.from(cursor, "base64url").toString())
+  return Buffer.from(JSON.stringify(["another", key])).toString("base64url")
+}
+
+/** Fails unless a list refuses this cursor of its own where it bears another list's name, and says what to give instead. */
+export const refusesOtherLists = <Cursor extends string, E, R>(
+  list: (after: Cursor) => Effect.Effect<unknown, E, R>,
+  cursor: Cursor
+): Effect.Effect<void, unknown, R> =>
+  Effect.map(Effect.flip(list(untyped(ofAnotherList(cursor)))), (error) => {
+    assert.ok(isStoreError(error) && error.reason._tag === "InvalidData", String(error))
+    assert.equal(error.outcome, "not-applied")
+    const [problem, ...others] = error.reason.problems
+    assert.deepEqual(others, [])
+    assert.match(problem?.field ?? "", /^(?:options\.)?after$/)
+    assert.match(problem?.problem ?? "", /^must be the `next` of a page of the list "[a-z-]+"$/)
+  })
+
+/** Reads a list to its end; gives the pages. On the way the list refuses each cursor under another list's name. */
+export const pages = <A, Cursor extends string, E, R>(
+  list: (after: Cursor | undefined) => Effect.Effect<Page<A, Cursor>, E, R>
+): Effect.Effect<ReadonlyArray<ReadonlyArray<A>>, unknown, R> =>
+  Effect.gen(function* () {
+    const read: Array<ReadonlyArray<A>> = []
+    let after: Cursor | undefined
+    do {
+      const page: Page<A, Cursor> = yield* list(after)
+      read.push(page.items)
+      after = Option.getOrUndefined(page.next)
+      if (after !== undefined) yield* refusesOtherLists(list, after)
+    } while (after !== undefined)
+    return read
+  })
 
 /** A user that no other case has made. */
 export const someUser = (given: Partial<NewUser> = {}): Effect.Effect<User, unknown, Users> =>

@@ -7,7 +7,6 @@ const change = `${folder}/change.ts`
 const clients = `${folder}/Clients.ts`
 const makeClients = `${folder}/makeClients.ts`
 const credentials = `${folder}/makeCredentials.ts`
-const fields = `${folder}/Fields.ts`
 const makeFederation = `${folder}/makeFederation.ts`
 const memory = `${folder}/FederationMemory.ts`
 const providers = `${folder}/makeProviders.ts`
@@ -54,13 +53,6 @@ export const federation: ReadonlyArray<Mutant> = [
     file: tables,
     find: 'to: "users", key: ({ ownerId }) => ownerId, onRemoval: "restrict"',
     replace: 'to: "users", key: ({ ownerId }) => ownerId, onRemoval: "cascade"',
-    red
-  },
-  {
-    name: "Federation: a cursor of another list is taken",
-    file: fields,
-    find: "list: Schema.Literal(list)",
-    replace: "list: Schema.String",
     red
   },
   {

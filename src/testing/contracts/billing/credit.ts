@@ -1,4 +1,4 @@
-import { Effect, Stream } from "effect"
+import { Effect, Option, Stream } from "effect"
 import * as assert from "node:assert/strict"
 import { Billing } from "../../../platform/billing/Billing.ts"
 import type { CreditCursor } from "../../../platform/billing/Credit.ts"
@@ -17,6 +17,7 @@ import {
   nothing,
   pages,
   payment,
+  refuses,
   type Run,
   same,
   times
@@ -156,5 +157,13 @@ export const credit: Record<string, Run> = {
     same(back.map(ids), [ids(made.slice(2)).toReversed(), ids(made.slice(0, 2)).toReversed()])
     same(ids(yield* Stream.runCollect(credit.stream({ ...account, pageSize: 2 }))), ids(made))
     assert.equal((yield* credit.list({ userId, currency: "USD" })).items.length, 0)
+  }),
+  "a cursor of another account is refused: the numbers of its movements are others": Effect.gen(function* () {
+    const { credit } = yield* Billing
+    const { id: userId } = yield* aUser
+    yield* times(2, () => credited(userId, 1))
+    const after = Option.getOrThrow((yield* credit.list({ userId, currency: "EUR", limit: 1 })).next)
+    yield* refuses(credit.list({ userId, currency: "USD", after }), "credit.list", ["after"])
+    yield* refuses(credit.list({ userId: (yield* aUser).id, currency: "EUR", after }), "credit.list", ["after"])
   })
 }

@@ -1,7 +1,6 @@
 import { DateTime, Effect, Option } from "effect"
 import * as assert from "node:assert/strict"
 import { IdempotencyKey } from "../../../core/Idempotency.ts"
-import type { Page } from "../../../core/KeysetPage.ts"
 import { Billing } from "../../../platform/billing/Billing.ts"
 import type { Invoice, NewInvoiceLine } from "../../../platform/billing/Invoices.ts"
 import type { NewPayment, Payment } from "../../../platform/billing/Payments.ts"
@@ -14,7 +13,7 @@ import type { Transaction } from "../../../postgres/Transaction.ts"
 import { passTime, unique } from "../../Contract.ts"
 import { refuses as refusesAs, someUser, untyped } from "../expectations.ts"
 
-export { failsWith, failure, untyped } from "../expectations.ts"
+export { failsWith, failure, pages, untyped } from "../expectations.ts"
 
 /** One case of the contract. */
 export type Run = Effect.Effect<void, unknown, Billing | Users | Transaction>
@@ -149,21 +148,6 @@ export const again = ({ id }: Pick<Invoice, "id">): Effect.Effect<Invoice, unkno
   Effect.gen(function* () {
     const { invoices } = yield* Billing
     return Option.getOrThrow(yield* invoices.find(id))
-  })
-
-/** Reads a list to its end; gives the pages. */
-export const pages = <A, Cursor, E>(
-  list: (after: Cursor | undefined) => Effect.Effect<Page<A, Cursor>, E>
-): Effect.Effect<ReadonlyArray<ReadonlyArray<A>>, E> =>
-  Effect.gen(function* () {
-    const read: Array<ReadonlyArray<A>> = []
-    let after: Cursor | undefined
-    do {
-      const page: Page<A, Cursor> = yield* list(after)
-      read.push(page.items)
-      after = Option.getOrUndefined(page.next)
-    } while (after !== undefined)
-    return read
   })
 
 export const ids = (rows: ReadonlyArray<{ readonly id: string }>): ReadonlyArray<string> => rows.map(({ id }) => id)

@@ -1,4 +1,4 @@
-import { Effect, Stream } from "effect"
+import { Effect, Option, Stream } from "effect"
 import * as assert from "node:assert/strict"
 import { Billing } from "../../../platform/billing/Billing.ts"
 import type { UsageCursor } from "../../../platform/billing/Usage.ts"
@@ -10,6 +10,7 @@ import {
   inOurTime,
   nothing,
   pages,
+  refuses,
   type Run,
   same,
   time,
@@ -150,5 +151,7 @@ export const usage: Record<string, Run> = {
     assert.equal((yield* usage.list({ subscriptionId })).items.length, 6)
     const streamed = yield* Stream.runCollect(usage.stream({ subscriptionId, metric: "tokens", pageSize: 2 }))
     same(ids(streamed), [one, three, five, seven, nine])
+    const after = Option.getOrThrow((yield* usage.list({ subscriptionId, limit: 1 })).next)
+    yield* refuses(usage.list({ subscriptionId: (yield* metered).id, after }), "usage.list", ["after"])
   })
 }

@@ -3,7 +3,7 @@ import * as assert from "node:assert/strict"
 import type { Notification } from "../../../platform/notifications/Notification.ts"
 import { Notifications } from "../../../platform/notifications/Notifications.ts"
 import { passTime } from "../../Contract.ts"
-import { nobody, refuses, someUser, untyped } from "../expectations.ts"
+import { nobody, refuses, refusesOtherLists, someUser, untyped } from "../expectations.ts"
 import { type Cases, category, claimOne, noNotification, ready, template } from "./fixtures.ts"
 
 /** A user with some notifications, the newest first. */
@@ -36,6 +36,9 @@ export const inboxes: Cases = {
       [ids.slice(0, 3), ids.slice(3, 6), ids.slice(6)]
     )
     assert.deepEqual(third.next, Option.none())
+    const after = Option.getOrThrow(first.next)
+    yield* refusesOtherLists((after) => notifications.list(user.id, { after }), after)
+    yield* refuses(notifications.list((yield* someUser()).id, { after }), "Notifications.list", ["options.after"])
     const streamed = yield* Stream.runCollect(notifications.stream(user.id, { pageSize: 3 }))
     assert.deepEqual(idsOf(streamed).slice(1), ids)
   }),

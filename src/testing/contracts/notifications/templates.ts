@@ -1,8 +1,9 @@
 import { Effect, Option, Stream } from "effect"
 import * as assert from "node:assert/strict"
 import { Notifications } from "../../../platform/notifications/Notifications.ts"
+import type { TemplateCursor } from "../../../platform/notifications/NotificationTemplate.ts"
 import { passTime, unique } from "../../Contract.ts"
-import { failsWith, refuses, untyped } from "../expectations.ts"
+import { failsWith, pages, refuses, untyped } from "../expectations.ts"
 import { type Cases, failing, noTemplate } from "./fixtures.ts"
 
 const created = Effect.gen(function* () {
@@ -78,15 +79,13 @@ export const templates: Cases = {
         ids.unshift((yield* notifications.createTemplate({ key, channel, locale, body: "x" })).id)
       }
     }
-    const pages: Array<ReadonlyArray<string>> = []
-    let after = (yield* notifications.listTemplates({ key, limit: 4 })).next
-    pages.push((yield* notifications.listTemplates({ key, limit: 4 })).items.map(({ id }) => id))
-    while (Option.isSome(after)) {
-      const page = yield* notifications.listTemplates({ key, limit: 4, after: after.value })
-      pages.push(page.items.map(({ id }) => id))
-      after = page.next
-    }
-    assert.deepEqual(pages, [ids.slice(0, 4), ids.slice(4)])
+    const read = yield* pages((after: TemplateCursor | undefined) =>
+      notifications.listTemplates({ key, limit: 4, after })
+    )
+    assert.deepEqual(
+      read.map((page) => page.map(({ id }) => id)),
+      [ids.slice(0, 4), ids.slice(4)]
+    )
     const some = yield* notifications.listTemplates({ key, channel: "sms", locale: "de" })
     assert.deepEqual(
       some.items.map(({ channel, locale }) => [channel, locale]),

@@ -13,7 +13,7 @@ import {
   fresh,
   newUser,
   noWorkflow,
-  pagesOf,
+  pages,
   refuses,
   started,
   stepsOf,
@@ -273,9 +273,9 @@ const publishing: Cases = {
     const workflows = yield* Workflows
     const { id } = yield* created()
     for (let i = 0; i < 5; i++) yield* workflows.publish(id, 1)
-    const pages = yield* pagesOf((after: VersionCursor | undefined) => workflows.listVersions(id, { limit: 2, after }))
+    const read = yield* pages((after: VersionCursor | undefined) => workflows.listVersions(id, { limit: 2, after }))
     assert.deepEqual(
-      pages.map((page) => page.map(({ number }) => number)),
+      read.map((page) => page.map(({ number }) => number)),
       [[5, 4], [3, 2], [1]]
     )
   }),
@@ -297,7 +297,7 @@ const listing: Cases = {
     const made = yield* Effect.forEach([1, 2, 3, 4, 5], () => created({ ownerId }))
     const first = yield* workflows.list({ ownerId, limit: 2 })
     yield* created({ ownerId })
-    const rest = yield* pagesOf((after: WorkflowCursor | undefined) =>
+    const rest = yield* pages((after: WorkflowCursor | undefined) =>
       workflows.list({ ownerId, limit: 2, after: after ?? Option.getOrThrow(first.next) })
     )
     assert.deepEqual(
@@ -335,6 +335,14 @@ const listing: Cases = {
     yield* refuses(workflows.listVersions(workflowId, { after: untyped(ofWorkflows) }), "listVersions", [
       "options.after"
     ])
+  }),
+  "a cursor of another workflow's versions is refused": Effect.gen(function* () {
+    const workflows = yield* Workflows
+    const { id } = yield* created()
+    for (let i = 0; i < 2; i++) yield* workflows.publish(id, 1)
+    const after = Option.getOrThrow((yield* workflows.listVersions(id, { limit: 1 })).next)
+    assert.equal((yield* workflows.listVersions(id, { after })).items.length, 1)
+    yield* refuses(workflows.listVersions((yield* created()).id, { after }), "listVersions", ["options.after"])
   })
 }
 

@@ -13,7 +13,7 @@ import {
   finishAll,
   noExecution,
   noWorkflow,
-  pagesOf,
+  pages,
   published,
   refuses,
   started,
@@ -289,14 +289,14 @@ const listing: Cases = {
     const workflows = yield* Workflows
     const { workflowId } = yield* published()
     const made = yield* Effect.forEach([1, 2, 3, 4, 5], () => workflows.start({ workflowId }))
-    const pages = yield* pagesOf((after: ExecutionCursor | undefined) =>
+    const read = yield* pages((after: ExecutionCursor | undefined) =>
       workflows.listExecutions({ workflowId, limit: 2, after })
     )
     assert.deepEqual(
-      pages.map((page) => page.length),
+      read.map((page) => page.length),
       [2, 2, 1]
     )
-    assert.deepEqual(pages.flat(), made.toReversed())
+    assert.deepEqual(read.flat(), made.toReversed())
     const streamed = yield* Stream.runCollect(workflows.streamExecutions({ workflowId, pageSize: 2 }))
     assert.deepEqual(streamed, made.toReversed())
   }),

@@ -11,7 +11,7 @@ import type { Transaction } from "../../../postgres/Transaction.ts"
 import { passTime, unique } from "../../Contract.ts"
 import { refuses as refusesAs, someUser } from "../expectations.ts"
 
-export { failsWith, failure, untyped } from "../expectations.ts"
+export { failsWith, failure, pages, untyped } from "../expectations.ts"
 
 export type Run = Effect.Effect<void, unknown, Workflows | Users | Transaction>
 export type Cases = Record<string, Run>
@@ -114,20 +114,3 @@ export const passUntil = (time: DateTime.Utc, beyondMillis = 300) =>
   Effect.flatMap(DateTime.now, (now) =>
     passTime(Math.max(0, DateTime.toEpochMillis(time) - DateTime.toEpochMillis(now) + beyondMillis))
   )
-
-/** Every page of a list, as lists of items. */
-export const pagesOf = <A, Cursor, E, R>(
-  list: (
-    after: Cursor | undefined
-  ) => Effect.Effect<{ readonly items: ReadonlyArray<A>; readonly next: Option.Option<Cursor> }, E, R>
-) =>
-  Effect.gen(function* () {
-    const pages: Array<ReadonlyArray<A>> = []
-    let after: Cursor | undefined
-    do {
-      const page: { readonly items: ReadonlyArray<A>; readonly next: Option.Option<Cursor> } = yield* list(after)
-      pages.push(page.items)
-      after = Option.getOrUndefined(page.next)
-    } while (after !== undefined)
-    return pages
-  })

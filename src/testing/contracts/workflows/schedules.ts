@@ -9,7 +9,7 @@ import {
   failsWith,
   noSchedule,
   noWorkflow,
-  pagesOf,
+  pages,
   passUntil,
   published,
   refuses,
@@ -156,14 +156,14 @@ const editing: Cases = {
     const made = yield* Effect.forEach([true, false, true, true, true], (enabled) =>
       workflows.createSchedule({ workflowId, name: "n", cron: "0 3 1 1 *", enabled })
     )
-    const pages = yield* pagesOf((after: ScheduleCursor | undefined) =>
+    const read = yield* pages((after: ScheduleCursor | undefined) =>
       workflows.listSchedules({ workflowId, limit: 2, after })
     )
     assert.deepEqual(
-      pages.map((page) => page.length),
+      read.map((page) => page.length),
       [2, 2, 1]
     )
-    assert.deepEqual(pages.flat(), made.toReversed())
+    assert.deepEqual(read.flat(), made.toReversed())
     assert.deepEqual((yield* workflows.listSchedules({ workflowId, enabled: false })).items, [made[1]])
     assert.equal((yield* workflows.listSchedules({ workflowId, enabled: true })).items.length, 4)
   })
