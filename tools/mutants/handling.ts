@@ -1,9 +1,8 @@
-import type { Mutant, Proof } from "./Mutant.ts"
-
-/** A test by its file and its name. */
-const at =
-  (file: string, suite?: string) =>
-  (test: string): Proof => ({ file, suite, test })
+import { bulkInsert } from "./handling/bulkInsert.ts"
+import { lookup } from "./handling/lookup.ts"
+import { streamRows } from "./handling/streamRows.ts"
+import { unit } from "./handling/unit.ts"
+import { at, type Mutant } from "./Mutant.ts"
 
 const core = {
   startUp: at("test/core/StartUp.test.ts"),
@@ -1166,6 +1165,10 @@ const ofInput: ReadonlyArray<Mutant> = [
 export const mutants: ReadonlyArray<Mutant> = [
   ...ofCore,
   ...ofPostgres,
+  ...lookup,
+  ...unit,
+  ...bulkInsert,
+  ...streamRows,
   ...ofRedis,
   ...ofMongodb,
   ...ofClickHouse,
