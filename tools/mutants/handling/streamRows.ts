@@ -117,5 +117,15 @@ export const streamRows: ReadonlyArray<Mutant> = [
     find: "          },\n          [text, values]\n",
     replace: "          }\n",
     red: [test("fails as a StoreError that shows the statement, or names the column")]
+  },
+  {
+    name: "Streamed rows: its connection is not given back",
+    file: "src/postgres/PostgresPool.ts",
+    find: "Effect.addFinalizer(() => Effect.sync(() => release(held, now())))",
+    replace: "Effect.addFinalizer(() => Effect.void)",
+    red: [
+      test("gives every row once and in order, decoded, and then its connection back"),
+      test("interrupted it ends at once, on the server too")
+    ]
   }
 ]
