@@ -125,7 +125,8 @@ export const streamRows: ReadonlyArray<Mutant> = [
     replace: "Effect.addFinalizer(() => Effect.void)",
     red: [
       test("gives every row once and in order, decoded, and then its connection back"),
-      test("interrupted it ends at once, on the server too")
+      test("interrupted it ends at once, on the server too"),
+      test("a consumer that fails ends it, with its own failure")
     ]
   }
 ]
