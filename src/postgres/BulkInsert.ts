@@ -27,6 +27,9 @@ export interface BulkColumns<Row> {
   }[ColumnType]
 }
 
+/** What JSON.stringify writes for NUL and for half of a surrogate pair, which `jsonb` refuses; a text's own backslash is two. */
+const unstorable = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/
+
 interface Encoding {
   /** The value as the driver writes it; undefined where it is not of the type. */
   readonly encode: (value: unknown) => unknown
@@ -69,9 +72,9 @@ const encodings: Record<ColumnType, Encoding> = {
   jsonb: {
     encode: (value) => {
       const json = Result.getOrUndefined(Result.try(() => JSON.stringify(value)))
-      return json !== undefined && !json.includes("\\u0000") ? value : undefined
+      return json !== undefined && !unstorable.test(json) ? value : undefined
     },
-    expected: "a JSON value without NUL"
+    expected: "a JSON value without NUL and without broken Unicode"
   },
   bytea: { encode: (value) => (value instanceof Uint8Array ? value : undefined), expected: "bytes" }
 }

@@ -107,8 +107,16 @@ export const makeLookup = <Key extends string | number | bigint, Row extends obj
     for (const [key, ofKey] of waiters) for (const waiter of ofKey) waiter(of(key))
   }
 
+  /** Suspended, so that what `select` throws reaches each who waits and not only the one who starts the batch. */
+  const asked = (batch: Batch<Key, A>): Effect.Effect<ReadonlyMap<Key, Answer<A>>, StoreError> =>
+    Effect.provideService(
+      Effect.suspend(() => answers([...batch.waiters.keys()])),
+      Deadline,
+      batch.deadline
+    )
+
   const run = (batch: Batch<Key, A>): Effect.Effect<void> =>
-    Effect.matchCause(Effect.provideService(answers([...batch.waiters.keys()]), Deadline, batch.deadline), {
+    Effect.matchCause(asked(batch), {
       onSuccess: (found) => answer(batch, (key) => found.get(key) ?? Effect.succeedNone),
       onFailure: (cause) => answer(batch, () => Effect.failCause(cause))
     })
@@ -183,9 +191,7 @@ export const makeLookup = <Key extends string | number | bigint, Row extends obj
       const ofKey = waiters.get(key)
       ofKey?.delete(waiter)
       if (ofKey?.size === 0) waiters.delete(key)
-      if (waiters.size > 0 || fiber === undefined) return Effect.void
-      close(batch)
-      return Fiber.interrupt(fiber)
+      return waiters.size > 0 || fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
     })
 
   const tooLate = (afterMillis: number): StoreError =>

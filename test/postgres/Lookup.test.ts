@@ -1,5 +1,5 @@
 import { it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Fiber, Latch, Option, Schema } from "effect"
+import { Cause, Clock, Deferred, Effect, Exit, Fiber, Latch, Option, Schema } from "effect"
 import type { Statement } from "effect/sql/Statement"
 import assert from "node:assert/strict"
 import { Deadline, within } from "../../src/core/Deadline.ts"
@@ -178,6 +178,18 @@ describeLive("postgresql", "Lookup", () => {
     }).pipe(live)
   )
 
+  it.live("a defect of the lookup itself reaches all who wait for it", () =>
+    Effect.gen(function* () {
+      const { find } = yield* notes({
+        statement: () => {
+          throw new Error("no such index")
+        }
+      })
+      const exits = yield* Effect.forEach([1, 2, 3], (id) => Effect.exit(find(id)), together)
+      for (const exit of exits) assert.match(String(Exit.isFailure(exit) && Cause.squash(exit.cause)), /no such index/)
+    }).pipe(live)
+  )
+
   it.live("a row that cannot be read fails those who asked for it and nobody else", () =>
     Effect.gen(function* () {
       const { client, find, findMany, sought } = yield* notes()
@@ -207,7 +219,13 @@ describeLive("postgresql", "Lookup", () => {
       assert.equal(hasty.reason._tag, "Timeout")
       assert.equal(hasty.operation, "Notes.findById")
       assert.deepEqual(patient, note(2))
-      assert.equal(sought.length, 1)
+      const [first, second] = yield* Effect.all(
+        [find(3).pipe(within("10 seconds")), Effect.flip(find(4).pipe(within("50 millis")))],
+        together
+      )
+      assert.deepEqual(first, note(3))
+      assert.equal(second.reason._tag, "Timeout")
+      assert.equal(sought.length, 2)
     }).pipe(live)
   )
 
@@ -240,7 +258,38 @@ describeLive("postgresql", "Lookup", () => {
       yield* Fiber.interrupt(early)
       assert.deepEqual(yield* find(4), note(4))
       assert.deepEqual(sought.slice(1), [[4]], "who left in the same turn is not sought any more")
+
+      const started = { startImmediately: true } as const
+      const staying = yield* Effect.forkChild(find(5), started)
+      yield* Fiber.interrupt(yield* Effect.forkChild(find(6), started))
+      const other = yield* Effect.forkChild(find(7), started)
+      assert.deepEqual([yield* Fiber.join(staying), yield* Fiber.join(other)], [note(5), note(7)])
+      assert.deepEqual(sought.slice(2), [[5, 7]], "nor is who joined others and left them")
+
+      const leader = yield* Effect.forkChild(find(8), started)
+      const follower = yield* Effect.forkChild(find(9), started)
+      yield* Fiber.interrupt(leader)
+      assert.deepEqual(yield* Fiber.join(follower), note(9))
+      assert.deepEqual(sought.slice(3), [[9]], "who asked first does not take the others with him")
       assert.equal((yield* client.stats).inUse, 0)
+    }).pipe(live)
+  )
+
+  it.live("inside a transaction the statement ends when all who wait for it are interrupted", () =>
+    Effect.gen(function* () {
+      const { client } = yield* notes()
+      const { run } = yield* Transaction
+      const { find } = yield* notes({
+        statement: (ids) => client.keyed`select id, text, pg_sleep(3)::text from notes where id = any(${ids})`
+      })
+      const startedAt = yield* Clock.currentTimeMillis
+      const found = yield* run(Effect.forEach([1, 2], find, together)).pipe(Effect.timeoutOption("300 millis"))
+      assert.deepEqual(found, Option.none())
+      assert.ok((yield* Clock.currentTimeMillis) - startedAt < 3_000)
+      assert.equal((yield* client.stats).inUse, 0)
+      const busy = yield* client.sql`select 1 from pg_stat_activity
+        where datname = current_database() and query like '%pg_sleep%' and state <> 'idle' and pid <> pg_backend_pid()`
+      assert.deepEqual(busy, [])
     }).pipe(live)
   )
 })

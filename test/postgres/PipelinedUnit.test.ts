@@ -1,8 +1,13 @@
+import type { PgConnection, Result } from "@effect/sql-pg/PgConnection"
 import { it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Redacted } from "effect"
+import { ConnectionError, SqlError, UnknownError } from "effect/sql/SqlError"
 import assert from "node:assert/strict"
 import { within } from "../../src/core/Deadline.ts"
+import { makeRetryBudget, retrying } from "../../src/core/Retry.ts"
+import { makeUnit } from "../../src/postgres/PipelinedUnit.ts"
 import * as Postgres from "../../src/postgres/PostgresClient.ts"
+import { fromSqlError } from "../../src/postgres/PostgresError.ts"
 import * as Tenant from "../../src/postgres/Tenant.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TcpProxy from "../../src/testing/TcpProxy.ts"
@@ -133,6 +138,57 @@ describeLive("postgresql", "PostgresClient.unit", () => {
       }).pipe(Effect.provide(freshClient(1)))
   )
 
+  it.live("prepared statements that the server has forgotten: all is applied, or nothing", () =>
+    Effect.gen(function* () {
+      const { client, ids } = yield* accounts
+      const add = (id: number) => client.keyed`insert into t (id, n) values (${id}, 0)`
+      const forget = client.sql`deallocate all`.unprepared
+      yield* client.unit(write, [add(1)])
+      yield* forget
+      yield* client.unit(write, [add(2), add(3)])
+      yield* forget
+      const fresh = client.keyed`insert into t (id, n) values (4, ${0}::int)`
+      yield* Effect.flip(client.unit(write, [fresh, client.keyed`insert into t values (5, -1)`]))
+      assert.deepEqual(yield* ids, [1, 2, 3])
+    }).pipe(Effect.provide(freshClient(1)))
+  )
+
+  /** A statement that is refused so often, as in a failover, and how often it was tried. */
+  const refused = (times: number) =>
+    Effect.gen(function* () {
+      const { client } = yield* accounts
+      yield* client.sql`create sequence tries`
+      yield* client.sql`create function fail_over(times integer) returns integer language plpgsql as $$ begin
+        if nextval('tries') <= times then raise exception using errcode = '25006'; end if;
+        return 1; end $$`
+      const tries = Effect.map(
+        client.sql<{ n: number }>`select case when is_called then last_value::int else 0 end as n from tries`,
+        ([row]) => row?.n
+      )
+      return { client, tries, statement: () => client.keyed`select fail_over(${times}) as n` }
+    })
+
+  it.live("one that was refused for a while is sent again, under a tenant too", () =>
+    Effect.gen(function* () {
+      const { client, statement, tries } = yield* refused(2)
+      assert.deepEqual(yield* client.unit(write, [statement()]), [{ rows: [{ n: 1 }], count: 1 }])
+      assert.equal(yield* tries, 3)
+      yield* client.sql`alter sequence tries restart`
+      yield* client.unit(write, [statement()]).pipe(Tenant.within("acme"))
+      assert.equal(yield* tries, 3)
+    }).pipe(live)
+  )
+
+  it.live("inside a transaction one that was refused is not sent again", () =>
+    Effect.gen(function* () {
+      const { client, statement, tries } = yield* refused(1000)
+      const { run } = yield* Transaction
+      const error = yield* run(Effect.flip(client.unit(write, [statement()])))
+      assert.deepEqual([error.reason._tag, error.operation, error.outcome], ["NotPrimary", "Test.unit", "not-applied"])
+      assert.equal(yield* tries, 1)
+    }).pipe(live)
+  )
+
   it.live("interrupted after it was sent it runs to its end; its connection is not lost", () =>
     Effect.gen(function* () {
       const { add, client, ids } = yield* accounts
@@ -159,6 +215,8 @@ describeLive("postgresql", "PostgresClient.unit", () => {
           yield* Effect.repeat(client.stats, { until: ({ waiting }) => waiting === 1 })
           yield* Fiber.interrupt(unit)
           assert.equal((yield* client.stats).waiting, 0)
+          const error = yield* Effect.flip(client.unit(write, [add(1)]).pipe(within("50 millis")))
+          assert.deepEqual([error.operation, error.outcome], ["Test.unit", "not-applied"])
         })
       )
       assert.deepEqual(yield* ids, [])
@@ -237,6 +295,36 @@ describeLive("postgresql", "PostgresClient.unit", () => {
     })
   )
 
+  it.live("the connection is lost in the middle: unknown, and all or nothing is there", () =>
+    Effect.gen(function* () {
+      const { add, client, ids, proxy } = yield* scene
+      const sleep = client.keyed`select pg_sleep(0.3)::text`
+      const unit = yield* Effect.forkChild(Effect.flip(client.unit(write, [add(1), sleep, add(2)])))
+      yield* Effect.repeat(client.stats, { until: ({ inUse }) => inUse === 1 })
+      yield* Effect.sleep("100 millis")
+      yield* proxy.reset()
+      const error = yield* Fiber.join(unit)
+      assert.deepEqual([error.reason._tag, error.outcome], ["CommitUnknown", "unknown"])
+      yield* Effect.sleep("500 millis")
+      const stored = yield* ids
+      assert.ok(stored.length === 0 || stored.length === 2, `${stored.length} of 2 rows`)
+      yield* client.unit(write, [add(3)])
+      assert.deepEqual(yield* ids, [...stored, 3])
+      assert.equal((yield* client.stats).inUse, 0)
+    })
+  )
+
+  it.live("the reply is lost, and it only reads: it is asked again", () =>
+    Effect.gen(function* () {
+      const { client, proxy } = yield* scene
+      yield* proxy.dropReplies({ afterRequestMatching: "COMMIT" })
+      const read = client.keyed<{ n: number }>`select 1 as n`
+      const [{ rows }] = yield* client.unit({ operation: "Test.unit", kind: "read" }, [read])
+      assert.deepEqual(rows, [{ n: 1 }])
+      assert.equal((yield* proxy.counts).dropped, 1)
+    })
+  )
+
   it.live("the reply is lost, and it is harmless twice: it is sent again", () =>
     Effect.gen(function* () {
       const { client, ids, proxy } = yield* scene
@@ -248,5 +336,81 @@ describeLive("postgresql", "PostgresClient.unit", () => {
       assert.deepEqual(yield* ids, [1, 2])
       assert.equal((yield* proxy.counts).dropped, 1)
     })
+  )
+})
+
+const endpoint = { store: "postgresql", host: "db.example", port: 5432 } as const
+
+/** Fails as the server does: with its code. */
+const refusal = (code: string) =>
+  new SqlError({
+    reason: new UnknownError({ cause: Object.assign(new Error("refused"), { code }), message: "refused" })
+  })
+
+const lost = new SqlError({ reason: new ConnectionError({ cause: new Error("closed"), message: "closed" }) })
+
+const done = Effect.succeed({ command: "", rowCount: 1, oid: null, rows: [], fields: [] })
+
+/** A unit over a connection that answers as it is told, where no server can be made to. */
+const answered = (answers: Readonly<Record<string, Effect.Effect<Result, SqlError>>>) =>
+  Effect.gen(function* () {
+    const { sql } = yield* Postgres.PostgresClient
+    const sent: Array<string> = []
+    const query = (text: string) =>
+      Effect.suspend(() => {
+        sent.push(text)
+        return Effect.delay(answers[text] ?? done, 1)
+      })
+    const unit = makeUnit({
+      // All of a connection that a unit uses.
+      pool: {
+        unit: (send) =>
+          Effect.callback((resume) => send({ query } as PgConnection, (answer) => resume(Effect.succeed(answer))))
+      },
+      sql,
+      retry: retrying(makeRetryBudget(), { attempts: 1, base: 1, cap: 1 }),
+      storeError: (call, error) =>
+        fromSqlError(error, call, { endpoint, elapsedMillis: 0, statementMillis: Number.POSITIVE_INFINITY })
+    })
+    return { sent, run: unit(write, [sql`one`, sql`two`]) }
+  })
+
+describeLive("postgresql", "a unit that is answered so", () => {
+  const live = Effect.provide(freshClient(1))
+
+  it.live("BEGIN alone is cancelled, so that the statements were applied one by one: unknown, not sent again", () =>
+    Effect.gen(function* () {
+      const { run, sent } = yield* answered({ BEGIN: Effect.fail(refusal("57014")) })
+      const error = yield* Effect.flip(run)
+      assert.deepEqual([error.operation, error.outcome], ["Test.unit", "unknown"])
+      assert.deepEqual(sent, ["BEGIN", "one", "two", "COMMIT"])
+    }).pipe(live)
+  )
+
+  it.live("BEGIN is refused with all that is behind it: not applied, and sent again", () =>
+    Effect.gen(function* () {
+      const nothing = Effect.fail(lost)
+      const { run, sent } = yield* answered({
+        BEGIN: Effect.fail(refusal("57P01")),
+        one: nothing,
+        two: nothing,
+        COMMIT: nothing
+      })
+      const error = yield* Effect.flip(run)
+      assert.deepEqual([error.reason._tag, error.outcome], ["ConnectionLost", "not-applied"])
+      assert.equal(sent.length, 8)
+    }).pipe(live)
+  )
+
+  it.live("a statement is refused as the session is ended: not applied, though the answer to COMMIT never came", () =>
+    Effect.gen(function* () {
+      const { run, sent } = yield* answered({
+        two: Effect.fail(refusal("57P01")),
+        COMMIT: Effect.fail(lost)
+      })
+      const error = yield* Effect.flip(run)
+      assert.deepEqual([error.reason._tag, error.outcome], ["ConnectionLost", "not-applied"])
+      assert.equal(sent.length, 8)
+    }).pipe(live)
   )
 })

@@ -1,5 +1,5 @@
 import { it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Fiber, Layer, Redacted, Schema, Stream } from "effect"
+import { Clock, Deferred, Duration, Effect, Fiber, Layer, Redacted, Schema, Stream } from "effect"
 import assert from "node:assert/strict"
 import { within } from "../../src/core/Deadline.ts"
 import * as Postgres from "../../src/postgres/PostgresClient.ts"
@@ -16,6 +16,23 @@ const operation = "Numbers.stream"
 const numbers = (client: Postgres.PostgresClient["Service"], count: number) =>
   streamRows(client, { operation, rows, statement: client.sql`select generate_series(1, ${count}::int) as n` })
 
+/** Sessions that are at something, or in a transaction; asked over each of both connections, because none sees itself. */
+const busy = ({ sql }: Postgres.PostgresClient["Service"]) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const both = [yield* sql.reserve, yield* sql.reserve]
+      const seen = yield* Effect.forEach(both, (connection) =>
+        connection.execute(
+          `select pid from pg_stat_activity
+            where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`,
+          [],
+          undefined
+        )
+      )
+      return seen.flat().length
+    })
+  )
+
 const sum = (total: number, { n }: { readonly n: number }) => total + n
 
 describeLive("postgresql", "streamRows", (url) => {
@@ -31,6 +48,7 @@ describeLive("postgresql", "streamRows", (url) => {
       )
       assert.deepEqual(yield* Stream.runCollect(numbers(client, 0)), [])
       assert.equal((yield* client.stats).inUse, 0)
+      assert.equal(yield* busy(client), 0)
     }).pipe(live)
   )
 
@@ -56,9 +74,7 @@ describeLive("postgresql", "streamRows", (url) => {
         assert.deepEqual(first, [{ n: 1 }, { n: 2 }, { n: 3 }])
       }
       assert.equal((yield* client.stats).inUse, 0)
-      const busy = yield* client.sql<{ n: number }>`select count(*)::int as n from pg_stat_activity
-        where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`
-      assert.deepEqual(busy, [{ n: 0 }])
+      assert.equal(yield* busy(client), 0)
     }).pipe(live)
   )
 
@@ -74,7 +90,54 @@ describeLive("postgresql", "streamRows", (url) => {
       yield* Deferred.await(began)
       yield* Fiber.interrupt(reading)
       assert.equal((yield* client.stats).inUse, 0)
+      assert.equal(yield* busy(client), 0)
       assert.deepEqual(yield* Stream.runFold(numbers(client, 100), () => 0, sum), 5050)
+    }).pipe(live)
+  )
+
+  it.live("interrupted while it waits for a connection it waits no more, and too long a wait names who asked", () =>
+    Effect.gen(function* () {
+      const client = yield* Postgres.PostgresClient
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* client.sql.reserve
+          yield* client.sql.reserve
+          const reading = yield* Effect.forkChild(Stream.runDrain(numbers(client, 5)))
+          yield* Effect.repeat(client.stats, { until: ({ waiting }) => waiting === 1 })
+          const [time] = yield* Effect.timed(Fiber.interrupt(reading))
+          assert.ok(Duration.toMillis(time) < 5000)
+          assert.equal((yield* client.stats).waiting, 0)
+          const error = yield* Effect.flip(Stream.runDrain(numbers(client, 5))).pipe(within("50 millis"))
+          assert.deepEqual(
+            [error.reason._tag, error.operation, error.outcome],
+            ["PoolExhausted", operation, "not-applied"]
+          )
+        })
+      )
+      assert.equal(yield* Stream.runFold(numbers(client, 100), () => 0, sum), 5050)
+    }).pipe(live)
+  )
+
+  it.live("a consumer that fails ends it, with its own failure", () =>
+    Effect.gen(function* () {
+      const client = yield* Postgres.PostgresClient
+      const failing = Stream.runForEach(numbers(client, 100_000_000), ({ n }) =>
+        n === 700 ? Effect.fail("enough" as const) : Effect.void
+      )
+      assert.equal(yield* Effect.flip(failing), "enough")
+      assert.equal((yield* client.stats).inUse, 0)
+      assert.equal(yield* busy(client), 0)
+    }).pipe(live)
+  )
+
+  it.live("only reads: a statement that writes is refused", () =>
+    Effect.gen(function* () {
+      const client = yield* Postgres.PostgresClient
+      yield* client.sql`create table t (n integer)`
+      const statement = client.sql`insert into t values (1) returning n`
+      const error = yield* Effect.flip(Stream.runDrain(streamRows(client, { operation, rows, statement })))
+      assert.equal(error.reason._tag, "NotPrimary")
+      assert.deepEqual(yield* client.sql`select * from t`, [])
     }).pipe(live)
   )
 
@@ -86,6 +149,11 @@ describeLive("postgresql", "streamRows", (url) => {
       assert.equal(total, 36)
       const settings = yield* client.sql`select current_setting('statement_timeout') as timeout`
       assert.deepEqual(settings, [{ timeout: "300ms" }], "and the session has its timeout still")
+
+      const cancelled = client.sql`select n, case when n = 600 then pg_sleep(0.5) end::text,
+        case when n = 600 then pg_cancel_backend(pg_backend_pid()) end from generate_series(1, 900) n`
+      const read = Stream.runDrain(streamRows(client, { operation, rows, statement: cancelled }))
+      assert.equal((yield* Effect.flip(read)).reason._tag, "Cancelled", "not its timeout, which does not hold for it")
     }).pipe(
       Effect.provide(
         Postgres.layer({
@@ -106,7 +174,10 @@ describeLive("postgresql", "streamRows", (url) => {
       assert.equal(error.reason._tag, "Timeout")
       assert.equal(error.operation, operation)
       assert.ok((yield* Clock.currentTimeMillis) - startedAt >= 300)
+      // Rows that came in time are a late consumer's all the same, and then the transaction ends though it is late.
+      yield* Stream.runForEach(numbers(client, 5), () => Effect.sleep("100 millis")).pipe(within("300 millis"))
       assert.equal((yield* client.stats).inUse, 0)
+      assert.equal(yield* busy(client), 0)
     }).pipe(live)
   )
 
@@ -145,6 +216,7 @@ describeLive("postgresql", "streamRows", (url) => {
       const wrong = yield* Effect.flip(Stream.runDrain(odd))
       assert.ok(wrong.reason._tag === "InvalidData" && wrong.reason.problems[0]?.field.endsWith("n"), wrong.message)
       assert.equal((yield* client.stats).inUse, 0)
+      assert.equal(yield* busy(client), 0)
     }).pipe(live)
   )
 
@@ -169,6 +241,36 @@ describeLive("postgresql", "streamRows", (url) => {
           )
         )
       )
+    })
+  )
+
+  it.live("a consumer that takes longer than the timeout has its rows all the same", () =>
+    Effect.gen(function* () {
+      const client = yield* Postgres.PostgresClient
+      const statement = client.sql`select generate_series(1, 5000) as n`
+      const total = yield* streamRows(client, { operation, rows, statement, timeout: "150 millis" }).pipe(
+        Stream.tap(({ n }) => (n % 1000 === 0 ? Effect.sleep("250 millis") : Effect.void)),
+        Stream.runFold(() => 0, sum)
+      )
+      assert.equal(total, 12_502_500)
+    }).pipe(live)
+  )
+
+  it.live("the connection is lost in the middle: ConnectionLost, not applied, and the pool is whole", () =>
+    Effect.gen(function* () {
+      const proxy = yield* TcpProxy.forUrl(yield* freshPostgres)
+      yield* Effect.gen(function* () {
+        const client = yield* Postgres.PostgresClient
+        const error = yield* Effect.flip(
+          Stream.runForEach(numbers(client, 100_000_000), ({ n }) => (n === 1 ? proxy.reset() : Effect.void))
+        )
+        assert.deepEqual(
+          [error.reason._tag, error.operation, error.outcome],
+          ["ConnectionLost", operation, "not-applied"]
+        )
+        assert.equal((yield* client.stats).inUse, 0)
+        assert.equal(yield* Stream.runFold(numbers(client, 100), () => 0, sum), 5050)
+      }).pipe(Effect.provide(Postgres.layer({ url: Redacted.make(proxy.url), minConnections: 0 }).pipe(Layer.fresh)))
     })
   )
 })

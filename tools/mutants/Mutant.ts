@@ -23,6 +23,11 @@ export interface Mutant {
   readonly survives?: string | undefined
 }
 
+/** A test by its file and its name. */
+export const at =
+  (file: string, suite?: string) =>
+  (test: string): Proof => ({ file, suite, test })
+
 /** How the title of every test of a proof looks. */
 export const titleOf = ({ suite = "", test = "" }: Proof): RegExp =>
   new RegExp([suite, test].map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".*"))

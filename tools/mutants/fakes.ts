@@ -1,6 +1,10 @@
+import { apiKeys } from "./fakes/apiKeys.ts"
+import { auditLog } from "./fakes/auditLog.ts"
 import { billing } from "./fakes/billing.ts"
 import { federation } from "./fakes/federation.ts"
 import { notifications } from "./fakes/notifications.ts"
+import { roles } from "./fakes/roles.ts"
+import { userTokens } from "./fakes/userTokens.ts"
 import { workflows } from "./fakes/workflows.ts"
 import type { Mutant } from "./Mutant.ts"
 
@@ -977,6 +981,10 @@ export const mutants: ReadonlyArray<Mutant> = [
     replace: "error.reason.constraint === `${uniqueId.name}x`",
     red: campaigns
   },
+  ...roles,
+  ...apiKeys,
+  ...userTokens,
+  ...auditLog,
   ...billing,
   ...workflows,
   ...notifications,

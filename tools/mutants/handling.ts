@@ -1,9 +1,9 @@
-import type { Mutant, Proof } from "./Mutant.ts"
-
-/** A test by its file and its name. */
-const at =
-  (file: string, suite?: string) =>
-  (test: string): Proof => ({ file, suite, test })
+import { beginAhead } from "./handling/beginAhead.ts"
+import { bulkInsert } from "./handling/bulkInsert.ts"
+import { lookup } from "./handling/lookup.ts"
+import { streamRows } from "./handling/streamRows.ts"
+import { unit } from "./handling/unit.ts"
+import { at, type Mutant } from "./Mutant.ts"
 
 const core = {
   startUp: at("test/core/StartUp.test.ts"),
@@ -547,8 +547,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "Transaction: it commits while a nested one is open in another fiber",
     file: transactions,
-    find: "if (Exit.isFailure(exit) || level.take(turn)) {",
-    replace: "if (Exit.isFailure(exit) || level.take(turn) || turn !== null) {",
+    find: "if (Exit.isFailure(exit) || !level.busy) {",
+    replace: "if (Exit.isFailure(exit) || level !== null) {",
     red: [postgres.transaction("still open in another fiber at the end")]
   },
   {
@@ -575,8 +575,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "Tenant: a statement runs in another tenant's transaction",
     file: transactions,
-    find: "fiber.getRef(CurrentTenant) === begun.tenant\n          ? inTurn",
-    replace: "fiber !== undefined\n          ? inTurn",
+    find: "fiber.getRef(CurrentTenant) === begun.tenant\n            ? inTurn",
+    replace: "fiber !== undefined\n            ? inTurn",
     red: [postgres.tenant("never may a statement run as somebody else")]
   },
   {
@@ -1212,6 +1212,11 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...ofCore,
   ...ofPostgres,
   ...ofValuesAndTime,
+  ...lookup,
+  ...unit,
+  ...beginAhead,
+  ...bulkInsert,
+  ...streamRows,
   ...ofRedis,
   ...ofMongodb,
   ...ofClickHouse,

@@ -1,10 +1,10 @@
 import { DateTime, Effect, Option, Redacted } from "effect"
 import * as assert from "node:assert/strict"
-import { type ApiKeyCursor, ApiKeyId, ApiKeys } from "../../platform/users/ApiKeys.ts"
+import { ApiKey, type ApiKeyCursor, ApiKeyId, ApiKeys } from "../../platform/users/ApiKeys.ts"
 import { Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime } from "../Contract.ts"
-import { failsWith, hostile, nobody, pages, refuses, someUser, untyped } from "./expectations.ts"
+import { failsWith, hostile, later, nobody, pages, refuses, someUser, untyped } from "./expectations.ts"
 
 type Run = Effect.Effect<void, unknown, ApiKeys | Users | Transaction>
 
@@ -26,6 +26,7 @@ const cases: Record<string, Run> = {
       [key.userId, key.name, key.scopes, key.expiresAt, key.lastUsedAt, key.revokedAt],
       [user.id, hostile, ["read", "write"], null, null, null]
     )
+    assert.deepEqual(Object.keys(key).toSorted(), Object.keys(ApiKey.fields).toSorted())
     const opened = yield* keys.authenticate(secret)
     assert.deepEqual({ ...opened, lastUsedAt: null }, key)
     assert.ok(opened.lastUsedAt !== null && DateTime.isGreaterThanOrEqualTo(opened.lastUsedAt, key.createdAt))
@@ -44,6 +45,10 @@ const cases: Record<string, Run> = {
   "what is no key is refused": Effect.gen(function* () {
     assert.equal(yield* refusal(Redacted.make(hostile)), "unknown")
     assert.equal(yield* refusal(Redacted.make("")), "unknown")
+    const { secret } = yield* (yield* ApiKeys).issue({ userId: (yield* someUser()).id, name: "guessed" })
+    const text = Redacted.value(secret)
+    assert.equal(yield* refusal(Redacted.make(text.slice(0, 42))), "unknown")
+    assert.equal(yield* refusal(Redacted.make(`${text.slice(0, 42)}${text.endsWith("A") ? "E" : "A"}`)), "unknown")
   }),
   "a key expires": Effect.gen(function* () {
     const keys = yield* ApiKeys
@@ -74,6 +79,9 @@ const cases: Record<string, Run> = {
     const first = yield* keys.authenticate(secret)
     yield* passTime("20 millis")
     assert.deepEqual(yield* keys.authenticate(secret), first)
+    const noted = yield* keys.authenticate(secret).pipe(later("1 minute"))
+    const since = Number(noted.lastUsedAt?.epochMilliseconds) - Number(first.lastUsedAt?.epochMilliseconds)
+    assert.ok(since >= 60_020, `${since} ms`)
   }),
   "a removed user's keys are gone": Effect.gen(function* () {
     const keys = yield* ApiKeys
@@ -123,6 +131,16 @@ const cases: Record<string, Run> = {
     yield* Effect.forEach(["a", "b"], (name) => keys.issue({ userId, name }))
     const after = Option.getOrThrow((yield* keys.list(userId, { limit: 1 })).next)
     yield* refuses(keys.list((yield* someUser()).id, { after }), "ApiKeys.list", ["options.after"])
+  }),
+  "a list has the keys that have ended too, and 50 of them where nobody says": Effect.gen(function* () {
+    const keys = yield* ApiKeys
+    const { id: userId } = yield* someUser()
+    const made = yield* Effect.forEach(Array.from({ length: 51 }), () => keys.issue({ userId, name: "one of many" }))
+    const revoked = yield* keys.revoke(made[0]!.key.id)
+    const { items, next } = yield* keys.list(userId)
+    assert.deepEqual(items[0], revoked)
+    assert.equal(items.length, 50)
+    assert.ok(Option.isSome(next))
   }),
   "wrong input is refused before anything is sent, each field by name": Effect.gen(function* () {
     const keys = yield* ApiKeys

@@ -1,4 +1,4 @@
-import { DateTime, Effect, Stream } from "effect"
+import { DateTime, Effect, Option, Stream } from "effect"
 import * as assert from "node:assert/strict"
 import { type AuditCursor, type AuditEntry, AuditLog } from "../../platform/audit/AuditLog.ts"
 import * as TimeRange from "../../platform/TimeRange.ts"
@@ -66,14 +66,14 @@ const cases: Record<string, Run> = {
     const log = yield* AuditLog
     const { run } = yield* Transaction
     const subjectId = yield* unique("subject")
+    const listed = Effect.map(log.list({ subjectId }), ({ items }) => items.map(({ action }) => action))
     const tell = (action: string) => log.append({ action, subjectKind: "thing", subjectId })
-    yield* run(tell("kept"))
+    assert.deepEqual(yield* run(Effect.andThen(tell("kept"), listed)), ["kept"])
     yield* Effect.flip(run(Effect.andThen(tell("undone"), Effect.fail("no" as const))))
     yield* run(
       Effect.andThen(Effect.ignore(run(Effect.andThen(tell("inner"), Effect.fail("no" as const)))), tell("outer"))
     )
-    const { items } = yield* log.list({ subjectId })
-    assert.deepEqual(items.map(({ action }) => action).toSorted(), ["kept", "outer"])
+    assert.deepEqual((yield* listed).toSorted(), ["kept", "outer"])
   }),
   "several entries are appended at once, in their order": Effect.gen(function* () {
     const log = yield* AuditLog
@@ -118,6 +118,7 @@ const cases: Record<string, Run> = {
     assert.deepEqual(yield* listed({ actorId: user.id }), [own.id])
     assert.deepEqual(yield* listed({ actorId: nobody }), [])
     assert.deepEqual(yield* listed({ action: hostile }), [])
+    assert.deepEqual(yield* listed({ subjectId: subjectId.toUpperCase() }), [])
   }),
   "a span of time holds its start and not its end": Effect.gen(function* () {
     const log = yield* AuditLog
@@ -141,6 +142,20 @@ const cases: Record<string, Run> = {
     assert.deepEqual(ids(seen), ids(entries).toReversed())
     assert.equal((yield* log.list({ subjectId: other })).items.length, 3)
   }),
+  "of a thousand entries, told in one moment, each is listed and streamed once; a page has 50 where nobody says":
+    Effect.gen(function* () {
+      const log = yield* AuditLog
+      const subjectId = yield* unique("subject")
+      const entry = { action: "a", subjectKind: "thing", subjectId }
+      const made = yield* log.appendMany(Array.from({ length: 1000 }, () => entry))
+      const newest = ids(made).toReversed()
+      assert.deepEqual(ids(yield* Stream.runCollect(log.stream({ subjectId }))), newest)
+      const first = yield* log.list({ subjectId })
+      const second = yield* log.list({ subjectId, limit: 1, after: Option.getOrThrow(first.next) })
+      assert.deepEqual([...ids(first.items), ...ids(second.items)], newest.slice(0, 51))
+      const tooMany = Array.from({ length: 1001 }, () => entry)
+      yield* refuses(log.appendMany(tooMany), "AuditLog.appendMany", ["entries"])
+    }),
   "wrong input is refused before anything is sent, each field by name": Effect.gen(function* () {
     const log = yield* AuditLog
     yield* refuses(

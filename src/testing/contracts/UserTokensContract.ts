@@ -55,6 +55,18 @@ const signingIn: Record<string, Run> = {
     yield* passTime("300 millis")
     assert.equal(yield* because(refreshing(first.secret)), "expired")
   }),
+  "a used token that comes back after its time ends its sign-in too, whose next token lives on": Effect.gen(
+    function* () {
+      const tokens = yield* UserTokens
+      const user = yield* someUser()
+      const stolen = yield* tokens.signIn(user.id, "300 millis")
+      const next = yield* tokens.refresh(stolen.secret, "1 hour")
+      yield* passTime("300 millis")
+      const last = yield* refreshing(next.secret)
+      assert.equal(yield* because(refreshing(stolen.secret)), "used")
+      assert.equal(yield* because(refreshing(last.secret)), "revoked")
+    }
+  ),
   "signing out ends one sign-in; signing out again changes nothing": Effect.gen(function* () {
     const tokens = yield* UserTokens
     const user = yield* someUser()
@@ -73,6 +85,8 @@ const signingIn: Record<string, Run> = {
     const next = yield* tokens.refresh(one.secret, "1 hour")
     const two = yield* tokens.signIn(user.id, "1 hour")
     yield* tokens.signOut((yield* tokens.signIn(user.id, "1 hour")).signIn)
+    yield* tokens.signIn(user.id, "20 millis")
+    yield* passTime("20 millis")
     assert.equal(yield* tokens.signOutEverywhere(user.id), 2)
     assert.equal(yield* tokens.signOutEverywhere(user.id), 0)
     assert.equal(yield* because(refreshing(next.secret)), "revoked")
@@ -89,13 +103,15 @@ const signingIn: Record<string, Run> = {
     assert.equal((yield* refreshing(secret)).userId, user.id)
     assert.equal(yield* because(refreshing(Redacted.make(hostile))), "unknown")
   }),
-  "a removed user is signed in nowhere": Effect.gen(function* () {
+  "a removed user is signed in nowhere, and what was sent to it is good for nothing": Effect.gen(function* () {
     const tokens = yield* UserTokens
     const users = yield* Users
     const user = yield* someUser()
     const { secret } = yield* tokens.signIn(user.id, "1 hour")
+    const sent = yield* tokens.send(user.id, "password-reset", "1 hour")
     yield* users.delete(user.id)
     assert.equal(yield* because(refreshing(secret)), "unknown")
+    assert.equal(yield* because(tokens.resetPassword(sent.secret, newHash)), "unknown")
   })
 }
 
@@ -107,9 +123,12 @@ const sending: Record<string, Run> = {
     assert.equal(user.emailVerifiedAt, null)
     const sent = yield* tokens.send(user.id, "email-verification", "1 hour")
     assert.deepEqual([sent.userId, sent.email], [user.id, user.email])
+    yield* passTime("2 millis")
     const verified = yield* tokens.verifyEmail(sent.secret)
     assert.ok(verified.emailVerifiedAt !== null)
     assert.equal(verified.version, 2)
+    assert.deepEqual(verified.updatedAt, verified.emailVerifiedAt)
+    assert.ok(DateTime.isGreaterThan(verified.updatedAt, user.updatedAt))
     assert.deepEqual(yield* users.findById(user.id), Option.some(verified))
     assert.equal(yield* because(tokens.verifyEmail(sent.secret)), "used")
   }),
@@ -133,17 +152,19 @@ const sending: Record<string, Run> = {
     const moved = yield* users.update(user.id, 3, { email: `${yield* unique("new")}@example.com` })
     assert.equal(moved.emailVerifiedAt, null)
   }),
-  "a password is reset once, and that ends every sign-in": Effect.gen(function* () {
+  "a password is reset once, and that ends every sign-in of its user": Effect.gen(function* () {
     const tokens = yield* UserTokens
     const users = yield* Users
     const user = yield* someUser()
     const signedIn = yield* tokens.signIn(user.id, "1 hour")
+    const neighbour = yield* tokens.signIn((yield* someUser()).id, "1 hour")
     const sent = yield* tokens.send(user.id, "password-reset", "1 hour")
     const reset = yield* tokens.resetPassword(sent.secret, newHash)
     assert.equal(Redacted.value(reset.passwordHash), Redacted.value(newHash))
     assert.equal(reset.version, 2)
     assert.deepEqual(yield* users.findById(user.id), Option.some(reset))
     assert.equal(yield* because(refreshing(signedIn.secret)), "revoked")
+    assert.equal((yield* refreshing(neighbour.secret)).signIn, neighbour.signIn)
     assert.equal(yield* because(tokens.resetPassword(sent.secret, newHash)), "used")
   }),
   "the newest token for a purpose is the good one": Effect.gen(function* () {
@@ -151,10 +172,13 @@ const sending: Record<string, Run> = {
     const user = yield* someUser()
     const older = yield* tokens.send(user.id, "password-reset", "1 hour")
     const other = yield* tokens.send(user.id, "email-verification", "1 hour")
+    const neighbour = yield* someUser()
+    const foreign = yield* tokens.send(neighbour.id, "password-reset", "1 hour")
     const newer = yield* tokens.send(user.id, "password-reset", "1 hour")
     assert.equal(yield* because(tokens.resetPassword(older.secret, newHash)), "used")
     assert.equal((yield* tokens.resetPassword(newer.secret, newHash)).id, user.id)
     assert.equal((yield* tokens.verifyEmail(other.secret)).id, user.id)
+    assert.equal((yield* tokens.resetPassword(foreign.secret, newHash)).id, neighbour.id)
   }),
   "a token is good for its purpose only, and until it expires": Effect.gen(function* () {
     const tokens = yield* UserTokens
@@ -174,13 +198,17 @@ const sending: Record<string, Run> = {
     yield* Effect.flip(run(Effect.andThen(tokens.resetPassword(sent.secret, newHash), Effect.fail("no" as const))))
     assert.equal((yield* tokens.resetPassword(sent.secret, newHash)).version, 2)
   }),
-  "what expired long ago is removed, what is good is not": Effect.gen(function* () {
+  "what expired long ago is removed, and counted; what is good, or was just now, is not": Effect.gen(function* () {
     const tokens = yield* UserTokens
     const user = yield* someUser()
+    yield* tokens.removeExpired("1 millis")
     const old = yield* tokens.signIn(user.id, "20 millis")
     const oldToo = yield* tokens.send(user.id, "password-reset", "20 millis")
     const good = yield* tokens.signIn(user.id, "1 hour")
+    const just = yield* tokens.signIn(user.id, "50 millis")
     yield* passTime("60 millis")
+    assert.equal(yield* tokens.removeExpired("1 hour"), 0)
+    assert.equal(yield* because(refreshing(just.secret)), "expired")
     assert.ok((yield* tokens.removeExpired("10 millis")) >= 2)
     assert.equal(yield* because(refreshing(old.secret)), "unknown")
     assert.equal(yield* because(tokens.resetPassword(oldToo.secret, newHash)), "unknown")

@@ -1,4 +1,4 @@
-import { Effect, Option, Redacted } from "effect"
+import { Clock, Duration, Effect, Option, Redacted } from "effect"
 import * as assert from "node:assert/strict"
 import type { Page } from "../../core/KeysetPage.ts"
 import { isStoreError, type StoreError } from "../../core/StoreError.ts"
@@ -89,6 +89,23 @@ export const someUser = (given: Partial<NewUser> = {}): Effect.Effect<User, unkn
 
 /** The id of no user. */
 export const nobody = UserId.make("01900000-0000-7000-8000-000000000000")
+
+/** Runs the effect at a time of the Clock that is this much later, where waiting for it would take too long on a server. */
+export const later =
+  (duration: Duration.Input) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+    const millis = Duration.toMillis(duration)
+    const nanos = BigInt(millis) * 1_000_000n
+    return Effect.updateService(effect, Clock.Clock, (clock) => ({
+      currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + millis,
+      currentTimeMillis: Effect.map(clock.currentTimeMillis, (now) => now + millis),
+      currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe() + nanos,
+      currentTimeNanos: Effect.map(clock.currentTimeNanos, (now) => now + nanos),
+      monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+      monotonicTimeNanos: clock.monotonicTimeNanos,
+      sleep: (time) => clock.sleep(time)
+    }))
+  }
 
 /** Text that would do harm if it ever became part of a statement. */
 export const hostile = `'); drop table ai_core.users; --"\\$1 $$ %s {{x}}`

@@ -1,0 +1,132 @@
+import { at, type Mutant } from "../Mutant.ts"
+
+const file = "src/postgres/StreamRows.ts"
+const test = at("test/postgres/StreamRows.test.ts")
+
+/** What a stream of rows handles, taken out. */
+export const streamRows: ReadonlyArray<Mutant> = [
+  {
+    name: "Streamed rows: its transaction stays open",
+    file,
+    find: 'connection.execute("ROLLBACK", [], undefined)',
+    replace: "Effect.void",
+    red: [
+      test("gives every row once and in order, decoded, and then its connection back"),
+      test("fails as a StoreError that shows the statement, or names the column")
+    ]
+  },
+  {
+    name: "Streamed rows: its transaction stays open where its deadline has passed",
+    file,
+    find: 'Effect.provideService(connection.execute("ROLLBACK", [], undefined), Deadline, Number.POSITIVE_INFINITY)',
+    replace: 'connection.execute("ROLLBACK", [], undefined)',
+    red: [test("ends by the deadline")]
+  },
+  {
+    name: "Streamed rows: it may write",
+    file,
+    find: "BEGIN READ ONLY",
+    replace: "BEGIN",
+    red: [test("only reads: a statement that writes is refused")]
+  },
+  {
+    name: "Streamed rows: it ends by the session's timeout",
+    file,
+    find: '    yield* connection.executeUnprepared("SET LOCAL statement_timeout = 0", [], undefined)\n',
+    replace: "",
+    red: [test("may last longer than the session lets a statement")]
+  },
+  {
+    name: "Streamed rows: what an administrator ended is told as its timeout",
+    file,
+    find: "statementMillis: Number.POSITIVE_INFINITY",
+    replace: "statementMillis: 300",
+    red: [test("may last longer than the session lets a statement")]
+  },
+  {
+    name: "Streamed rows: a silent server is waited for",
+    file,
+    find: "duration: timeout,",
+    replace: 'duration: "1 hour",',
+    red: [test("a server that falls silent is given up after the timeout")]
+  },
+  {
+    name: "Streamed rows: the timeout is for all of it",
+    file,
+    find: "return deadline === Number.POSITIVE_INFINITY\n        ? decoded",
+    replace:
+      "return deadline === Number.POSITIVE_INFINITY\n" +
+      "        ? Stream.interruptWhen(decoded, Effect.delay(Effect.fail(late()), timeout))",
+    red: [test("a consumer that takes longer than the timeout has its rows all the same")]
+  },
+  {
+    name: "Streamed rows: the Context's deadline is ignored",
+    file,
+    find: "return deadline === Number.POSITIVE_INFINITY",
+    replace: "return deadline > 0",
+    red: [test("ends by the deadline")]
+  },
+  {
+    name: "Streamed rows: inside a transaction it does not see what that has written",
+    file,
+    find: "Option.isSome(around) ? around.value[0] :",
+    replace: "Option.isSome(around) && deadline < 0 ? around.value[0] :",
+    red: [test("inside a transaction it sees what that has written, and leaves it open")]
+  },
+  {
+    name: "Streamed rows: a failure is the driver's own",
+    file,
+    find: "        Stream.mapError(told),\n",
+    replace: "",
+    red: [
+      test("fails as a StoreError that shows the statement, or names the column"),
+      test("the connection is lost in the middle: ConnectionLost, not applied")
+    ]
+  },
+  {
+    name: "Streamed rows: no free connection is told as the driver's failure",
+    file,
+    find: "Effect.mapError(reading(sql), told)",
+    replace: "reading(sql)",
+    red: [test("interrupted while it waits for a connection it waits no more")]
+  },
+  {
+    name: "Streamed rows: who is interrupted waits for a connection",
+    file,
+    find: "yield* sql.reserve",
+    replace: "yield* Effect.uninterruptible(sql.reserve)",
+    red: [test("interrupted while it waits for a connection it waits no more")]
+  },
+  {
+    name: "Streamed rows: a lost connection is told as unknown",
+    file,
+    find: '{ operation, kind: "read" }',
+    replace: '{ operation, kind: "write" }',
+    red: [test("the connection is lost in the middle: ConnectionLost, not applied")]
+  },
+  {
+    name: "Streamed rows: rows are not checked",
+    file,
+    find: "Stream.mapEffect((chunk) => rows.all(operation, chunk))",
+    replace: "Stream.map((chunk) => chunk as never)",
+    red: [test("fails as a StoreError that shows the statement, or names the column")]
+  },
+  {
+    name: "Streamed rows: a failure does not show the statement",
+    file,
+    find: "          },\n          [text, values]\n",
+    replace: "          }\n",
+    red: [test("fails as a StoreError that shows the statement, or names the column")]
+  },
+  {
+    name: "Streamed rows: its connection is not given back",
+    file: "src/postgres/PostgresPool.ts",
+    find: "Effect.addFinalizer(() => Effect.sync(() => release(held, now())))",
+    replace: "Effect.addFinalizer(() => Effect.void)",
+    red: [
+      test("gives every row once and in order, decoded, and then its connection back"),
+      test("interrupted it ends at once, on the server too"),
+      test("a consumer that fails ends it, with its own failure")
+    ]
+  }
+]
