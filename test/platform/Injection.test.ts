@@ -1,0 +1,64 @@
+import { it } from "@effect/vitest"
+import { Context, Effect, Layer, Redacted } from "effect"
+import assert from "node:assert/strict"
+import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
+import * as PostgresRepositoriesLive from "../../src/platform/PostgresRepositoriesLive.ts"
+import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
+import { describeLive, freshPostgres } from "../servers/index.ts"
+import { attack } from "./injection/attack.ts"
+import { takesNothing } from "./injection/Attempt.ts"
+import { plant } from "./injection/canary.ts"
+import { attemptsOf, methodsOf } from "./injection/members.ts"
+import { repositories } from "./injection/repositories.ts"
+
+class Canary extends Context.Service<Canary, { readonly alive: Effect.Effect<void, unknown> }>()("test/Canary") {}
+
+/** The test's user may do everything, so that what is injected is done. */
+const superuser = Layer.unwrap(
+  Effect.map(freshPostgres, (url) => PostgresClient.layer({ url: Redacted.make(url), maxConnections: 8 }))
+)
+
+const layer = Layer.effect(
+  Canary,
+  Effect.gen(function* () {
+    const check = yield* plant
+    const client = yield* PostgresClient.PostgresClient
+    return { alive: Effect.provideService(check, PostgresClient.PostgresClient, client) }
+  })
+).pipe(
+  Layer.provideMerge(PostgresRepositoriesLive.layer),
+  Layer.provide(PlatformMigrations.layerPostgres),
+  Layer.provide(superuser)
+)
+
+describeLive("postgresql", "SQL injection through every parameter of every method", () => {
+  it.layer(layer, { excludeTestServices: true, timeout: "2 minutes" })((it) => {
+    it.effect("every method of every service has its attempts, and no other has", () =>
+      Effect.gen(function* () {
+        const context = yield* Layer.build(PostgresRepositoriesLive.layer)
+        const given = [...context.mapUnsafe.keys()]
+        assert.deepEqual(repositories.map(({ tag }) => tag.key).sort(), given.sort())
+        for (const { attempts, tag } of repositories) {
+          const members = [...methodsOf(yield* tag)].map(([path, method]) => [path, method === takesNothing])
+          const attempted = [...attemptsOf(attempts)].map(([path, attempt]) => [path, attempt === takesNothing])
+          assert.deepEqual(attempted.sort(), members.sort(), tag.key)
+        }
+      }).pipe(Effect.provide(superuser))
+    )
+
+    for (const { attempts, tag } of repositories) {
+      for (const [path, attempt] of attemptsOf(attempts)) {
+        if (attempt === takesNothing) continue
+        it.effect(`${tag.key.slice(tag.key.lastIndexOf("/") + 1)}.${path}`, () =>
+          Effect.gen(function* () {
+            const method = methodsOf(yield* tag).get(path)
+            assert.ok(method !== undefined && method !== takesNothing)
+            yield* attack(path, method, attempt)
+          })
+        )
+      }
+    }
+
+    it.effect("and nothing happened but what was asked for", () => Effect.flatMap(Canary, ({ alive }) => alive))
+  })
+})
