@@ -14,8 +14,8 @@ const inTransaction = <A, E, R>(call: Effect.Effect<A, E, R>) => Effect.flatMap(
 const passing = ["key"]
 
 export const advisoryLocks: Attempts<AdvisoryLocks["Service"], Transaction> = {
-  withinTransaction: { parameters: ["key", "wait"], samples: [waiting], within: inTransaction, passing },
+  withinTransaction: { parameters: ["key", ""], samples: [waiting], within: inTransaction, passing },
   tryWithinTransaction: { parameters: ["key"], samples: [only], within: inTransaction, passing },
-  lease: { parameters: ["key", "wait"], samples: [waiting], within: Effect.scoped, passing },
+  lease: { parameters: ["key", ""], samples: [waiting], within: Effect.scoped, passing },
   tryLease: { parameters: ["key"], samples: [only], within: Effect.scoped, passing }
 }

@@ -2,11 +2,13 @@ import { Cause, Effect, Exit, Option, Redacted, Stream } from "effect"
 import assert from "node:assert/strict"
 import { isStoreError } from "../../../src/core/StoreError.ts"
 import type { Attempt } from "./Attempt.ts"
-import { hostileNames, hostileTexts, numbered } from "./hostileTexts.ts"
+import { fewTexts, hostileNames, hostileTexts, numbered } from "./hostileTexts.ts"
 import { type Place, placesOf } from "./places.ts"
 
 /** A method that is given what no type has checked. */
-export type Method = (...given: ReadonlyArray<unknown>) => Effect.Effect<unknown, unknown> | Stream.Stream<unknown, unknown>
+export type Method = (
+  ...given: ReadonlyArray<unknown>
+) => Effect.Effect<unknown, unknown> | Stream.Stream<unknown, unknown>
 
 /** An attempt at whatever method. */
 export type SomeAttempt<R> = Attempt<ReadonlyArray<unknown>, unknown, R>
@@ -54,6 +56,13 @@ const answerOf = (exit: Exit.Exit<unknown, unknown>, { field }: Place, about: st
   return { _tag: "refused", by: "InvalidData" }
 }
 
+const textsFor: Record<Place["kind"], Readonly<Record<string, string>>> = {
+  text: hostileTexts,
+  cursor: hostileTexts,
+  name: hostileNames,
+  "other value": fewTexts
+}
+
 /** Gives a method every hostile text in every place of its parameters. */
 export const attack = <R>(path: string, method: Method, attempt: SomeAttempt<R>): Effect.Effect<void, unknown, R> =>
   Effect.gen(function* () {
@@ -92,19 +101,23 @@ export const attack = <R>(path: string, method: Method, attempt: SomeAttempt<R>)
 
     for (const sample of samples) {
       let given = yield* sample
-      for (const { field, isHollow } of placesOf(parameters, given)) {
+      let places = placesOf(parameters, given)
+      for (const { field, isHollow } of places) {
         if (isHollow !== undefined) (isHollow ? hollow : filled).add(field.replace(/\[\d+\]/g, "[]"))
       }
-      for (let at = 0; at < placesOf(parameters, given).length; at++) {
-        const { before, field, kind } = placesOf(parameters, given)[at]!
-        for (const [what, hostile] of Object.entries(kind === "name" ? hostileNames : hostileTexts)) {
+      for (let at = 0; at < places.length; at++) {
+        const { before, field, kind } = places[at]!
+        for (const [what, hostile] of Object.entries(textsFor[kind])) {
           const text = numbered(hostile)
-          const about = `${path}: ${what} as a ${kind} in ${field}`
+          const about = `${path}: ${what} as ${kind} in ${field}`
           // Where it is refused by itself, it may be let in behind what is let in.
           for (const attempted of before === undefined ? [text] : [text, before + text]) {
-            if (!(yield* put(placesOf(parameters, given)[at]!, attempted, about))) continue
+            if (!(yield* put(places[at]!, attempted, about))) continue
             // A question leaves everything as it was.
-            if (keeps !== undefined || passing.includes(field)) given = yield* sample
+            if (keeps !== undefined || passing.includes(field)) {
+              given = yield* sample
+              places = placesOf(parameters, given)
+            }
             break
           }
         }
@@ -112,7 +125,11 @@ export const attack = <R>(path: string, method: Method, attempt: SomeAttempt<R>)
       // The rest of the call was right: nothing but the text was refused, and it has changed nothing.
       yield* call(given)
     }
-    assert.deepEqual([...hollow].filter((field) => !filled.has(field)), [], `${path}: no sample has anything in these`)
+    assert.deepEqual(
+      [...hollow].filter((field) => !filled.has(field)),
+      [],
+      `${path}: no sample has anything in these`
+    )
     for (const expected of [...passing, ...refusals, ...(keeps === undefined ? [] : ["keeps"])]) {
       assert.ok(used.has(expected), `${path}: ${expected} was of no use`)
     }

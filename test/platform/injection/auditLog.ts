@@ -16,14 +16,19 @@ const entry = Effect.map(unique("subject"), (subjectId) => ({
 const stored = (text: string) => Effect.flatMap(AuditLog, (log) => log.list({ subjectId: text, limit: 1 }))
 
 const filter = { actorId, action: "nothing.do", subjectKind: "thing", subjectId: "2" }
+// As wide as a range may be: JavaScript reads a date out of many a text, and each is in it.
 const ranges = [
   { _tag: "Last", duration: "1 hour" },
-  { _tag: "Between", from: "2024-05-01T00:00:00Z", to: "2024-06-01T00:00:00Z" }
+  { _tag: "Between", from: "1900-01-01T00:00:00Z", to: "2299-12-31T00:00:00Z" }
 ] as const
 const after = auditCursor.after({ occurredAt: time, id: AuditEntryId.make(nothing) })
 
 export const auditLog: Attempts<AuditLog["Service"], AuditLog> = {
-  append: { parameters: [""], samples: [Effect.map(entry, (entry) => [entry])], keeps: ({ subjectId }) => stored(subjectId) },
+  append: {
+    parameters: [""],
+    samples: [Effect.map(entry, (entry) => [entry])],
+    keeps: ({ subjectId }) => stored(subjectId)
+  },
   appendMany: {
     parameters: ["entries"],
     samples: [Effect.map(Effect.all([entry, entry]), (entries) => [entries])],

@@ -23,6 +23,12 @@ export const hostileTexts = {
 /** Names of fields that mean something to JavaScript, beside the hostile texts: where JSON is kept, they are names like others. */
 export const hostileNames = { ...hostileTexts, prototype: "__proto__", constructor: "constructor" } as const
 
+/** Some of them, for what is no text by its type: that is refused whatever the text says. */
+export const fewTexts = {
+  "a quote that ends the value": hostileTexts["a quote that ends the value"],
+  "lists, rows and JSON": hostileTexts["lists, rows and JSON"]
+} as const
+
 let serial = 0
 
 /** The text with a number that no other has. */

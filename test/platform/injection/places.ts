@@ -9,8 +9,8 @@ type Put = (value: unknown) => ReadonlyArray<unknown>
 export interface Place {
   /** As refusals name it: `steps[0].config.url`. */
   readonly field: string
-  /** Whether the text is a value, the name of one more field, or stands inside an opaque cursor. */
-  readonly kind: "value" | "name" | "cursor"
+  /** Whether there was text, something that is no text, the name of one more field, or what an opaque cursor holds. */
+  readonly kind: "text" | "other value" | "name" | "cursor"
   /** The text that is in this place before. */
   readonly before?: string
   /** Of a list or a record: whether there is nothing in it. */
@@ -21,13 +21,17 @@ export interface Place {
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype
 
-const under = (path: Path, step: string | number): Path => (path.length === 1 && path[0] === "" ? [step] : [...path, step])
+const under = (path: Path, step: string | number): Path =>
+  path.length === 1 && path[0] === "" ? [step] : [...path, step]
 
 const fieldOf = (path: Path): string =>
   path.map((step, i) => (typeof step === "number" ? `[${step}]` : i === 0 ? step : `.${step}`)).join("")
 
+const cursorText = (json: unknown): string => Buffer.from(JSON.stringify(json)).toString("base64url")
+
 /** What a cursor holds, if the text is one. */
 const cursorOf = (text: string): Readonly<Record<string, unknown>> | undefined => {
+  if (!text.startsWith(cursorText({}).slice(0, 2))) return undefined
   try {
     const json: unknown = JSON.parse(Buffer.from(text, "base64url").toString())
     return isRecord(json) ? json : undefined
@@ -36,15 +40,13 @@ const cursorOf = (text: string): Readonly<Record<string, unknown>> | undefined =
   }
 }
 
-const cursorText = (json: unknown): string => Buffer.from(JSON.stringify(json)).toString("base64url")
-
 /** As JSON sets a field: `__proto__` is a name like others. */
 const withField = (record: Readonly<Record<string, unknown>>, name: string, value: unknown): unknown =>
   Object.fromEntries([...Object.entries(record).filter(([other]) => other !== name), [name, value]])
 
 const inText = (text: string, path: Path, put: Put): ReadonlyArray<Place> => {
   const field = fieldOf(path)
-  const whole: Place = { field, kind: "value", before: text, put }
+  const whole: Place = { field, kind: "text", before: text, put }
   const inside = cursorOf(text)
   if (inside === undefined) return [whole]
   const tampered = placesIn(inside, path, (json) => put(cursorText(json)))
@@ -56,7 +58,7 @@ const inParts = (
   path: Path,
   put: Put
 ): ReadonlyArray<Place> => [
-  { field: fieldOf(path), kind: "value", isHollow: parts.length === 0, put },
+  { field: fieldOf(path), kind: "other value", isHollow: parts.length === 0, put },
   ...parts.flatMap(([step, value, put]) => placesIn(value, under(path, step), put))
 ]
 
@@ -65,8 +67,8 @@ const placesIn = (value: unknown, path: Path, put: Put): ReadonlyArray<Place> =>
   // What is done, such as the work of a transaction, is no text.
   if (Effect.isEffect(value)) return []
   const field = fieldOf(path)
-  const whole: Place = { field, kind: "value", put }
-  if (Redacted.isRedacted(value)) return [whole, { ...whole, put: (text) => put(Redacted.make(text)) }]
+  const whole: Place = { field, kind: "other value", put }
+  if (Redacted.isRedacted(value)) return [whole, { ...whole, kind: "text", put: (text) => put(Redacted.make(text)) }]
   if (Array.isArray(value)) {
     const items: ReadonlyArray<unknown> = value
     return inParts(

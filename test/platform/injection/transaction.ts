@@ -4,7 +4,7 @@ import { type Attempts, takesNothing } from "./Attempt.ts"
 
 export const transaction: Attempts<Transaction["Service"], Transaction> = {
   run: {
-    parameters: ["effect", "options"],
+    parameters: ["effect", ""],
     samples: [
       Effect.succeed([
         Effect.succeed(false),

@@ -19,7 +19,12 @@ export const credit: Attempts<Credit, Billing | Users> = {
   balance: { parameters: ["userId", "currency"], samples: [Effect.succeed([account.userId, "EUR"])] },
   grant: {
     parameters: [""],
-    samples: [Effect.map(Effect.flatMap(aUser, ({ id }) => movement(id)), (credit) => [credit])],
+    samples: [
+      Effect.map(
+        Effect.flatMap(aUser, ({ id }) => movement(id)),
+        (credit) => [credit]
+      )
+    ],
     keeps: stored
   },
   deduct: {

@@ -1,14 +1,16 @@
 import { DateTime, Effect } from "effect"
 import { Billing } from "../../../../src/platform/billing/Billing.ts"
-import {
-  InvoiceCursor,
-  InvoiceDueCursor,
-  InvoiceId,
-  type Invoices
-} from "../../../../src/platform/billing/Invoices.ts"
+import { InvoiceCursor, InvoiceDueCursor, InvoiceId, type Invoices } from "../../../../src/platform/billing/Invoices.ts"
 import { SubscriptionId } from "../../../../src/platform/billing/Subscriptions.ts"
 import { UserId, type Users } from "../../../../src/platform/users/Users.ts"
-import { aDraft, anInvoice, aPrice, aSubscription, aUser, line } from "../../../../src/testing/contracts/billing/support.ts"
+import {
+  aDraft,
+  anInvoice,
+  aPrice,
+  aSubscription,
+  aUser,
+  line
+} from "../../../../src/testing/contracts/billing/support.ts"
 import type { Attempts } from "../Attempt.ts"
 import { atTime, cursorText, nothing, time } from "../samples.ts"
 

@@ -33,9 +33,7 @@ export const plans: Attempts<Plans, Billing> = {
   stream: { parameters: [""], samples: [Effect.succeed([{ archived: true, order: "newest-first", pageSize: 1 }])] },
   addPrice: {
     parameters: [""],
-    samples: [
-      Effect.map(aPlan(), ({ id }) => [{ planId: id, amount: eur(2000), interval: "month", usage: tokens }])
-    ]
+    samples: [Effect.map(aPlan(), ({ id }) => [{ planId: id, amount: eur(2000), interval: "month", usage: tokens }])]
   },
   findPrice: { parameters: ["id"], samples: [Effect.succeed([PriceId.make(nothing)])] },
   prices: { parameters: ["planId"], samples: [Effect.succeed([id])] },

@@ -12,7 +12,12 @@ import { aPrice, aSubscription, aUser } from "../../../../src/testing/contracts/
 import type { Attempts } from "../Attempt.ts"
 import { atTime, cursorText, later, nothing, time } from "../samples.ts"
 
-const filter = { userId: UserId.make(nothing), planId: PlanId.make(nothing), state: "active", order: "newest-first" } as const
+const filter = {
+  userId: UserId.make(nothing),
+  planId: PlanId.make(nothing),
+  state: "active",
+  order: "newest-first"
+} as const
 const after = SubscriptionCursor.make(cursorText(atTime))
 const dueAfter = SubscriptionDueCursor.make(cursorText({ dueAt: time.epochMilliseconds, id: nothing }))
 
@@ -43,7 +48,10 @@ export const subscriptions: Attempts<Subscriptions, Billing | Users> = {
     parameters: ["id", "expectedPeriodEnd"],
     samples: [Effect.map(aSubscription({ startAt: time }), ({ currentPeriodEnd, id }) => [id, currentPeriodEnd])]
   },
-  activate: { parameters: ["id"], samples: [Effect.map(aSubscription({ startAt: time, trialEnd: later }), ({ id }) => [id])] },
+  activate: {
+    parameters: ["id"],
+    samples: [Effect.map(aSubscription({ startAt: time, trialEnd: later }), ({ id }) => [id])]
+  },
   markPastDue: { parameters: ["id"], samples: [someId] },
   pause: { parameters: ["id"], samples: [someId] },
   cancel: { parameters: ["id", "when"], samples: [Effect.map(someId, ([id]) => [id, "now"])] },

@@ -15,8 +15,12 @@ const after = UsageCursor.make(cursorText(atTime))
 
 const newUsage = Effect.flatMap(aSubscription(), (subscription) => used(subscription, 1, time))
 
-const stored = ({ subscriptionId }: { readonly subscriptionId: SubscriptionId; readonly idempotencyKey: IdempotencyKey }) =>
-  Effect.flatMap(Billing, ({ usage }) => usage.list({ subscriptionId }))
+const stored = ({
+  subscriptionId
+}: {
+  readonly subscriptionId: SubscriptionId
+  readonly idempotencyKey: IdempotencyKey
+}) => Effect.flatMap(Billing, ({ usage }) => usage.list({ subscriptionId }))
 
 export const usage: Attempts<Usage, Billing | Users> = {
   record: { parameters: [""], samples: [Effect.map(newUsage, (usage) => [usage])], keeps: stored },
@@ -25,7 +29,10 @@ export const usage: Attempts<Usage, Billing | Users> = {
     samples: [Effect.map(Effect.all([newUsage, newUsage]), (usage) => [usage])],
     keeps: (records) => Effect.forEach(records, stored)
   },
-  total: { parameters: ["subscriptionId", "metric", "period"], samples: [Effect.succeed([subscriptionId, "tokens", period])] },
+  total: {
+    parameters: ["subscriptionId", "metric", "period"],
+    samples: [Effect.succeed([subscriptionId, "tokens", period])]
+  },
   list: { parameters: [""], samples: [Effect.succeed([{ ...filter, limit: 1, after }])] },
   stream: { parameters: [""], samples: [Effect.succeed([{ ...filter, pageSize: 1 }])] }
 }

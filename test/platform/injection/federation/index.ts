@@ -24,5 +24,5 @@ export const federation: Attempts<Federation["Service"], Federation | Users> = {
   credentials,
   rules,
   // What a request says of itself is compared in the program; the answer tells the capability that was asked for.
-  route: { parameters: [""], samples: [route], passing: ["attributes.region"] }
+  route: { parameters: [""], samples: [route], passing: ["attributes", "attributes.region"] }
 }

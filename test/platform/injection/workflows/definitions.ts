@@ -1,6 +1,10 @@
 import { Effect } from "effect"
 import { UserId, type Users } from "../../../../src/platform/users/Users.ts"
-import { VersionCursor, WorkflowCursor, type WorkflowId } from "../../../../src/platform/workflows/WorkflowDefinition.ts"
+import {
+  VersionCursor,
+  WorkflowCursor,
+  type WorkflowId
+} from "../../../../src/platform/workflows/WorkflowDefinition.ts"
 import { Workflows } from "../../../../src/platform/workflows/Workflows.ts"
 import { someUser } from "../../../../src/testing/contracts/expectations.ts"
 import { created, noWorkflow } from "../../../../src/testing/contracts/workflows/fixtures.ts"
