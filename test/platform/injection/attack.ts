@@ -2,7 +2,7 @@ import { Cause, Effect, Exit, Option, Redacted, Stream } from "effect"
 import assert from "node:assert/strict"
 import { isStoreError } from "../../../src/core/StoreError.ts"
 import type { Attempt } from "./Attempt.ts"
-import { fewTexts, hostileNames, hostileTexts, numbered } from "./hostileTexts.ts"
+import { fewTexts, hostileNames, hostileTexts, numbered, searchTexts } from "./hostileTexts.ts"
 import { type Place, placesOf } from "./places.ts"
 
 /** A method that is given what no type has checked. */
@@ -107,7 +107,9 @@ export const attack = <R>(path: string, method: Method, attempt: SomeAttempt<R>)
       }
       for (let at = 0; at < places.length; at++) {
         const { before, field, kind } = places[at]!
-        for (const [what, hostile] of Object.entries(textsFor[kind])) {
+        for (const [what, hostile] of Object.entries(
+          kind === "text" && keeps === undefined ? searchTexts : textsFor[kind]
+        )) {
           const text = numbered(hostile)
           const about = `${path}: ${what} as ${kind} in ${field}`
           // Where it is refused by itself, it may be let in behind what is let in.

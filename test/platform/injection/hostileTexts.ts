@@ -23,6 +23,9 @@ export const hostileTexts = {
 /** Names of fields that mean something to JavaScript, beside the hostile texts: where JSON is kept, they are names like others. */
 export const hostileNames = { ...hostileTexts, prototype: "__proto__", constructor: "constructor" } as const
 
+/** Where something is looked for, what would find everything too. */
+export const searchTexts = { ...hostileTexts, "all that LIKE finds": "%", "all that a pattern finds": ".*" } as const
+
 /** Some of them, for what is no text by its type: that is refused whatever the text says. */
 export const fewTexts = {
   "a quote that ends the value": hostileTexts["a quote that ends the value"],
