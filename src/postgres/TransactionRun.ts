@@ -132,7 +132,7 @@ export const makeRun = (store: TransactionStore): Transaction["Service"]["run"] 
     })
   }
 
-  const asked = <A, E, R>(
+  const runAs = <A, E, R>(
     effect: Effect.Effect<A, E, R>,
     options: TransactionOptions
   ): Effect.Effect<A, E | StoreError, R> => {
@@ -147,5 +147,5 @@ export const makeRun = (store: TransactionStore): Transaction["Service"]["run"] 
   }
 
   return (effect, options) =>
-    options === undefined ? asked(effect, none) : Effect.flatMap(checkOptions(options), () => asked(effect, options))
+    options === undefined ? runAs(effect, none) : Effect.flatMap(checkOptions(options), () => runAs(effect, options))
 }

@@ -62,6 +62,7 @@ const contract = {
   cache: at("test/contracts/SharedCache.test.ts", "live"),
   limiter: at("test/contracts/RateLimiter.test.ts", "live")
 }
+const injection = at("test/platform/Injection.test.ts")
 const sigterm = at("test/database/live.test.ts")("ends on SIGTERM")
 
 const ofCore: ReadonlyArray<Mutant> = [
@@ -1081,6 +1082,27 @@ const ofComposition: ReadonlyArray<Mutant> = [
 ]
 
 const ofInput: ReadonlyArray<Mutant> = [
+  {
+    name: "Input: an e-mail is made part of a statement",
+    file: "src/platform/users/UsersLive.ts",
+    find: "lower(${email}::text",
+    replace: "lower(${sql.literal(`'${email}'`)}::text",
+    red: [injection("Users.findByEmail")]
+  },
+  {
+    name: "Input: a name that is looked for is a pattern",
+    file: "src/platform/users/RolesLive.ts",
+    find: "select(sql`r.name = ${name}`)",
+    replace: "select(sql`r.name like ${name}`)",
+    red: [injection("Roles.findByName")]
+  },
+  {
+    name: "Input: any isolation level is made part of BEGIN",
+    file: transactionRun,
+    find: "Effect.flatMap(checkOptions(options), () => runAs(effect, options))",
+    replace: "runAs(effect, options)",
+    red: [contract.transaction("options that are none"), injection("Transaction.run")]
+  },
   {
     name: "Input: unknown fields are taken",
     file: "src/core/Decode.ts",
