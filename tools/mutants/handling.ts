@@ -62,7 +62,8 @@ const contract = {
   cache: at("test/contracts/SharedCache.test.ts", "live"),
   limiter: at("test/contracts/RateLimiter.test.ts", "live")
 }
-const injection = at("test/platform/Injection.test.ts")
+/** The attempts at a method, whose test is named for it. */
+const injection = (method: string): Proof => ({ file: "test/platform/Injection.test.ts", suite: method })
 const sigterm = at("test/database/live.test.ts")("ends on SIGTERM")
 
 const ofCore: ReadonlyArray<Mutant> = [

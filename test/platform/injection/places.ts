@@ -50,7 +50,7 @@ const inText = (text: string, path: Path, put: Put): ReadonlyArray<Place> => {
   const inside = cursorOf(text)
   if (inside === undefined) return [whole]
   const tampered = placesIn(inside, path, (json) => put(cursorText(json)))
-  return [whole, ...tampered.map((place): Place => ({ ...place, field, kind: "cursor" }))]
+  return [whole, ...tampered.map(({ put }): Place => ({ field, kind: "cursor", put }))]
 }
 
 const inParts = (
