@@ -5,6 +5,9 @@ export const storable = Schema.makeFilter((text: string) => !text.includes("\0")
   expected: "text without NUL and without broken Unicode"
 })
 
+/** Text of any length that every store can hold: what is looked for may be as long as it likes. */
+export const StorableText = Schema.String.check(storable)
+
 /** Storable text of so many characters (Unicode code points). */
 export const textOf = (minimum: number, maximum: number): Schema.String =>
   Schema.String.check(

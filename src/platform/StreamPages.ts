@@ -1,5 +1,5 @@
 import { Effect, Schema, Stream } from "effect"
-import { decodeInput } from "../core/Decode.ts"
+import { decodeInput, type Subject } from "../core/Decode.ts"
 import { type Page, PageSize, streamPages } from "../core/KeysetPage.ts"
 import type { StoreError } from "../core/StoreError.ts"
 
@@ -14,20 +14,28 @@ export type ListPage<A, Cursor> = (page: {
   readonly after: Cursor | undefined
 }) => Effect.Effect<Page<A, Cursor>, StoreError>
 
-const pages = decodeInput(Schema.Struct({ pageSize: Schema.optional(PageSize) }))
+const Pages = Schema.Struct({ pageSize: Schema.optional(PageSize) })
+const pages = decodeInput(Pages)
+const pagesOfOptions = decodeInput(Schema.Struct({ options: Pages }))
+
+const checked = (at: Subject, pageSize: unknown, called: "pageSize" | "options.pageSize") =>
+  called === "pageSize"
+    ? pages(at, { pageSize })
+    : Effect.map(pagesOfOptions(at, { options: { pageSize } }), ({ options }) => options)
 
 /** Items of one page, where nothing is said. */
 const streamPageSize = 500
 
-/** Streams a repository's list, page by page. */
+/** Streams a repository's list, page by page; a refusal names the size as it is called. */
 export const streamList = <A, Cursor>(
   operation: string,
   pageSize: unknown,
-  list: ListPage<A, Cursor>
+  list: ListPage<A, Cursor>,
+  called: "pageSize" | "options.pageSize" = "pageSize"
 ): Stream.Stream<A, StoreError> =>
   Stream.unwrap(
     Effect.map(
-      pages({ store: "postgresql", operation, subject: "input" }, { pageSize }),
+      checked({ store: "postgresql", operation, subject: "input" }, pageSize, called),
       ({ pageSize: limit = streamPageSize }) =>
         streamPages(list({ limit, after: undefined }), (after) => list({ limit, after }))
     )

@@ -63,18 +63,23 @@ const isTimeRange = (range: unknown): range is TimeRange =>
 /**
  * Reads the Clock and checks a range.
  *
- * Fails with `StoreError` (`InvalidData`) naming `range`, `range.from`, `range.to` or `range.duration`.
+ * Fails with `StoreError` (`InvalidData`) naming `range`, `range.from`, `range.to` or `range.duration`; a range that its caller
+ * calls otherwise, by that name.
  */
-export const resolve = (at: Omit<Subject, "subject">, range: unknown): Effect.Effect<ResolvedRange, StoreError> => {
-  if (!isTimeRange(range)) return Effect.fail(refused(at, [{ field: "range", problem: "must be a TimeRange" }]))
+export const resolve = (
+  at: Omit<Subject, "subject">,
+  range: unknown,
+  called = "range"
+): Effect.Effect<ResolvedRange, StoreError> => {
+  if (!isTimeRange(range)) return Effect.fail(refused(at, [{ field: called, problem: "must be a TimeRange" }]))
   if (range._tag === "Between") {
-    const from = momentOf("range.from", range.from)
-    const to = momentOf("range.to", range.to)
+    const from = momentOf(`${called}.from`, range.from)
+    const to = momentOf(`${called}.to`, range.to)
     const problems = [...from.problems, ...to.problems]
     if (problems.length > 0) return Effect.fail(refused(at, problems))
     return from.millis <= to.millis
       ? Effect.succeed({ fromMillis: from.millis, toMillis: to.millis })
-      : Effect.fail(refused(at, [{ field: "range.to", problem: "must not be before range.from" }]))
+      : Effect.fail(refused(at, [{ field: `${called}.to`, problem: `must not be before ${called}.from` }]))
   }
   const millis = Option.match(Duration.fromInput(range.duration), {
     onNone: () => Number.NaN,
@@ -87,7 +92,7 @@ export const resolve = (at: Omit<Subject, "subject">, range: unknown): Effect.Ef
       ? Effect.succeed({ fromMillis, toMillis })
       : Effect.fail(
           refused(at, [
-            { field: "range.duration", problem: "must be a length of time above 0, within the years from 1900" }
+            { field: `${called}.duration`, problem: "must be a length of time above 0, within the years from 1900" }
           ])
         )
   })

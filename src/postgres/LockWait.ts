@@ -1,17 +1,25 @@
-import { Clock, Duration, Effect, Random } from "effect"
+import { Clock, Duration, Effect, Random, Schema } from "effect"
 import { Deadline } from "../core/Deadline.ts"
+import { decodeInput } from "../core/Decode.ts"
+import { durationBetween } from "../core/DurationInput.ts"
 import { Conflict, InvalidStatement, LeaseLost, StoreError } from "../core/StoreError.ts"
 import type { LockLease, LockOptions } from "./AdvisoryLocks.ts"
 
 const pollMillis = 50
 
+const checkOptions = decodeInput(Schema.Struct({ wait: Schema.optional(durationBetween(0, "Infinity")) }))
+
 /** Asks for a lock again and again until it is given, for as long as the caller may wait. */
 export const untilTaken = <A, E, R>(
   operation: string,
   attempt: Effect.Effect<A | undefined, E, R>,
-  { wait = "10 seconds" }: LockOptions = {}
+  options: LockOptions | undefined
 ): Effect.Effect<A, E | StoreError, R> =>
   Effect.gen(function* () {
+    const { wait = "10 seconds" } = yield* checkOptions(
+      { store: "postgresql", operation, subject: "input" },
+      options ?? {}
+    )
     const startedAt = yield* Clock.currentTimeMillis
     const limit = Math.min(startedAt + Duration.toMillis(wait), yield* Deadline)
     while (true) {

@@ -3,6 +3,7 @@ import { Deadline, within } from "../core/Deadline.ts"
 import { invalidData } from "../core/Decode.ts"
 import type { RetryBudget } from "../core/Retry.ts"
 import { Conflict, type FieldProblem, isStoreError, StoreError, Timeout } from "../core/StoreError.ts"
+import { checkOptions } from "./TransactionInput.ts"
 import { conflictRetry, type Transaction, type TransactionOptions, type TransactionSettings } from "./Transaction.ts"
 
 /** What an implementation of `Transaction` does itself. */
@@ -131,7 +132,10 @@ export const makeRun = (store: TransactionStore): Transaction["Service"]["run"] 
     })
   }
 
-  return (effect, options = none) => {
+  const runAs = <A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+    options: TransactionOptions
+  ): Effect.Effect<A, E | StoreError, R> => {
     const { retry = conflictRetry, timeout } = options
     const run = Effect.withFiber((fiber) => {
       if (store.isInside(fiber)) return nested(effect, options)
@@ -141,4 +145,7 @@ export const makeRun = (store: TransactionStore): Transaction["Service"]["run"] 
     })
     return timeout === undefined ? run : within(timeout)(run)
   }
+
+  return (effect, options) =>
+    options === undefined ? runAs(effect, none) : Effect.flatMap(checkOptions(options), () => runAs(effect, options))
 }

@@ -3,7 +3,7 @@ import { bulkInsert } from "./handling/bulkInsert.ts"
 import { lookup } from "./handling/lookup.ts"
 import { streamRows } from "./handling/streamRows.ts"
 import { unit } from "./handling/unit.ts"
-import { at, type Mutant } from "./Mutant.ts"
+import { at, type Mutant, type Proof } from "./Mutant.ts"
 
 const core = {
   startUp: at("test/core/StartUp.test.ts"),
@@ -65,6 +65,8 @@ const contract = {
   cache: at("test/contracts/SharedCache.test.ts", "live"),
   limiter: at("test/contracts/RateLimiter.test.ts", "live")
 }
+/** The attempts at a method, whose test is named for it. */
+const injection = (method: string): Proof => ({ file: "test/platform/Injection.test.ts", suite: method })
 const sigterm = at("test/database/live.test.ts")("ends on SIGTERM")
 
 const ofCore: ReadonlyArray<Mutant> = [
@@ -1126,6 +1128,27 @@ const ofComposition: ReadonlyArray<Mutant> = [
 ]
 
 const ofInput: ReadonlyArray<Mutant> = [
+  {
+    name: "Input: an e-mail is made part of a statement",
+    file: "src/platform/users/UsersLive.ts",
+    find: "lower(${email}::text",
+    replace: "lower(${sql.literal(`'${email}'`)}::text",
+    red: [injection("Users.findByEmail")]
+  },
+  {
+    name: "Input: a name that is looked for is a pattern",
+    file: "src/platform/users/RolesLive.ts",
+    find: "select(sql`r.name = ${name}`)",
+    replace: "select(sql`r.name like ${name}`)",
+    red: [injection("Roles.findByName")]
+  },
+  {
+    name: "Input: any isolation level is made part of BEGIN",
+    file: transactionRun,
+    find: "Effect.flatMap(checkOptions(options), () => runAs(effect, options))",
+    replace: "runAs(effect, options)",
+    red: [contract.transaction("options that are none"), injection("Transaction.run")]
+  },
   {
     name: "Input: unknown fields are taken",
     file: "src/core/Decode.ts",

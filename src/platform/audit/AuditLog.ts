@@ -1,7 +1,7 @@
 import { Context, type DateTime, type Effect, Schema, type Stream } from "effect"
 import { cursor, type Page, PageSize } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"
-import { Slug, textOf } from "../../core/Text.ts"
+import { Slug, StorableText, textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { StorableJsonObject } from "../StorableJson.ts"
 import type { TimeRange } from "../TimeRange.ts"
@@ -67,9 +67,9 @@ export interface AuditListOptions extends AuditFilter {
 }
 export const AuditList = Schema.Struct({
   actorId: Schema.optional(UserId),
-  action: Schema.optional(Schema.String),
-  subjectKind: Schema.optional(Schema.String),
-  subjectId: Schema.optional(Schema.String),
+  action: Schema.optional(StorableText),
+  subjectKind: Schema.optional(StorableText),
+  subjectId: Schema.optional(StorableText),
   during: Schema.optional(Schema.Unknown),
   limit: Schema.optional(PageSize),
   after: Schema.optional(auditCursor.key)

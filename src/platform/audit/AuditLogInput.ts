@@ -25,7 +25,7 @@ export const AuditLogInput = {
   list: (given: unknown) =>
     Effect.gen(function* () {
       const { after, during, limit = defaultPageSize, ...equal } = yield* list(subject("list"), given ?? {})
-      const range = during === undefined ? undefined : yield* TimeRange.resolve(subject("list"), during)
+      const range = during === undefined ? undefined : yield* TimeRange.resolve(subject("list"), during, "during")
       return { after, range, limit, equal }
     })
 }

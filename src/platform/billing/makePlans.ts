@@ -32,6 +32,7 @@ const filters = { archived: Schema.optional(Schema.Boolean) }
 const newPlan = decodeInput(NewPlan)
 const newPrice = decodeInput(NewPrice)
 const planOnly = decodeInput(Schema.Struct({ id: PlanId }))
+const pricesOnly = decodeInput(Schema.Struct({ planId: PlanId }))
 const priceOnly = decodeInput(Schema.Struct({ id: PriceId }))
 const slugOnly = decodeInput(NewPlan.mapFields(({ slug }) => ({ slug })))
 const changed = decodeInput(Schema.Struct({ id: PlanId, expectedVersion: Version, changes: PlanChanges }))
@@ -181,8 +182,8 @@ export const makePlans = ({ insertNew, many, one, replace, run }: Tables): Plans
   })
 
   const pricesOf: Plans["prices"] = Effect.fnUntraced(function* (given) {
-    const { id } = yield* planOnly(at("prices"), { id: given })
-    const rows = yield* many(at("prices").operation, prices, { where: { planId: id }, order: ["createdAt", "id"] })
+    const { planId } = yield* pricesOnly(at("prices"), { planId: given })
+    const rows = yield* many(at("prices").operation, prices, { where: { planId }, order: ["createdAt", "id"] })
     return rows.map(priceOf)
   })
 

@@ -143,7 +143,12 @@ export const makeInbox = ({ keyed, query, sql }: PostgresClient["Service"]) => {
     find,
     list,
     stream: (userId, { pageSize, ...filter } = {}) =>
-      streamOf<Notification, NotificationCursor>("stream", pageSize, (page) => list(userId, { ...filter, ...page })),
+      streamOf<Notification, NotificationCursor>(
+        "stream",
+        pageSize,
+        (page) => list(userId, { ...filter, ...page }),
+        "options.pageSize"
+      ),
     unreadCount,
     markRead: changeSome("markRead", sql`n.read_at is null`, (now) => sql`read_at = ${now}::timestamptz`),
     markUnread: changeSome("markUnread", sql`n.read_at is not null`, () => sql`read_at = null`),

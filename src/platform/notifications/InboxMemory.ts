@@ -176,7 +176,12 @@ export const makeInbox = ({ read, write }: PostgresMemory["Service"]) => {
     find,
     list,
     stream: (userId, { pageSize, ...filter } = {}) =>
-      streamOf<Notification, NotificationCursor>("stream", pageSize, (page) => list(userId, { ...filter, ...page })),
+      streamOf<Notification, NotificationCursor>(
+        "stream",
+        pageSize,
+        (page) => list(userId, { ...filter, ...page }),
+        "options.pageSize"
+      ),
     unreadCount,
     markRead: changeSome(
       "markRead",

@@ -1,7 +1,7 @@
 import { Schema } from "effect"
 import { decodeInput } from "../../core/Decode.ts"
 import { cursorAgrees } from "../../core/KeysetPage.ts"
-import { Slug } from "../../core/Text.ts"
+import { Slug, StorableText } from "../../core/Text.ts"
 import { Version } from "../../core/Version.ts"
 import { type ListPage, streamList } from "../StreamPages.ts"
 import { UserId } from "../users/Users.ts"
@@ -48,7 +48,7 @@ const preference = decodeInput(PreferenceChoice)
 const preferenceOnly = decodeInput(Schema.Struct({ userId: UserId, category: Slug }))
 const settings = decodeInput(Schema.Struct({ userId: UserId, changes: SettingsChanges }))
 const address = decodeInput(NewAddress)
-const verify = decodeInput(Schema.Struct({ userId: UserId, channel: OutsideChannel, address: Schema.String }))
+const verify = decodeInput(Schema.Struct({ userId: UserId, channel: OutsideChannel, address: StorableText }))
 const addressOnly = decodeInput(Schema.Struct({ userId: UserId, channel: OutsideChannel }))
 
 const notify = decodeInput(NotifyRequest)
@@ -110,5 +110,9 @@ export const NotificationsInput = {
 }
 
 /** Streams an implementation's own list, which checks the filter. */
-export const streamOf = <A, Cursor>(method: string, pageSize: unknown, list: ListPage<A, Cursor>) =>
-  streamList(subject(method).operation, pageSize, list)
+export const streamOf = <A, Cursor>(
+  method: string,
+  pageSize: unknown,
+  list: ListPage<A, Cursor>,
+  called?: "options.pageSize"
+) => streamList(subject(method).operation, pageSize, list, called)

@@ -1,7 +1,7 @@
 import { Context, type Effect, type Option, Schema } from "effect"
 import { cursor, type Page, PageSize } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"
-import { Slug, textOf } from "../../core/Text.ts"
+import { Slug, StorableText, textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version, type VersionConflict } from "../../core/Version.ts"
 import type { UserId, UserNotFound } from "./Users.ts"
@@ -50,7 +50,7 @@ export type RoleChanges = typeof RoleChanges.Type
 export const RoleCursor = Schema.String.pipe(Schema.brand("RoleCursor"))
 export type RoleCursor = typeof RoleCursor.Type
 
-export const roleCursor = cursor("roles", RoleCursor, Schema.Struct({ name: Schema.String }))
+export const roleCursor = cursor("roles", RoleCursor, Schema.Struct({ name: StorableText }))
 
 /** Which roles a page lists. */
 export const RoleList = Schema.Struct({

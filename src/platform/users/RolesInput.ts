@@ -1,5 +1,6 @@
 import { Effect, Schema } from "effect"
 import { decodeInput } from "../../core/Decode.ts"
+import { StorableText } from "../../core/Text.ts"
 import { UserId } from "./Users.ts"
 import { NewRole, Permission, RoleChanges, RoleId, RoleList } from "./Roles.ts"
 import { Version } from "../../core/Version.ts"
@@ -8,7 +9,7 @@ const subject = (method: string) => ({ store: "postgresql", operation: `Roles.${
 
 const newRole = decodeInput(NewRole)
 const idOnly = decodeInput(Schema.Struct({ id: RoleId }))
-const nameOnly = decodeInput(Schema.Struct({ name: Schema.String }))
+const nameOnly = decodeInput(Schema.Struct({ name: StorableText }))
 const update = decodeInput(Schema.Struct({ id: RoleId, expectedVersion: Version, changes: RoleChanges }))
 const list = decodeInput(RoleList)
 const grant = decodeInput(Schema.Struct({ user: UserId, role: RoleId }))

@@ -4,6 +4,7 @@ import { isStoreError } from "../../core/StoreError.ts"
 import { AdvisoryLocks } from "../../postgres/AdvisoryLocks.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
+import { refuses, untyped } from "./expectations.ts"
 
 type Run = Effect.Effect<void, unknown, AdvisoryLocks | Transaction>
 
@@ -50,6 +51,16 @@ const cases: Record<string, Run> = {
     assert.equal(yield* isFree(key), false)
     assert.equal(yield* isFree(other), true)
     yield* Scope.close(scope, Exit.void)
+    assert.equal(yield* isFree(key), true)
+  }),
+  "a wait that is none is refused by its name": Effect.gen(function* () {
+    const locks = yield* AdvisoryLocks
+    const { run } = yield* Transaction
+    const key = yield* unique("lock")
+    for (const wait of [untyped("soon"), "-1 seconds"] as const) {
+      yield* refuses(run(locks.withinTransaction(key, { wait })), "AdvisoryLocks.withinTransaction", ["wait"])
+      yield* refuses(Effect.scoped(locks.lease(key, { wait })), "AdvisoryLocks.lease", ["wait"])
+    }
     assert.equal(yield* isFree(key), true)
   }),
   "a lease is given back where its holder fails or is interrupted": Effect.gen(function* () {

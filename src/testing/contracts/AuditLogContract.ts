@@ -169,7 +169,15 @@ const cases: Record<string, Run> = {
     yield* refuses(log.append({ ...told, detail: untyped([1]) }), "AuditLog.append", ["detail"])
     yield* refuses(log.append({ ...told, detail: untyped({ a: 1n }) }), "AuditLog.append", ["detail.a"])
     yield* refuses(log.list({ limit: -1 }), "AuditLog.list", ["limit"])
-    yield* refuses(log.list({ during: untyped("today") }), "AuditLog.list", ["range"])
+    yield* refuses(log.list({ during: untyped("today") }), "AuditLog.list", ["during"])
+    yield* refuses(log.list({ during: untyped({ _tag: "Between", from: "never", to: 0 }) }), "AuditLog.list", [
+      "during.from"
+    ])
+    yield* refuses(log.list({ action: "\0", subjectKind: "\0", subjectId: "\ud800" }), "AuditLog.list", [
+      "action",
+      "subjectKind",
+      "subjectId"
+    ])
     yield* refuses(log.list(untyped({ subject: "x" })), "AuditLog.list", ["subject"])
   })
 }

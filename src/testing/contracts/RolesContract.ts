@@ -198,6 +198,9 @@ const input: Record<string, Run> = {
     yield* refuses(roles.update(noRole, 0, {}), "Roles.update", ["expectedVersion", "changes"])
     yield* refuses(roles.list({ limit: 1001 }), "Roles.list", ["limit"])
     yield* refuses(roles.list({ after: untyped("zzz") }), "Roles.list", ["after"])
+    const tampered = Buffer.from(JSON.stringify({ name: "\0" })).toString("base64url")
+    yield* refuses(roles.list({ after: untyped(tampered) }), "Roles.list", ["after"])
+    yield* refuses(roles.findByName("\0"), "Roles.findByName", ["name"])
     yield* refuses(roles.grant(untyped("x"), untyped("y")), "Roles.grant", ["user", "role"])
     yield* refuses(roles.allows(nobody, hostile), "Roles.allows", ["permission"])
   }),

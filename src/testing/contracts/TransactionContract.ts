@@ -5,6 +5,7 @@ import { Conflict, isStoreError, StoreError } from "../../core/StoreError.ts"
 import { type NewUser, Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
+import { untyped } from "./expectations.ts"
 
 type Run = Effect.Effect<void, unknown, Users | Transaction>
 
@@ -96,6 +97,23 @@ const options: Record<string, Run> = {
     )
     yield* passTime("400 millis")
     assert.equal((yield* Fiber.join(running)).reason._tag, "Timeout")
+  }),
+  "options that are none are refused by their names, and become no part of a statement": Effect.gen(function* () {
+    const transaction = yield* Transaction
+    const users = yield* Users
+    const given = yield* fresh
+    yield* users.create(given)
+    const isolation = untyped("read committed; delete from ai_core.users; --")
+    for (const [fields, wrong] of [
+      [["isolation"], { isolation }],
+      [["isolation"], { isolation: untyped("read uncommitted") }],
+      [["readOnly", "deferrable"], { readOnly: untyped("no"), deferrable: untyped(0) }],
+      [["timeout", "retry"], { timeout: untyped("soon"), retry: untyped("often") }]
+    ] as const) {
+      const refused = yield* failure(transaction.run(Effect.die("ran"), wrong))
+      assert.deepEqual([fieldsOf(refused), refused.outcome], [fields, "not-applied"])
+    }
+    assert.equal(yield* exists(given), true)
   }),
   "a nested one that asks for what the transaction around is not is refused by the fields": Effect.gen(function* () {
     const transaction = yield* Transaction

@@ -199,6 +199,7 @@ export const refusing: Record<string, Run> = {
         const error = yield* failure(call as Effect.Effect<unknown, unknown>)
         assert.ok(isStoreError(error) && error.reason._tag === "InvalidData", String(error))
       }
+      yield* refuses(plans.prices(untyped(attack)), "plans.prices", ["planId"])
     }
   }),
   "amounts that are none are refused, each field named": Effect.gen(function* () {

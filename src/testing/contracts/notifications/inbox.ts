@@ -199,6 +199,8 @@ export const inboxes: Cases = {
       "options.until"
     ])
     yield* refuses(notifications.purge(untyped({ limit: 0 })), "Notifications.purge", ["before", "limit"])
-    yield* refuses(Stream.runDrain(notifications.stream(nobody, { pageSize: 0 })), "Notifications.stream", ["pageSize"])
+    yield* refuses(Stream.runDrain(notifications.stream(nobody, { pageSize: 0 })), "Notifications.stream", [
+      "options.pageSize"
+    ])
   })
 }

@@ -131,6 +131,7 @@ export const preferences: Cases = {
       "category",
       "channels[0]"
     ])
+    yield* refuses(notifications.verifyAddress(userId, "push", "\0"), "Notifications.verifyAddress", ["address"])
     yield* refuses(notifications.changeSettings(userId, {}), "Notifications.changeSettings", ["changes"])
     const quietHours = untyped({ start: "24:00", end: "7:00", timeZone: "Europe/Atlantis", channels: ["in-app"] })
     yield* refuses(
