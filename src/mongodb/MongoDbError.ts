@@ -138,6 +138,8 @@ const errno = (error: unknown): { readonly code?: string } => {
 
 /** What the monitors of a topology nobody could choose from have met. */
 const selectionReason = (topology: unknown, call: FailedCall): Reason => {
+  // The driver was about to send it again: its answer had been lost.
+  if (call.sent && call.kind !== "read") return new ConnectionLost({})
   const { servers } = record(topology)
   const met = (servers instanceof Map ? [...servers.values()] : [])
     .map((server: unknown) => record(server)["error"])
@@ -155,11 +157,7 @@ const selectionReason = (topology: unknown, call: FailedCall): Reason => {
 /** What a failed network call or check-out says; the driver's class says in which phase it was. */
 const networkReason = (error: MongoNetworkError, call: FailedCall): Reason => {
   if (error instanceof MongoNetworkTimeoutError) return new Timeout({ afterMillis: call.waitedMillis })
-  // The pool was emptied while this call waited for a connection: it was never sent.
-  if (!call.sent || error.name === "MongoPoolClearedError" || error.name === "PoolClearedOnNetworkError") {
-    return unavailable(call.endpoint, errno(error))
-  }
-  return new ConnectionLost(errno(error))
+  return call.sent ? new ConnectionLost(errno(error)) : unavailable(call.endpoint, errno(error))
 }
 
 /**

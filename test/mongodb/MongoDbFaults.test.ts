@@ -72,6 +72,25 @@ describeLive("mongodb", "MongoDB behind a broken line", () => {
     })
   )
 
+  it.live(
+    "a write whose reply is lost, and no server to ask again: ConnectionLost, unknown, for it may be stored",
+    () =>
+      Effect.gen(function* () {
+        const own = yield* proxied()
+        yield* own.things.insertOne({ key: "before", n: 0 })
+        yield* own.proxy.delay("300 millis")
+        const inserting = yield* Effect.forkChild(Effect.flip(own.things.insertOne({ key: "lost-reply", n: 1 })))
+        yield* Effect.sleep("450 millis")
+        yield* own.proxy.refuse
+        yield* own.proxy.reset()
+        const { outcome, reason } = yield* Fiber.join(inserting)
+        assert.deepStrictEqual([reason._tag, outcome], ["ConnectionLost", "unknown"])
+        yield* own.proxy.pass
+        yield* isWhole(own)
+        assert.strictEqual(yield* own.things.countDocuments({ key: "lost-reply" }), 1)
+      })
+  )
+
   it.live("an update of many whose reply was dropped is not sent again, and its outcome is unknown", () =>
     Effect.gen(function* () {
       const own = yield* proxied()

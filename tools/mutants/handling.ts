@@ -771,6 +771,13 @@ const ofRedis: ReadonlyArray<Mutant> = [
 
 const ofMongodb: ReadonlyArray<Mutant> = [
   {
+    name: "MongoDB: a write that may be stored is told as not applied where no server is left to ask",
+    file: "src/mongodb/MongoDbError.ts",
+    find: 'if (call.sent && call.kind !== "read") return new ConnectionLost({})',
+    replace: "",
+    red: [at("test/mongodb/MongoDbFaults.test.ts")("a write whose reply is lost, and no server to ask again")]
+  },
+  {
     name: "MongoDB: a lost reply is told as not applied",
     file: "src/mongodb/MongoDbError.ts",
     find: `if (call.kind === "read" || !call.sent || reason._tag === "Unavailable") return "not-applied"`,
