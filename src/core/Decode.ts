@@ -42,7 +42,10 @@ export const decodedBy = <S extends Schema.Top & Schema.ConstraintDecoder<unknow
 ): S["Rebuild"] => {
   const compiled = schema.annotate({})
   SchemaCompiler.set(compiled.ast, {
-    decode: (value) => decode(value) ?? SchemaCompiler.invalid,
+    decode: (value) => {
+      const decoded = decode(value)
+      return decoded === undefined ? SchemaCompiler.invalid : decoded
+    },
     decodeEffect: SchemaParser.decodeUnknownEffect(schema)
   })
   return compiled

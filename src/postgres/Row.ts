@@ -2,20 +2,30 @@ import { DateTime, Effect, Option, Schema, SchemaTransformation } from "effect"
 import { decodedBy, decodeStored, invalidData } from "../core/Decode.ts"
 import type { StoreError } from "../core/StoreError.ts"
 
-/** A `timestamptz` as the driver gives it; `infinity`, which it makes an invalid Date, is refused. */
-export const Timestamp = decodedBy(Schema.DateTimeUtcFromDate, (date) =>
+const fromDate = (date: unknown): DateTime.Utc | undefined =>
   date instanceof Date && !Number.isNaN(date.getTime()) ? DateTime.fromDateUnsafe(date) : undefined
+
+/** A `timestamptz` as the driver gives it; `infinity`, which it makes an invalid Date, is refused. */
+export const Timestamp = decodedBy(Schema.DateTimeUtcFromDate, fromDate)
+
+/** The same, or null; `NullOr(Timestamp)` takes six times as long to find out that it is null. */
+export const NullableTimestamp = decodedBy(Schema.NullOr(Schema.DateTimeUtcFromDate), (date) =>
+  date === null ? null : fromDate(date)
 )
 
-/** The same, or null. */
-export const NullableTimestamp = Schema.NullOr(Timestamp)
+const IntFromBigInt = Schema.BigInt.check(
+  Schema.isBetweenBigInt({ minimum: BigInt(Number.MIN_SAFE_INTEGER), maximum: BigInt(Number.MAX_SAFE_INTEGER) })
+).pipe(Schema.decodeTo(Schema.Int, SchemaTransformation.transform({ decode: Number, encode: BigInt })))
+
+const fromBigInt = (integer: unknown): number | undefined =>
+  typeof integer === "bigint" && Number.isSafeInteger(Number(integer)) ? Number(integer) : undefined
 
 /** A `bigint` as the driver gives it, as a number where that holds it exactly; larger ones are refused. */
-export const SafeInteger = decodedBy(
-  Schema.BigInt.check(
-    Schema.isBetweenBigInt({ minimum: BigInt(Number.MIN_SAFE_INTEGER), maximum: BigInt(Number.MAX_SAFE_INTEGER) })
-  ).pipe(Schema.decodeTo(Schema.Int, SchemaTransformation.transform({ decode: Number, encode: BigInt }))),
-  (integer) => (typeof integer === "bigint" && Number.isSafeInteger(Number(integer)) ? Number(integer) : undefined)
+export const SafeInteger = decodedBy(IntFromBigInt, fromBigInt)
+
+/** The same, or null. */
+export const NullableSafeInteger = decodedBy(Schema.NullOr(IntFromBigInt), (integer) =>
+  integer === null ? null : fromBigInt(integer)
 )
 
 /** Reads the rows that a kind of statement gives. Fails with `StoreError` (`InvalidData`), which names row and column. */

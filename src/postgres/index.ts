@@ -19,7 +19,7 @@ export * as PostgresMigrations from "./PostgresMigrations.ts"
 export type { ListenEvent } from "./PostgresListener.ts"
 export { type BulkColumns, type BulkInsert, type BulkInsertSpec, makeBulkInsert } from "./BulkInsert.ts"
 export type { UnitResult, UnitResults } from "./PipelinedUnit.ts"
-export { type RowReader, NullableTimestamp, rowReader, SafeInteger, Timestamp } from "./Row.ts"
+export { type RowReader, NullableSafeInteger, NullableTimestamp, rowReader, SafeInteger, Timestamp } from "./Row.ts"
 export * as Tenant from "./Tenant.ts"
 export {
   conflictRetry,

@@ -216,6 +216,38 @@ const transactionBench: Bench = {
     })
 }
 
+const emptyTransactionBench: Bench = {
+  name: "postgres/transaction-empty",
+  about: "BEGIN and COMMIT with nothing between, one caller",
+  needs: ["postgresql"],
+  measure: (settings) =>
+    Effect.gen(function* () {
+      const { pool, transaction } = yield* ground(settings)
+      return [
+        yield* compare({
+          bench: "postgres/transaction-empty",
+          unit: "µs/call",
+          settings,
+          variants: [
+            {
+              name: "pg",
+              run: promises(1, async () => {
+                const session = await pool.connect()
+                try {
+                  await session.query("BEGIN")
+                  await session.query("COMMIT")
+                } finally {
+                  session.release()
+                }
+              })
+            },
+            { name: "Transaction.run", run: fibers(1, () => transaction.run(Effect.void)) }
+          ]
+        })
+      ]
+    })
+}
+
 // ---- the pool
 
 const acquireBench: Bench = {
@@ -361,6 +393,7 @@ export const statements: ReadonlyArray<Bench> = [
   select(64),
   insertBench,
   transactionBench,
+  emptyTransactionBench,
   acquireBench,
   statsBench,
   pingBench,

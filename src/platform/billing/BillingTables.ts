@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 import { Version } from "../../core/Version.ts"
-import { SafeInteger, Timestamp } from "../../postgres/Row.ts"
+import { NullableSafeInteger, NullableTimestamp, SafeInteger, Timestamp } from "../../postgres/Row.ts"
 import { UserId } from "../users/Users.ts"
 import { CreditMovement } from "./Credit.ts"
 import { InvoiceId, InvoiceState } from "./Invoices.ts"
@@ -10,7 +10,7 @@ import { Subscription, SubscriptionId } from "./Subscriptions.ts"
 import { type Condition, table } from "../tables/Tables.ts"
 import { UsageRecord } from "./Usage.ts"
 
-const Time = Schema.NullOr(Timestamp)
+const Time = NullableTimestamp
 const Text = Schema.NullOr(Schema.String)
 
 const made = { createdAt: Timestamp, updatedAt: Timestamp }
@@ -32,9 +32,9 @@ export const prices = table(
     amount: SafeInteger,
     billingInterval: BillingInterval,
     metric: Text,
-    unitAmount: Schema.NullOr(SafeInteger),
-    unitSize: Schema.NullOr(SafeInteger),
-    includedQuantity: Schema.NullOr(SafeInteger),
+    unitAmount: NullableSafeInteger,
+    unitSize: NullableSafeInteger,
+    includedQuantity: NullableSafeInteger,
     archivedAt: Time,
     createdAt: Timestamp
   }),

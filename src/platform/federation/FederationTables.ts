@@ -1,5 +1,5 @@
 import { Schema } from "effect"
-import { SafeInteger, Timestamp } from "../../postgres/Row.ts"
+import { NullableSafeInteger, NullableTimestamp, Timestamp } from "../../postgres/Row.ts"
 import { table } from "../tables/Tables.ts"
 import { FederationClient } from "./Clients.ts"
 import { ProviderCredential } from "./Credentials.ts"
@@ -7,7 +7,7 @@ import { FederationProvider } from "./Providers.ts"
 import { RoutingRule, RoutingRuleId } from "./Rules.ts"
 import { FederationService, FederationServiceId } from "./Services.ts"
 
-const Time = Schema.NullOr(Timestamp)
+const Time = NullableTimestamp
 const made = { createdAt: Timestamp, updatedAt: Timestamp }
 
 export const clients = table(
@@ -37,7 +37,7 @@ export const ServiceRow = Schema.Struct({
   endpointUrl: Schema.String,
   capabilities: FederationService.fields.capabilities,
   weight: FederationService.fields.weight,
-  costMinor: Schema.NullOr(SafeInteger),
+  costMinor: NullableSafeInteger,
   currency: Schema.NullOr(Schema.String),
   health: FederationService.fields.health,
   heardAt: Timestamp,

@@ -2,7 +2,7 @@ import { Redacted, Schema } from "effect"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type * as Statement from "effect/sql/Statement"
 import { decodedBy } from "../../core/Decode.ts"
-import { rowReader, Timestamp } from "../../postgres/Row.ts"
+import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/Row.ts"
 import { User } from "./Users.ts"
 
 const StoredHash = decodedBy(Schema.RedactedFromValue(Schema.String), (hash) =>
@@ -14,7 +14,7 @@ export const userRows = rowReader(
   User.mapFields((fields) => ({
     ...fields,
     passwordHash: StoredHash,
-    emailVerifiedAt: Schema.NullOr(Timestamp),
+    emailVerifiedAt: NullableTimestamp,
     createdAt: Timestamp,
     updatedAt: Timestamp
   }))

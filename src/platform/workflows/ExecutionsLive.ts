@@ -4,7 +4,7 @@ import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { keyset } from "../../postgres/Keyset.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
-import { rowReader, SafeInteger, Timestamp } from "../../postgres/Row.ts"
+import { NullableTimestamp, rowReader, SafeInteger, Timestamp } from "../../postgres/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
 import { untilSettled, writeOrExplain } from "../attempts.ts"
 import { StepDefinition } from "./WorkflowContent.ts"
@@ -32,7 +32,7 @@ import type { ScheduleId } from "./WorkflowSchedule.ts"
 import { streamOf, WorkflowsInput } from "./WorkflowsInput.ts"
 import { StepId, WorkflowStep } from "./WorkflowStep.ts"
 
-const time = Schema.NullOr(Timestamp)
+const time = NullableTimestamp
 
 /** Rows of executions, as `executionColumns` selects them. */
 export const executionRows = rowReader(

@@ -4,7 +4,7 @@ import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { explainMiss } from "../../core/Version.ts"
 import { keyset } from "../../postgres/Keyset.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
-import { rowReader, Timestamp } from "../../postgres/Row.ts"
+import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
 import type { makeExecutions } from "./ExecutionsLive.ts"
 import type { Workflows } from "./Workflows.ts"
@@ -22,8 +22,8 @@ import { WorkflowsInput } from "./WorkflowsInput.ts"
 
 const ScheduleRow = WorkflowSchedule.mapFields((fields) => ({
   ...fields,
-  nextRunAt: Schema.NullOr(Timestamp),
-  lastRunAt: Schema.NullOr(Timestamp),
+  nextRunAt: NullableTimestamp,
+  lastRunAt: NullableTimestamp,
   createdAt: Timestamp,
   updatedAt: Timestamp
 }))
