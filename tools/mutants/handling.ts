@@ -1011,9 +1011,45 @@ const ofMigrations: ReadonlyArray<Mutant> = [
   {
     name: "Migrations: a late file is applied in silence",
     file: "src/migrations/Plan.ts",
-    find: `policy === "error" ? historyProblems`,
-    replace: `policy !== policy ? historyProblems`,
+    find: `...(outOfOrder === "error"`,
+    replace: `...(outOfOrder !== outOfOrder`,
     red: [migrations.operations("late migrations"), migrations.random]
+  },
+  {
+    name: "Migrations: what a newer program has applied is a missing file",
+    file: "src/migrations/Plan.ts",
+    find: "return future.has(row) ? [] : [new FileMissing",
+    replace: "return future.size < 0 ? [] : [new FileMissing",
+    red: [
+      migrations.operations("an older program starts on what a newer one has migrated"),
+      migrations.live("an older program starts on what a newer one has migrated"),
+      migrations.random
+    ]
+  },
+  {
+    name: "Migrations: a missing file among known ones is taken for a newer program's",
+    file: "src/migrations/Plan.ts",
+    find: "applied.filter(({ version }) => version > newest)",
+    replace: "applied.filter(({ version }) => migrations.every((file) => file.version !== version))",
+    red: [
+      migrations.operations("a missing file among known ones is refused"),
+      migrations.operations("verify and status tell what was edited"),
+      migrations.random
+    ]
+  },
+  {
+    name: "Migrations: down passes over what a newer program has applied",
+    file: "src/migrations/Migrations.ts",
+    find: "const descending = applied.toReversed()",
+    replace: "const descending = applied.filter((row) => !futureOf(migrations, applied).includes(row)).toReversed()",
+    red: [migrations.operations("an older program undoes nothing below"), migrations.random]
+  },
+  {
+    name: "Migrations: repair forgets what a newer program has applied",
+    file: "src/migrations/Migrations.ts",
+    find: "...(repairOptions.forgetFuture === true ?",
+    replace: "...(repairOptions.forgetMissing === true ?",
+    red: [migrations.operations("repair forgets what a newer program has applied"), migrations.random]
   },
   {
     name: "Migrations: down is not proved",

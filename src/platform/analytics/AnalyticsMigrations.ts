@@ -8,7 +8,7 @@ import type { MigrationError } from "../../migrations/MigrationError.ts"
 import * as Migrations from "../../migrations/Migrations.ts"
 
 /** The platform's ClickHouse migrations, as this package ships them. */
-export const clickhouseFolder: string = fileURLToPath(new URL("../../migrations/clickhouse/", import.meta.url))
+export const clickhouseFolder: string = fileURLToPath(new URL("../../../migrations/clickhouse/", import.meta.url))
 
 /** How they are run; what is left out is as in the section `migrations` of the configuration. */
 export interface AnalyticsMigrationsOptions extends Partial<

@@ -3,7 +3,7 @@ import type { Mutant } from "../Mutant.ts"
 const red = [{ suite: "memory", file: "test/contracts/Billing.test.ts" }]
 
 const folder = "src/platform/billing"
-const tablesMemory = `${folder}/TablesMemory.ts`
+const tablesMemory = "src/platform/tables/TablesMemory.ts"
 const tables = `${folder}/BillingTables.ts`
 const subscriptions = `${folder}/makeSubscriptions.ts`
 const usage = `${folder}/makeUsage.ts`
