@@ -209,21 +209,26 @@ const history = (seed: string) => {
       steps.push(`mend ${file.version}`)
       yield* put({ ...file, broken: false })
     })
+    const takeAway = (file: File) => {
+      model.files.delete(file.version)
+      model.removed.set(file.version, file)
+      return remove(nameOf(file))
+    }
     const lose = Effect.gen(function* () {
       const file = yield* pick([...model.files.values()])
       steps.push(`remove ${file.version}`)
-      model.files.delete(file.version)
-      model.removed.set(file.version, file)
-      yield* remove(nameOf(file))
+      yield* takeAway(file)
     })
+    const giveBack = (file: File) => {
+      model.removed.delete(file.version)
+      return put(file)
+    }
     const bringBack = Effect.gen(function* () {
       if (model.removed.size === 0) return
       const file = yield* pick([...model.removed.values()])
       steps.push(`bring back ${file.version}`)
-      model.removed.delete(file.version)
-      yield* put(file)
+      yield* giveBack(file)
     })
-
     const killOthers = sql`select pg_terminate_backend(pid, 5000) from pg_stat_activity
       where datname = current_database() and pid <> pg_backend_pid()`
     const run = Effect.gen(function* () {
@@ -302,8 +307,24 @@ const history = (seed: string) => {
       assert.equal(drifted, model.known !== undefined && model.known !== model.schema())
     })
 
+    /** A program of an older release restarts: it has the files up to one that was applied, and does something. */
+    const older = Effect.gen(function* () {
+      const known = [...model.files.keys()].filter((version) => model.applied.has(version))
+      if (known.length === 0) return
+      const newest = yield* pick(known)
+      steps.push(`the release of ${newest}`)
+      const newer = [...model.files.values()].filter(({ version }) => version > newest)
+      yield* Effect.forEach(newer, takeAway)
+      yield* check
+      yield* yield* pick([run, down, repair])
+      yield* check
+      if (yield* chance(0.3)) return
+      steps.push("the newest release")
+      yield* Effect.forEach(newer, giveBack)
+    })
+
     yield* add
-    for (let i = 0; i < 14; i++) {
+    for (let i = 0; i < 16; i++) {
       const some = model.files.size > 0
       const action = yield* pick([
         "add",
@@ -312,6 +333,8 @@ const history = (seed: string) => {
         "mend",
         "lose",
         "back",
+        "older",
+        "older",
         "down",
         "repair",
         "baseline",
@@ -326,6 +349,7 @@ const history = (seed: string) => {
       else if (action === "mend") yield* mend
       else if (action === "lose") yield* lose
       else if (action === "back") yield* bringBack
+      else if (action === "older") yield* older
       else if (action === "down") yield* down
       else if (action === "repair") yield* repair
       else if (action === "baseline") yield* baseline
