@@ -14,6 +14,7 @@ const core = {
 const postgres = {
   network: at("test/postgres/PostgresNetwork.test.ts"),
   faults: at("test/postgres/PostgresFaults.test.ts"),
+  diskFull: at("test/postgres/PostgresDiskFull.test.ts"),
   client: at("test/postgres/PostgresClient.test.ts"),
   pool: at("test/postgres/PostgresPool.test.ts"),
   tls: at("test/postgres/PostgresTls.test.ts"),
@@ -433,6 +434,20 @@ const ofPostgres: ReadonlyArray<Mutant> = [
     find: "giveUp)\n              fork(slot.connection.interrupt)\n",
     replace: "giveUp)\n",
     red: [postgres.pooler("a statement that the server does not end")]
+  },
+  {
+    name: "PostgreSQL: a full disk is unknown to the tables",
+    file: "src/postgres/PostgresError.ts",
+    find: `    case "53100":\n`,
+    replace: "",
+    red: [postgres.diskFull("the disk is full")]
+  },
+  {
+    name: "PostgreSQL: a session that may not write is lent again",
+    file: "src/postgres/PostgresPool.ts",
+    find: "isReadOnlySession(Cause.squash(exit.cause))) slot.retired = true",
+    replace: "isReadOnlySession(Cause.squash(exit.cause))) slot.retired = false",
+    red: [postgres.faults("read-only: NotPrimary")]
   },
   {
     name: "PostgreSQL: migrations lock in a session that is none",
