@@ -62,7 +62,7 @@ const variants = [
 /**
  * A new database, dropped with all the others once everything is measured.
  *
- * ext4 gives no inode out again for minutes after it was freed, and steps over each such one to find a free one. So every
+ * ext4 gives no inode out again for a while after it was freed, and steps over each such one to find a free one. So every
  * table and index that is made shortly after a database was dropped takes longer, the migrations here twice as long.
  */
 const database = (admin: Pool, base: string, name: string): Effect.Effect<string, unknown, Scope.Scope> =>
