@@ -212,6 +212,9 @@ export const migrationSettings = {
   outOfOrder: choice("DB_MIGRATION_OUT_OF_ORDER", ["error", "allow", "skip"], "error", {
     does: "What becomes of a pending migration that is older than one that was applied: the start fails, it is applied all the same, or it is left out with a warning"
   }),
+  future: choice("DB_MIGRATION_FUTURE", ["allow", "error"], "allow", {
+    does: "What becomes of an applied migration that is newer than every one that this program has, because a newer program has migrated: the start goes on with a warning, or it fails"
+  }),
   dryRun: flag("DB_MIGRATION_DRY_RUN", false, {
     does: "`DatabaseLive` writes nothing, and logs what it would run"
   }),

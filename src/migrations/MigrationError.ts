@@ -22,10 +22,20 @@ export class ChecksumChanged extends Schema.TaggedError<ChecksumChanged>("@ai-co
   { ...which, applied: Schema.String, found: Schema.String }
 ) {}
 
-/** A migration was applied whose file is not in the folder: another, newer program has migrated this store. */
+/** A migration was applied whose file is not here, though there are files of newer ones. */
 export class FileMissing extends Schema.TaggedError<FileMissing>("@ai-core/database/FileMissing")(
   "FileMissing",
   which
+) {}
+
+/** A migration was applied that is newer than every file here: a newer program has migrated this store. */
+export class FutureApplied extends Schema.TaggedError<FutureApplied>("@ai-core/database/FutureApplied")(
+  "FutureApplied",
+  {
+    ...which,
+    /** The newest version that has a file here. */
+    newest: Schema.BigInt
+  }
 ) {}
 
 /** A pending migration is older than one that was applied. */
@@ -83,6 +93,7 @@ export const MigrationReason = Schema.Union([
   FileInvalid,
   ChecksumChanged,
   FileMissing,
+  FutureApplied,
   OutOfOrder,
   StatementFailed,
   StepFailed,
@@ -107,6 +118,8 @@ export const migrationProblem = (reason: MigrationReason): string => {
       return `${named} was edited after it had been applied: write a new migration instead`
     case "FileMissing":
       return `${named} was applied, and its file is not here`
+    case "FutureApplied":
+      return `${named} was applied, and no file here is newer than ${reason.newest}: use the newer program that has it`
     case "OutOfOrder":
       return `${named} is older than ${reason.newest}, which was applied: give it a newer version`
     case "StatementFailed":

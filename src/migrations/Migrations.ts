@@ -16,7 +16,6 @@ import { isStoreError, type StoreError } from "../core/StoreError.ts"
 import {
   DownUnfaithful,
   FileInvalid,
-  FileMissing,
   Irreversible,
   MigrationError,
   RunTimedOut,
@@ -27,6 +26,10 @@ import {
 import { readFolder } from "./MigrationFile.ts"
 import {
   contradictions,
+  futureApplied,
+  futureOf,
+  type FuturePolicy,
+  type HistoryPolicies,
   type HistoryProblem,
   historyProblems,
   type MigrationPlan,
@@ -45,6 +48,11 @@ export interface MigrationsOptions<R = never> {
   readonly programs?: ReadonlyArray<Migration<R>> | undefined
   /** What becomes of a pending migration that is older than one that was applied; `error`. */
   readonly outOfOrder?: OutOfOrderPolicy | undefined
+  /**
+   * What becomes of an applied migration that is newer than every file here; `allow`: a newer program has migrated, which is
+   * told in a warning.
+   */
+  readonly future?: FuturePolicy | undefined
   /** Longest time that migrations may run, without the wait for the lock and the backup; 300 seconds. */
   readonly timeout?: Duration.Input | undefined
   /** Whether `run`, `down` and `redo` first back up what the driver says is in danger; true, where the driver can. */
@@ -62,6 +70,8 @@ export interface MigrationReport {
   readonly applied: ReadonlyArray<AppliedMigration>
   /** What it left out because it is older than what was applied; only under the policy `skip`. */
   readonly skipped: ReadonlyArray<{ readonly version: bigint; readonly name: string }>
+  /** What a newer program has applied; only under the policy `allow`. */
+  readonly future: ReadonlyArray<{ readonly version: bigint; readonly name: string }>
   /** How many had been applied before. */
   readonly alreadyApplied: number
   /** File that holds the backup, where one was made. */
@@ -73,6 +83,8 @@ export interface VerifyReport {
   /** Nothing contradicts, nothing broke off, and the schema is as the last migration left it. */
   readonly ok: boolean
   readonly problems: ReadonlyArray<HistoryProblem>
+  /** Versions that a newer program has applied; a problem too where the policy is `error`. */
+  readonly future: ReadonlyArray<bigint>
   /** Versions of migrations that broke off between two statements. */
   readonly unfinished: ReadonlyArray<bigint>
   /** How the schema differs from what the last migration left; undefined where the store does not keep that. */
@@ -81,8 +93,10 @@ export interface VerifyReport {
 
 /** What repairing may do beyond taking the files' checksums. */
 export interface RepairOptions {
-  /** Forget applied migrations whose file is gone; no. */
+  /** Forget applied migrations whose file is gone; no. Those that are newer than every file are not meant. */
   readonly forgetMissing?: boolean | undefined
+  /** Forget applied migrations that are newer than every file; no. The program that has their files would run them again. */
+  readonly forgetFuture?: boolean | undefined
   /** Forget which statements of migrations that broke off have been done, so that they begin anew; no. */
   readonly forgetUnfinished?: boolean | undefined
   /** Take the schema as it is for the expected one; no. */
@@ -192,7 +206,7 @@ const merged = <R>(
 
 /** The migrations of a folder, of programs, or of both, on one store. */
 export const make = <R = never>(driver: MigrationDriver, options: MigrationsOptions<R>): Migrations<R> => {
-  const policy = options.outOfOrder ?? "error"
+  const policies: HistoryPolicies = { outOfOrder: options.outOfOrder ?? "error", future: options.future ?? "allow" }
   const limit = options.timeout ?? "300 seconds"
   const store = displayName[driver.store]
 
@@ -254,12 +268,16 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
           Effect.tap((file) => (file === undefined ? Effect.void : tell({ _tag: "BackedUp", file })))
         )
 
-  const tellSkipped = ({ skipped }: MigrationPlan<R>): Effect.Effect<void> =>
-    skipped.length === 0
+  const warnOf = (what: string, which: ReadonlyArray<{ readonly version: bigint; readonly name: string }>) =>
+    which.length === 0
       ? Effect.void
-      : Effect.logWarning(
-          `${store}: left out, because newer ones were applied: ${skipped.map(({ name, version }) => `${version}_${name}`).join(", ")}`
-        )
+      : Effect.logWarning(`${store}: ${what}: ${which.map(({ name, version }) => `${version}_${name}`).join(", ")}`)
+
+  const tellLeftAlone = ({ future, skipped }: MigrationPlan<R>): Effect.Effect<void> =>
+    Effect.andThen(
+      warnOf("left out, because newer ones were applied", skipped),
+      warnOf("a newer program has migrated", future)
+    )
 
   const reportOf = (
     plan: MigrationPlan<R>,
@@ -268,6 +286,7 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
   ): MigrationReport => ({
     applied,
     skipped: plan.skipped.map(({ name, version }) => ({ version, name })),
+    future: plan.future.map(({ name, version }) => ({ version, name })),
     alreadyApplied: plan.alreadyApplied,
     backup
   })
@@ -276,7 +295,7 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
     migrations: ReadonlyArray<Migration<R>>,
     state: Effect.Effect<MigrationState, StoreError>
   ): Effect.Effect<MigrationPlan<R>, MigrationError | StoreError> =>
-    Effect.flatMap(state, (state) => planOf(migrations, state, policy))
+    Effect.flatMap(state, (state) => planOf(migrations, state, policies))
 
   const plan = Effect.flatMap(read, (migrations) => planWith(migrations, driver.state))
 
@@ -290,11 +309,11 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
     const migrations = yield* read
     // Asked without the lock, so that a program whose schema is up to date waits for nobody.
     const before = yield* planWith(migrations, driver.state)
-    if (before.pending.length === 0) return yield* Effect.as(tellSkipped(before), reportOf(before, [], undefined))
+    if (before.pending.length === 0) return yield* Effect.as(tellLeftAlone(before), reportOf(before, [], undefined))
     return yield* exclusively((session, { bounded, tell }) =>
       Effect.gen(function* () {
         const plan = yield* planWith(migrations, session.state)
-        yield* tellSkipped(plan)
+        yield* tellLeftAlone(plan)
         if (plan.pending.length === 0) return reportOf(plan, [], undefined)
         const backup = yield* backUp(tell)
         const applied = yield* bounded(Effect.forEach(plan.pending, (migration) => apply(session, migration)))
@@ -326,8 +345,9 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
       return yield* Effect.forEach(chosen, (row) => {
         const migration = migrations.find(({ version }) => version === row.version)
         const { name, version } = row
+        // A missing file among the known ones was refused above.
         if (migration === undefined) {
-          return Effect.fail(new MigrationError({ reason: new FileMissing({ version, name }) }))
+          return Effect.fail(new MigrationError({ reason: futureApplied(migrations, row) }))
         }
         const { down } = migration
         return down === undefined
@@ -427,10 +447,10 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
           const problems = contradictions(migrations, applied)
           const changed = new Set(problems.flatMap((one) => (one._tag === "ChecksumChanged" ? [one.version] : [])))
           const realign = migrations.filter(({ version }) => changed.has(version))
-          const forget =
-            repairOptions.forgetMissing === true
-              ? problems.flatMap((one) => (one._tag === "FileMissing" ? [one.version] : []))
-              : []
+          const forget = [
+            ...(repairOptions.forgetMissing === true ? problems.filter(({ _tag }) => _tag === "FileMissing") : []),
+            ...(repairOptions.forgetFuture === true ? futureOf(migrations, applied) : [])
+          ].map(({ version }) => version)
           const abandon =
             repairOptions.forgetUnfinished === true ? [...new Set(unfinished.map(({ version }) => version))] : []
           yield* session.change({ realign, forget, abandon, acceptSchema: repairOptions.acceptSchema })
@@ -463,12 +483,13 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
   const verify: Migrations<R>["verify"] = Effect.gen(function* () {
     const migrations = yield* read
     const { applied, schema: expected, unfinished } = yield* driver.state
-    const problems = historyProblems(migrations, applied)
+    const problems = historyProblems(migrations, applied, { ...policies, outOfOrder: "error" })
     const drift =
       expected === undefined || driver.schema === undefined ? undefined : driftOf(expected, yield* driver.schema)
     return {
       ok: problems.length === 0 && unfinished.length === 0 && (drift === undefined || !isDrift(drift)),
       problems,
+      future: futureOf(migrations, applied).map(({ version }) => version),
       unfinished: [...new Set(unfinished.map(({ version }) => version))],
       drift
     }

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import type { AppliedMigration, Migration, MigrationState } from "../core/MigrationDriver.ts"
-import { ChecksumChanged, FileMissing, MigrationError, OutOfOrder } from "./MigrationError.ts"
+import { ChecksumChanged, FileMissing, FutureApplied, MigrationError, OutOfOrder } from "./MigrationError.ts"
 
 /**
  * What becomes of a pending migration that is older than one that was applied: the run fails, it is applied all the same, or
@@ -8,17 +8,31 @@ import { ChecksumChanged, FileMissing, MigrationError, OutOfOrder } from "./Migr
  */
 export type OutOfOrderPolicy = "error" | "allow" | "skip"
 
+/**
+ * What becomes of an applied migration that is newer than every file here, as after a newer program has migrated: it is told
+ * and left alone, or the run fails.
+ */
+export type FuturePolicy = "allow" | "error"
+
+/** What a run does about a history that is not the beginning of the files. */
+export interface HistoryPolicies {
+  readonly outOfOrder: OutOfOrderPolicy
+  readonly future: FuturePolicy
+}
+
 /** What a run would do. */
 export interface MigrationPlan<R = never> {
   /** What would be applied, in order of version. */
   readonly pending: ReadonlyArray<Migration<R>>
   /** What is left out because it is older than what was applied. */
   readonly skipped: ReadonlyArray<Migration<R>>
+  /** What a newer program has applied: migrations newer than every file here, in order of version. */
+  readonly future: ReadonlyArray<AppliedMigration>
   readonly alreadyApplied: number
 }
 
 /** A way in which files and history contradict each other. */
-export type HistoryProblem = ChecksumChanged | FileMissing | OutOfOrder
+export type HistoryProblem = ChecksumChanged | FileMissing | FutureApplied | OutOfOrder
 
 const newestOf = (applied: ReadonlyArray<AppliedMigration>): bigint =>
   applied.reduce((newest, { version }) => (version > newest ? version : newest), -1n)
@@ -31,15 +45,43 @@ const notApplied = <R>(
   return migrations.filter(({ version }) => !versions.has(version))
 }
 
+/** The newest version that has a file; undefined where there is none. */
+const newestFile = (migrations: ReadonlyArray<Migration<unknown>>): bigint | undefined =>
+  migrations.reduce<bigint | undefined>(
+    (newest, { version }) => (newest === undefined || version > newest ? version : newest),
+    undefined
+  )
+
+/**
+ * Applied migrations that are newer than every file.
+ *
+ * Where there are no files at all there are none either: an empty folder is a mistake, not an older program.
+ */
+export const futureOf = (
+  migrations: ReadonlyArray<Migration<unknown>>,
+  applied: ReadonlyArray<AppliedMigration>
+): ReadonlyArray<AppliedMigration> => {
+  const newest = newestFile(migrations)
+  return newest === undefined ? [] : applied.filter(({ version }) => version > newest)
+}
+
+/** Why nothing is done that would need the file of an applied migration that is newer than all of them. */
+export const futureApplied = (
+  migrations: ReadonlyArray<Migration<unknown>>,
+  { name, version }: AppliedMigration
+): FutureApplied => new FutureApplied({ version, name, newest: newestFile(migrations) ?? -1n })
+
 /** Every row of the history that the files contradict. */
-export const contradictions = <R>(
-  migrations: ReadonlyArray<Migration<R>>,
+export const contradictions = (
+  migrations: ReadonlyArray<Migration<unknown>>,
   applied: ReadonlyArray<AppliedMigration>
 ): ReadonlyArray<ChecksumChanged | FileMissing> => {
   const files = new Map(migrations.map((migration) => [migration.version, migration]))
-  return applied.flatMap(({ checksum, name, version }): ReadonlyArray<ChecksumChanged | FileMissing> => {
+  const future = new Set(futureOf(migrations, applied))
+  return applied.flatMap((row): ReadonlyArray<ChecksumChanged | FileMissing> => {
+    const { checksum, name, version } = row
     const file = files.get(version)
-    if (file === undefined) return [new FileMissing({ version, name })]
+    if (file === undefined) return future.has(row) ? [] : [new FileMissing({ version, name })]
     return file.checksum === checksum
       ? []
       : [new ChecksumChanged({ version, name, applied: checksum, found: file.checksum })]
@@ -55,32 +97,37 @@ const late = <R>(
   return notApplied(migrations, applied).filter(({ version }) => version < newest)
 }
 
-/** Everything in which files and history contradict each other. */
-export const historyProblems = <R>(
-  migrations: ReadonlyArray<Migration<R>>,
-  applied: ReadonlyArray<AppliedMigration>
+/** Everything in which files and history contradict each other, as far as the policies call it that. */
+export const historyProblems = (
+  migrations: ReadonlyArray<Migration<unknown>>,
+  applied: ReadonlyArray<AppliedMigration>,
+  { future, outOfOrder }: HistoryPolicies
 ): ReadonlyArray<HistoryProblem> => [
   ...contradictions(migrations, applied),
-  ...late(migrations, applied).map(({ name, version }) => new OutOfOrder({ version, name, newest: newestOf(applied) }))
+  ...(future === "error" ? futureOf(migrations, applied).map((row) => futureApplied(migrations, row)) : []),
+  ...(outOfOrder === "error"
+    ? late(migrations, applied).map(({ name, version }) => new OutOfOrder({ version, name, newest: newestOf(applied) }))
+    : [])
 ]
 
 /**
  * Finds what is pending: every migration that the history does not hold.
  *
- * Fails with `MigrationError`: `ChecksumChanged`, `FileMissing`, and `OutOfOrder` where the policy is `error`.
+ * Fails with `MigrationError`: `ChecksumChanged`, `FileMissing`, and `FutureApplied` and `OutOfOrder` where their policy is
+ * `error`.
  */
 export const planOf = <R>(
   migrations: ReadonlyArray<Migration<R>>,
   { applied }: Pick<MigrationState, "applied">,
-  policy: OutOfOrderPolicy
+  policies: HistoryPolicies
 ): Effect.Effect<MigrationPlan<R>, MigrationError> => {
-  const problems = policy === "error" ? historyProblems(migrations, applied) : contradictions(migrations, applied)
-  const [reason] = problems
+  const [reason] = historyProblems(migrations, applied, policies)
   if (reason !== undefined) return Effect.fail(new MigrationError({ reason }))
-  const skipped = policy === "skip" ? late(migrations, applied) : []
+  const skipped = policies.outOfOrder === "skip" ? late(migrations, applied) : []
   return Effect.succeed({
     pending: notApplied(migrations, applied).filter((migration) => !skipped.includes(migration)),
     skipped,
+    future: futureOf(migrations, applied),
     alreadyApplied: applied.length
   })
 }

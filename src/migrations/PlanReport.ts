@@ -11,10 +11,11 @@ const shown = ({ name, up, version }: Migration<unknown>): ReadonlyArray<string>
         .map((line) => `    ${line}`))
 ]
 
-/** A plan for people: what would be applied with its statements, and what is left out. */
-export const planText = ({ alreadyApplied, pending, skipped }: MigrationPlan<unknown>): string =>
+/** A plan for people: what would be applied with its statements, what is left out, and what a newer program has applied. */
+export const planText = ({ alreadyApplied, future, pending, skipped }: MigrationPlan<unknown>): string =>
   [
     `${alreadyApplied} applied, ${pending.length} pending`,
     ...pending.flatMap(shown),
-    ...skipped.map(({ name, version }) => `  left out, older than what was applied: ${version}_${name}`)
+    ...skipped.map(({ name, version }) => `  left out, older than what was applied: ${version}_${name}`),
+    ...future.map(({ name, version }) => `  applied by a newer program: ${version}_${name}`)
   ].join("\n")

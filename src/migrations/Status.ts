@@ -8,9 +8,10 @@ export interface MigrationStatus {
   readonly name: string
   /**
    * `pending` and `applied`; `baseline`: was there before; `late`: pending, and older than what was applied; `changed`: edited
-   * after it was applied; `missing`: applied, and its file is not here; `unfinished`: broke off between two statements.
+   * after it was applied; `missing`: applied, and its file is not here; `future`: likewise, and newer than every file here;
+   * `unfinished`: broke off between two statements.
    */
-  readonly state: "applied" | "baseline" | "pending" | "late" | "changed" | "missing" | "unfinished"
+  readonly state: "applied" | "baseline" | "pending" | "late" | "changed" | "missing" | "future" | "unfinished"
   readonly appliedAt: DateTime.Utc | undefined
   /** Whether it says how it is undone. */
   readonly reversible: boolean
@@ -22,7 +23,9 @@ export const statusOf = (
   { applied, unfinished }: MigrationState
 ): ReadonlyArray<MigrationStatus> => {
   const problems = new Map(
-    historyProblems(migrations, applied).map((problem) => [problem.version, problem._tag] as const)
+    historyProblems(migrations, applied, { future: "error", outOfOrder: "error" }).map(
+      (problem) => [problem.version, problem._tag] as const
+    )
   )
   const halves = new Set(unfinished.map(({ version }) => version))
   const files = new Map(migrations.map((migration) => [migration.version, migration]))
@@ -34,6 +37,8 @@ export const statusOf = (
         return "changed"
       case "FileMissing":
         return "missing"
+      case "FutureApplied":
+        return "future"
       case "OutOfOrder":
         return "late"
       case undefined:

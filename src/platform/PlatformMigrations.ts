@@ -17,7 +17,7 @@ export const postgresFolder: string = fileURLToPath(new URL("../../migrations/po
 
 /** How the platform's migrations are run; what is left out is as in the section `migrations` of the configuration. */
 export interface PlatformMigrationsOptions extends Partial<
-  Pick<MigrationConfig, "migrationTimeout" | "lockTimeout" | "outOfOrder" | "backupFolder">
+  Pick<MigrationConfig, "migrationTimeout" | "lockTimeout" | "outOfOrder" | "future" | "backupFolder">
 > {
   /** Where `pg_dump` connects for the backup before migrating; without it none is made. */
   readonly backupUrl?: Credential | undefined
@@ -40,6 +40,7 @@ export const migrations = (
       Migrations.make(driver, {
         folder: postgresFolder,
         outOfOrder: options.outOfOrder,
+        future: options.future,
         timeout: options.migrationTimeout
       })
   )

@@ -1,6 +1,6 @@
 import { EncodeError } from "@effect/sql-pg/PgProtocol"
 import { Redacted } from "effect"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import type { Endpoint } from "../core/StartUp.ts"
 import { unavailable } from "../core/StartUp.ts"
 import type { StoreCall } from "../core/StoreCall.ts"
@@ -50,6 +50,12 @@ interface ServerFields {
 /** Whether the server itself refused, so that it knows what became of the statement. */
 export const isServerError = (cause: unknown): cause is Error & ServerFields =>
   cause instanceof Error && "code" in cause && typeof cause.code === "string" && /^[0-9A-Z]{5}$/.test(cause.code)
+
+/** Whether the server takes no writes in this session: then neither will it later, when it takes them in new ones. */
+export const isReadOnlySession = (error: unknown): boolean => {
+  const cause = isSqlError(error) ? error.reason.cause : error
+  return isServerError(cause) && cause.code === "25006"
+}
 
 const errnoOf = (cause: unknown): string | undefined =>
   cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : undefined

@@ -28,7 +28,7 @@ import {
   usable
 } from "./PoolSlots.ts"
 import { poolUpkeep } from "./PoolUpkeep.ts"
-import { StatementExpired } from "./PostgresError.ts"
+import { isReadOnlySession, StatementExpired } from "./PostgresError.ts"
 import { type PostgresTarget, sessionOpener } from "./PostgresSession.ts"
 import { makeStatementLog } from "./StatementLog.ts"
 
@@ -340,6 +340,11 @@ export const makePostgresPool = (options: {
       if (closing && lentOut(slots) === 0) onReturned?.()
     }
 
+    /** A session that may not write is not lent again, so that a call that is sent again gets another one. */
+    const retireReadOnly = (slot: Slot | undefined, exit: Exit.Exit<unknown, unknown>) => {
+      if (slot !== undefined && Exit.isFailure(exit) && isReadOnlySession(Cause.squash(exit.cause))) slot.retired = true
+    }
+
     /** Leaves a shared statement to itself at the Context's deadline: its connection is others' too. */
     const abandonAt = <A, E, R>(
       lease: Lease,
@@ -377,6 +382,7 @@ export const makePostgresPool = (options: {
           }),
           (exit) => {
             const at = now()
+            retireReadOnly(lease.slot, exit)
             onReturn(lease, at, exit)
             return log(fiber, lease, at - lease.since, exit)
           }
@@ -459,6 +465,7 @@ export const makePostgresPool = (options: {
             }),
             (exit) => {
               const at = now()
+              retireReadOnly(slot, exit)
               release(call, at)
               return log(fiber, call, at - startedAt, exit)
             }

@@ -107,6 +107,7 @@ const expected: {
     migrationTimeout: ["DB_MIGRATION_TIMEOUT", "300000 ms", seconds(3), wrongTime],
     lockTimeout: ["DB_MIGRATION_LOCK_TIMEOUT", "60000 ms", seconds(3), wrongTime],
     outOfOrder: ["DB_MIGRATION_OUT_OF_ORDER", "error", { text: "Skip", value: "skip" }, ["later", "allowed"]],
+    future: ["DB_MIGRATION_FUTURE", "allow", { text: "Error", value: "error" }, ["warn", "skip"]],
     migrationUrl: [
       "DB_MIGRATION_URL",
       "",

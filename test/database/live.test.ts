@@ -140,6 +140,59 @@ describeLive(stores, "DatabaseLive on four servers", () => {
     }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
   )
 
+  it.live("an older program starts on what a newer one has migrated, in either store, unless it is strict", () =>
+    Effect.gen(function* () {
+      const env = yield* environment
+      const started = (more: Record<string, string> = {}) =>
+        Effect.exit(
+          Effect.provide(
+            Effect.map(Users, () => true),
+            live({ ...env, ...more })
+          )
+        )
+      const refused = Effect.map(started({ DB_MIGRATION_FUTURE: "error" }), (exit) => {
+        assert.ok(Exit.isFailure(exit))
+        const error = Cause.squash(exit.cause)
+        assert.ok(error instanceof MigrationError && error.reason._tag === "FutureApplied", String(error))
+        return error.reason.name
+      })
+      assert.ok(Exit.isSuccess(yield* started({ DB_MIGRATION_FUTURE: "error" })))
+      yield* Effect.provide(
+        Effect.flatMap(ClickHouseClient.ClickHouseClient, (client) =>
+          client.insert("test", "platform_migrations", [
+            {
+              version: "20991231235959",
+              name: "counts_of_the_future",
+              checksum: "0",
+              statement: 1,
+              statements: 1,
+              applied_at: "2099-12-31 23:59:59",
+              elapsed_ms: 1
+            }
+          ])
+        ),
+        ClickHouseClient.layer({
+          url: Redacted.make(env.CLICKHOUSE_URL),
+          database: env.CLICKHOUSE_DATABASE,
+          username: env.CLICKHOUSE_USER,
+          password: Redacted.make(env.CLICKHOUSE_PASSWORD)
+        })
+      )
+      assert.ok(Exit.isSuccess(yield* started()))
+      assert.equal(yield* refused, "counts_of_the_future")
+      yield* Effect.provide(
+        Effect.flatMap(
+          PostgresClient.PostgresClient,
+          ({ sql }) => sql`insert into ai_core.schema_migrations (version, name, checksum, elapsed_ms)
+            values (20991231235959, 'users_of_the_future', '0', 1)`
+        ),
+        PostgresClient.layer({ url: Redacted.make(env.DATABASE_URL), minConnections: 0 })
+      )
+      assert.ok(Exit.isSuccess(yield* started()))
+      assert.equal(yield* refused, "users_of_the_future")
+    }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+  )
+
   it.live("ends on SIGTERM: drains, closes in order, exit code 0, and every accepted event is stored", () =>
     Effect.gen(function* () {
       const env = yield* environment

@@ -1,5 +1,5 @@
 import { describe, it } from "@effect/vitest"
-import { Effect, Layer, type Scope, Stream } from "effect"
+import { Effect, Layer, Logger, References, type Scope, Stream } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import * as assert from "node:assert/strict"
 import { isStoreError } from "../../src/core/StoreError.ts"
@@ -66,6 +66,115 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     assert.deepEqual([versions(allowed.applied), versions(allowed.skipped)], [[1], []])
     assert.equal((yield* make().verify).ok, true)
   }),
+  "an older program starts on what a newer one has migrated, and says so; the policy may refuse it": Effect.gen(
+    function* () {
+      const { exists, file, make, remove } = yield* two
+      yield* file("4_c.sql", "create table app.c (n int);", "drop table app.c;")
+      yield* make().run
+      yield* remove("4_c.sql")
+      const said: Array<unknown> = []
+      const heard = Logger.layer([
+        Logger.make(({ logLevel, message }) => {
+          if (logLevel === "Warn") said.push(...(Array.isArray(message) ? message : [message]))
+        })
+      ]).pipe(Layer.merge(Layer.succeed(References.MinimumLogLevel, "Warn")))
+      const report = yield* Effect.provide(make().run, heard)
+      assert.deepEqual(
+        [versions(report.applied), report.alreadyApplied, report.future],
+        [[], 3, [{ version: 4n, name: "c" }]]
+      )
+      assert.equal(said.length, 1)
+      assert.match(String(said[0]), /^PostgreSQL: a newer program has migrated: 4_c/)
+      const plan = yield* make().plan
+      assert.deepEqual([versions(plan.future), plan.pending], [[4], []])
+      assert.match(planText(plan), /\n {2}applied by a newer program: 4_c$/)
+      assert.deepEqual(
+        (yield* make().status).map(({ name, state }) => [name, state]),
+        [
+          ["a", "applied"],
+          ["b", "applied"],
+          ["c", "future"]
+        ]
+      )
+      const strict = make({ future: "error" })
+      const reason = yield* reasonOf(strict.run)
+      assert.deepEqual({ ...reason }, { _tag: "FutureApplied", version: 4n, name: "c", newest: 2n })
+      assert.equal((yield* reasonOf(strict.plan))._tag, "FutureApplied")
+      // What it has itself and is pending is older than that: the other policy decides.
+      yield* file("3_late.sql", "create table app.late (n int);")
+      assert.equal((yield* reasonOf(make().run))._tag, "OutOfOrder")
+      assert.equal((yield* reasonOf(make({ future: "error", outOfOrder: "allow" }).run))._tag, "FutureApplied")
+      assert.equal(yield* exists("late"), false)
+      const late = yield* make({ outOfOrder: "allow" }).run
+      assert.deepEqual([versions(late.applied), versions(late.future)], [[3], [4]])
+    }
+  ),
+  "a missing file among known ones is refused, and so is a folder without any": Effect.gen(function* () {
+    const { file, make, remove } = yield* two
+    yield* file("3_c.sql", "create table app.c (n int);")
+    yield* make().run
+    yield* remove("2_b.sql")
+    const between = yield* reasonOf(make().run)
+    assert.deepEqual({ ...between }, { _tag: "FileMissing", version: 2n, name: "b" })
+    yield* remove("1_a.sql")
+    yield* remove("3_c.sql")
+    assert.deepEqual({ ...(yield* reasonOf(make().run)) }, { _tag: "FileMissing", version: 1n, name: "a" })
+    assert.equal((yield* reasonOf(make().plan))._tag, "FileMissing")
+  }),
+  "an older program undoes nothing below what a newer one has applied": Effect.gen(function* () {
+    const { exists, file, make, migrations, remove } = yield* two
+    yield* file("3_c.sql", "create table app.c (n int);", "drop table app.c;")
+    yield* migrations.run
+    yield* remove("3_c.sql")
+    for (const undo of [
+      migrations.down(),
+      migrations.down({ to: 1n }),
+      migrations.redo(),
+      make({ future: "error" }).down()
+    ]) {
+      const reason = yield* reasonOf(undo)
+      assert.deepEqual({ ...reason }, { _tag: "FutureApplied", version: 3n, name: "c", newest: 2n })
+    }
+    assert.deepEqual(yield* migrations.down({ to: 3n }), [])
+    assert.deepEqual([yield* exists("b"), yield* exists("c")], [true, true])
+    yield* file("3_c.sql", "create table app.c (n int);", "drop table app.c;")
+    assert.deepEqual(versions(yield* migrations.down({ to: 1n })), [3, 2])
+  }),
+  "an older program finds the newer one's schema in order, unless it is strict": Effect.gen(function* () {
+    const { client, file, make, migrations, remove, schema } = yield* two
+    yield* file("3_c.sql", "alter table app.b add column m int;")
+    yield* migrations.run
+    yield* remove("3_c.sql")
+    assert.deepEqual(yield* migrations.verify, {
+      ok: true,
+      problems: [],
+      future: [3n],
+      unfinished: [],
+      drift: { missing: [], unexpected: [] }
+    })
+    const strict = yield* make({ future: "error" }).verify
+    assert.deepEqual(
+      [strict.ok, strict.problems.map(({ _tag, version }) => [_tag, version])],
+      [false, [["FutureApplied", 3n]]]
+    )
+    yield* client.sql.unsafe(`alter table ${schema}.b drop column m`)
+    assert.equal((yield* migrations.verify).ok, false)
+  }),
+  "repair forgets what a newer program has applied only where it is told so by name": Effect.gen(function* () {
+    const { file, migrations, remove } = yield* two
+    yield* file("3_c.sql", "create table if not exists app.c (n int);")
+    yield* migrations.run
+    yield* remove("3_c.sql")
+    assert.deepEqual((yield* migrations.repair({ forgetMissing: true })).forgotten, [])
+    assert.deepEqual(versions((yield* migrations.plan).future), [3])
+    assert.deepEqual((yield* migrations.repair({ forgetFuture: true })).forgotten, [3n])
+    assert.deepEqual(
+      (yield* migrations.status).map(({ state }) => state),
+      ["applied", "applied"]
+    )
+    yield* file("3_c.sql", "create table if not exists app.c (n int);")
+    assert.deepEqual(versions((yield* migrations.run).applied), [3])
+  }),
   "down undoes the newest first, by steps or to a version": Effect.gen(function* () {
     const { exists, file, migrations } = yield* two
     yield* file("3_c.sql", "create table app.c (n int);", "drop table app.c;")
@@ -130,6 +239,7 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     assert.deepEqual(yield* migrations.verify, {
       ok: true,
       problems: [],
+      future: [],
       unfinished: [],
       drift: { missing: [], unexpected: [] }
     })
@@ -165,6 +275,7 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     yield* migrations.run
     yield* file("1_a.sql", "create table app.a (n bigint);")
     yield* remove("2_b.sql")
+    yield* file("3_c.sql", "select 1;")
     yield* client.sql.unsafe(`alter table ${schema}.a alter column n type bigint`)
     assert.deepEqual(yield* migrations.repair(), { realigned: [1n], forgotten: [], abandoned: [] })
     assert.equal((yield* reasonOf(migrations.run))._tag, "FileMissing")
@@ -177,7 +288,7 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     assert.equal((yield* migrations.verify).drift?.missing.length, 1)
     yield* migrations.repair({ acceptSchema: true })
     assert.equal((yield* migrations.verify).ok, true)
-    assert.deepEqual((yield* migrations.run).applied, [])
+    assert.deepEqual(versions((yield* migrations.run).applied), [3])
   }),
   "a baseline takes over a schema that was made otherwise": Effect.gen(function* () {
     const { client, count, file, migrations, schema } = yield* two

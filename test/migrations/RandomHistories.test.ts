@@ -1,9 +1,8 @@
 import { it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, Layer, Random } from "effect"
 import * as assert from "node:assert/strict"
-import type { MigrationProgress } from "../../src/core/MigrationProgress.ts"
 import * as Migrations from "../../src/migrations/Migrations.ts"
-import type { OutOfOrderPolicy } from "../../src/migrations/Plan.ts"
+import type { FuturePolicy, OutOfOrderPolicy } from "../../src/migrations/Plan.ts"
 import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
 import { describeLive } from "../servers/index.ts"
 import { ground, quiet, server } from "./support.ts"
@@ -46,9 +45,17 @@ class Model {
   inOrder() {
     return [...this.files.values()].sort((a, b) => a.version - b.version)
   }
-  problem(policy: OutOfOrderPolicy): string | undefined {
+  /** Applied, and newer than every file, of which there must be one. */
+  isFuture(version: number) {
+    return this.files.size > 0 && version > Math.max(...this.files.keys())
+  }
+  problem(policy: OutOfOrderPolicy, future: FuturePolicy): string | undefined {
     for (const version of [...this.applied.keys()].sort((a, b) => a - b)) {
       const file = this.files.get(version)
+      if (this.isFuture(version)) {
+        if (future === "error") return "FutureApplied"
+        continue
+      }
       if (file === undefined) return "FileMissing"
       if (contentOf(file) !== this.applied.get(version)) return "ChecksumChanged"
     }
@@ -68,8 +75,8 @@ class Model {
     }
   }
   /** Runs what is pending, up to the nth progress; gives how it ends. */
-  run(policy: OutOfOrderPolicy, stopAt: number | undefined): string {
-    const problem = this.problem(policy)
+  run(policy: OutOfOrderPolicy, future: FuturePolicy, stopAt: number | undefined): string {
+    const problem = this.problem(policy, future)
     if (problem !== undefined) return problem
     let told = 0
     const stopped = () => ++told === stopAt
@@ -99,9 +106,11 @@ class Model {
     return "Success"
   }
   down(steps: number): string {
-    const problem = this.problem("allow")
+    const problem = this.problem("allow", "allow")
     if (problem !== undefined) return problem
-    for (const version of [...this.applied.keys()].sort((a, b) => b - a).slice(0, steps)) {
+    const newest = [...this.applied.keys()].sort((a, b) => b - a).slice(0, steps)
+    if (newest.some((version) => this.isFuture(version))) return "FutureApplied"
+    for (const version of newest) {
       const kept = this.log.filter((row) => !row.startsWith(`${version}.`))
       this.log.splice(0, this.log.length, ...kept)
       this.tables.delete(version)
@@ -111,11 +120,11 @@ class Model {
     }
     return "Success"
   }
-  repair(forgetMissing: boolean, forgetUnfinished: boolean) {
+  repair(forgetMissing: boolean, forgetFuture: boolean, forgetUnfinished: boolean) {
     for (const version of this.applied.keys()) {
       const file = this.files.get(version)
       if (file !== undefined) this.applied.set(version, contentOf(file))
-      else if (forgetMissing) this.applied.delete(version)
+      else if (this.isFuture(version) ? forgetFuture : forgetMissing) this.applied.delete(version)
     }
     if (this.applied.size === 0) this.known = undefined
     if (forgetUnfinished) this.unfinished.clear()
@@ -171,8 +180,7 @@ const history = (seed: string) => {
       return write(nameOf(file), `${up.join(";\n")};`, `${down.join(";\n")};`, mark)
     }
 
-    const operations = (policy: OutOfOrderPolicy, onProgress?: (progress: MigrationProgress) => Effect.Effect<void>) =>
-      Migrations.make(driver, { folder, outOfOrder: policy, onProgress })
+    const operations = (options: Migrations.MigrationsOptions = {}) => Migrations.make(driver, { folder, ...options })
 
     const add = Effect.gen(function* () {
       const late = yield* chance(0.25)
@@ -201,28 +209,34 @@ const history = (seed: string) => {
       steps.push(`mend ${file.version}`)
       yield* put({ ...file, broken: false })
     })
+    const takeAway = (file: File) => {
+      model.files.delete(file.version)
+      model.removed.set(file.version, file)
+      return remove(nameOf(file))
+    }
     const lose = Effect.gen(function* () {
       const file = yield* pick([...model.files.values()])
       steps.push(`remove ${file.version}`)
-      model.files.delete(file.version)
-      model.removed.set(file.version, file)
-      yield* remove(nameOf(file))
+      yield* takeAway(file)
     })
+    const giveBack = (file: File) => {
+      model.removed.delete(file.version)
+      return put(file)
+    }
     const bringBack = Effect.gen(function* () {
       if (model.removed.size === 0) return
       const file = yield* pick([...model.removed.values()])
       steps.push(`bring back ${file.version}`)
-      model.removed.delete(file.version)
-      yield* put(file)
+      yield* giveBack(file)
     })
-
     const killOthers = sql`select pg_terminate_backend(pid, 5000) from pg_stat_activity
       where datname = current_database() and pid <> pg_backend_pid()`
     const run = Effect.gen(function* () {
       const policy = yield* pick(["error", "allow", "allow", "skip"] as const)
+      const future = yield* pick(["allow", "allow", "error"] as const)
       const fault = yield* pick(["none", "none", "kill", "interrupt"] as const)
       const at = fault === "none" ? undefined : yield* Random.nextIntBetween(1, 12)
-      steps.push(`run ${policy}${at === undefined ? "" : `, ${fault} at ${at}`}`)
+      steps.push(`run ${policy} ${future}${at === undefined ? "" : `, ${fault} at ${at}`}`)
       const reached = yield* Deferred.make<void>()
       let told = 0
       const onProgress = () =>
@@ -231,11 +245,11 @@ const history = (seed: string) => {
           if (fault === "kill") return Effect.asVoid(Effect.orDie(killOthers))
           return Effect.andThen(Deferred.succeed(reached, undefined), Effect.never)
         })
-      const fiber = yield* Effect.forkChild(operations(policy, onProgress).run)
+      const fiber = yield* Effect.forkChild(operations({ outOfOrder: policy, future, onProgress }).run)
       const interrupting = yield* Effect.forkChild(Effect.andThen(Deferred.await(reached), Fiber.interrupt(fiber)))
       const exit = yield* Fiber.await(fiber)
       yield* Fiber.interrupt(interrupting)
-      const expected = model.run(policy, at)
+      const expected = model.run(policy, future, at)
       const found = outcomeOf(exit)
       if (expected === "Stopped") assert.notEqual(found, "Success")
       // Killed after the last migration there is nothing left that could fail.
@@ -245,24 +259,28 @@ const history = (seed: string) => {
     const down = Effect.gen(function* () {
       const steps_ = yield* Random.nextIntBetween(1, 2)
       steps.push(`down ${steps_}`)
-      const exit = yield* Effect.exit(operations("error").down({ steps: steps_ }))
+      const exit = yield* Effect.exit(operations().down({ steps: steps_ }))
       assert.equal(outcomeOf(exit), model.down(steps_))
     })
     const repair = Effect.gen(function* () {
-      const [forgetMissing, forgetUnfinished] = [yield* chance(0.6), yield* chance(0.6)]
-      steps.push(`repair ${forgetMissing} ${forgetUnfinished}`)
-      yield* operations("error").repair({ forgetMissing, forgetUnfinished })
-      model.repair(forgetMissing, forgetUnfinished)
+      const [forgetMissing, forgetFuture, forgetUnfinished] = [
+        yield* chance(0.6),
+        yield* chance(0.4),
+        yield* chance(0.6)
+      ]
+      steps.push(`repair ${forgetMissing} ${forgetFuture} ${forgetUnfinished}`)
+      yield* operations().repair({ forgetMissing, forgetFuture, forgetUnfinished })
+      model.repair(forgetMissing, forgetFuture, forgetUnfinished)
     })
     const baseline = Effect.gen(function* () {
       const { version } = yield* pick([...model.files.values()])
       steps.push(`baseline ${version}`)
-      yield* operations("error").baseline(BigInt(version))
+      yield* operations().baseline(BigInt(version))
       model.baseline(version)
     })
 
     const check = Effect.gen(function* () {
-      const migrations = operations("error")
+      const migrations = operations()
       const state = yield* driver.state
       assert.deepEqual(
         state.applied.map(({ version }) => Number(version)),
@@ -278,14 +296,35 @@ const history = (seed: string) => {
       const tables = yield* sql<{ readonly n: number }>`select substr(relname, 3)::int as n from pg_class
         where relnamespace = ${schema}::regnamespace and relname like 't\\_%' order by n`
       assert.equal(tables.map(({ n }) => n).join(), model.schema())
-      const { drift, problems } = yield* migrations.verify
-      assert.equal(problems[0]?._tag, model.problem("error"))
+      const { drift, future, problems } = yield* migrations.verify
+      assert.equal(problems[0]?._tag, model.problem("error", "allow"))
+      assert.equal((yield* operations({ future: "error" }).verify).problems[0]?._tag, model.problem("error", "error"))
+      assert.deepEqual(
+        future.map(Number),
+        [...model.applied.keys()].filter((version) => model.isFuture(version)).sort((a, b) => a - b)
+      )
       const drifted = drift !== undefined && drift.missing.length + drift.unexpected.length > 0
       assert.equal(drifted, model.known !== undefined && model.known !== model.schema())
     })
 
+    /** A program of an older release restarts: it has the files up to one that was applied, and does something. */
+    const older = Effect.gen(function* () {
+      const known = [...model.files.keys()].filter((version) => model.applied.has(version))
+      if (known.length === 0) return
+      const newest = yield* pick(known)
+      steps.push(`the release of ${newest}`)
+      const newer = [...model.files.values()].filter(({ version }) => version > newest)
+      yield* Effect.forEach(newer, takeAway)
+      yield* check
+      yield* yield* pick([run, down, repair])
+      yield* check
+      if (yield* chance(0.3)) return
+      steps.push("the newest release")
+      yield* Effect.forEach(newer, giveBack)
+    })
+
     yield* add
-    for (let i = 0; i < 14; i++) {
+    for (let i = 0; i < 16; i++) {
       const some = model.files.size > 0
       const action = yield* pick([
         "add",
@@ -294,6 +333,8 @@ const history = (seed: string) => {
         "mend",
         "lose",
         "back",
+        "older",
+        "older",
         "down",
         "repair",
         "baseline",
@@ -308,6 +349,7 @@ const history = (seed: string) => {
       else if (action === "mend") yield* mend
       else if (action === "lose") yield* lose
       else if (action === "back") yield* bringBack
+      else if (action === "older") yield* older
       else if (action === "down") yield* down
       else if (action === "repair") yield* repair
       else if (action === "baseline") yield* baseline

@@ -1,6 +1,7 @@
 import { it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, Redacted } from "effect"
 import assert from "node:assert/strict"
+import { isStoreError } from "../../src/core/StoreError.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
@@ -120,6 +121,42 @@ describeOwned("postgresql", "PostgresClient and a server that fails", () => {
           [1, 2, 3, 4, 5, 6].map((n) => ({ n }))
         )
       }).pipe(client(server))
+    })
+  )
+
+  it.live("read-only: NotPrimary, not applied, reads go on; the same layer writes once the server does", () =>
+    Effect.gen(function* () {
+      const server = yield* ownServer("postgresql")
+      const app: OwnServer = { ...server, url: server.url.replace(/[^/]*$/, "app") }
+      const asOwner = (at: OwnServer, statement: string) =>
+        Effect.flatMap(PostgresClient.PostgresClient, ({ sql }) => sql.unsafe(statement)).pipe(client(at))
+      yield* asOwner(server, "create database app")
+      yield* asOwner(app, "create table kept as select 1 as n")
+      // As where a server lost its role: sessions that are opened from now on may only read, for as long as they last.
+      yield* asOwner(server, "alter database app set default_transaction_read_only = on")
+      yield* Effect.gen(function* () {
+        const { query, sql, stats } = yield* PostgresClient.PostgresClient
+        const { run } = yield* Transaction
+        const insert = query(write, sql`insert into kept values (2)`)
+        const count = Effect.map(sql<{ readonly n: bigint }>`select count(*) as n from kept`, ([row]) => Number(row?.n))
+        const refused = Effect.map(Effect.flip(insert), (error) => {
+          assert.ok(error._tag === "StoreError" && error.reason._tag === "NotPrimary", error.message)
+          assert.deepEqual([error.reason.code, error.outcome, error.retry], ["25006", "not-applied", "reconnect"])
+        })
+        yield* Effect.forEach([1, 2, 3, 4, 5, 6, 7, 8], () => refused, { concurrency: "unbounded" })
+        const inside = yield* Effect.flip(run(Effect.andThen(insert, insert)))
+        assert.ok(inside._tag === "StoreError" && inside.reason._tag === "NotPrimary", inside.message)
+        assert.equal(yield* count, 1)
+        yield* asOwner(server, "alter database app reset default_transaction_read_only")
+        // The sessions of before still may not write; each that refuses is not lent again, so that few retries are enough.
+        const advised = { times: 4, while: (error: unknown) => isStoreError(error) && error.isRetryable() }
+        yield* Effect.forEach([1, 2, 3, 4, 5, 6, 7, 8], () => Effect.retry(insert, advised), {
+          concurrency: "unbounded"
+        })
+        yield* run(Effect.andThen(insert, insert))
+        assert.equal(yield* count, 11)
+        assert.equal((yield* stats).inUse, 0)
+      }).pipe(client(app))
     })
   )
 })

@@ -14,6 +14,7 @@ const core = {
 const postgres = {
   network: at("test/postgres/PostgresNetwork.test.ts"),
   faults: at("test/postgres/PostgresFaults.test.ts"),
+  diskFull: at("test/postgres/PostgresDiskFull.test.ts"),
   client: at("test/postgres/PostgresClient.test.ts"),
   pool: at("test/postgres/PostgresPool.test.ts"),
   tls: at("test/postgres/PostgresTls.test.ts"),
@@ -438,6 +439,20 @@ const ofPostgres: ReadonlyArray<Mutant> = [
     find: "giveUp)\n              fork(slot.connection.interrupt)\n",
     replace: "giveUp)\n",
     red: [postgres.pooler("a statement that the server does not end")]
+  },
+  {
+    name: "PostgreSQL: a full disk is unknown to the tables",
+    file: "src/postgres/PostgresError.ts",
+    find: `    case "53100":\n`,
+    replace: "",
+    red: [postgres.diskFull("the disk is full")]
+  },
+  {
+    name: "PostgreSQL: a session that may not write is lent again",
+    file: "src/postgres/PostgresPool.ts",
+    find: "isReadOnlySession(Cause.squash(exit.cause))) slot.retired = true",
+    replace: "isReadOnlySession(Cause.squash(exit.cause))) slot.retired = false",
+    red: [postgres.faults("read-only: NotPrimary")]
   },
   {
     name: "PostgreSQL: migrations lock in a session that is none",
@@ -1065,9 +1080,45 @@ const ofMigrations: ReadonlyArray<Mutant> = [
   {
     name: "Migrations: a late file is applied in silence",
     file: "src/migrations/Plan.ts",
-    find: `policy === "error" ? historyProblems`,
-    replace: `policy !== policy ? historyProblems`,
+    find: `...(outOfOrder === "error"`,
+    replace: `...(outOfOrder !== outOfOrder`,
     red: [migrations.operations("late migrations"), migrations.random]
+  },
+  {
+    name: "Migrations: what a newer program has applied is a missing file",
+    file: "src/migrations/Plan.ts",
+    find: "return future.has(row) ? [] : [new FileMissing",
+    replace: "return future.size < 0 ? [] : [new FileMissing",
+    red: [
+      migrations.operations("an older program starts on what a newer one has migrated"),
+      migrations.live("an older program starts on what a newer one has migrated"),
+      migrations.random
+    ]
+  },
+  {
+    name: "Migrations: a missing file among known ones is taken for a newer program's",
+    file: "src/migrations/Plan.ts",
+    find: "applied.filter(({ version }) => version > newest)",
+    replace: "applied.filter(({ version }) => migrations.every((file) => file.version !== version))",
+    red: [
+      migrations.operations("a missing file among known ones is refused"),
+      migrations.operations("verify and status tell what was edited"),
+      migrations.random
+    ]
+  },
+  {
+    name: "Migrations: down passes over what a newer program has applied",
+    file: "src/migrations/Migrations.ts",
+    find: "const descending = applied.toReversed()",
+    replace: "const descending = applied.filter((row) => !futureOf(migrations, applied).includes(row)).toReversed()",
+    red: [migrations.operations("an older program undoes nothing below"), migrations.random]
+  },
+  {
+    name: "Migrations: repair forgets what a newer program has applied",
+    file: "src/migrations/Migrations.ts",
+    find: "...(repairOptions.forgetFuture === true ?",
+    replace: "...(repairOptions.forgetMissing === true ?",
+    red: [migrations.operations("repair forgets what a newer program has applied")]
   },
   {
     name: "Migrations: down is not proved",

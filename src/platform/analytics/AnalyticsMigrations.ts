@@ -12,7 +12,7 @@ export const clickhouseFolder: string = fileURLToPath(new URL("../../../migratio
 
 /** How they are run; what is left out is as in the section `migrations` of the configuration. */
 export interface AnalyticsMigrationsOptions extends Partial<
-  Pick<MigrationConfig, "migrationTimeout" | "lockTimeout" | "outOfOrder">
+  Pick<MigrationConfig, "migrationTimeout" | "lockTimeout" | "outOfOrder" | "future">
 > {
   /** Leases in another store, in the place of a lock in ClickHouse. */
   readonly lease?: ClickHouseMigrations.MigrationOptions["lease"]
@@ -32,6 +32,7 @@ export const migrations = (
       Migrations.make(driver, {
         folder: clickhouseFolder,
         outOfOrder: options.outOfOrder,
+        future: options.future,
         timeout: options.migrationTimeout
       })
   )
