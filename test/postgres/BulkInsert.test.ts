@@ -301,11 +301,7 @@ describeLive("postgresql", "a bulk insert", () => {
         const { insert, proxy, stored } = yield* scene
         const counts: Array<number> = []
         const error = yield* insert.chunks(Stream.range(1, 100)).pipe(
-          Stream.tap((count) =>
-            Effect.suspend(() =>
-              counts.push(count) === 1 ? proxy.dropReplies({ afterRequestMatching: "COMMIT" }) : Effect.void
-            )
-          ),
+          Stream.tap((count) => Effect.suspend(() => (counts.push(count) === 1 ? proxy.dropReplies() : Effect.void))),
           Stream.runDrain,
           Effect.flip
         )
