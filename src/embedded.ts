@@ -1,5 +1,6 @@
 /** Every capability without any server: real engines where there are any, memory elsewhere. */
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { Capabilities, DatabaseFailure } from "./Capabilities.ts"
 import * as ClickHouseEmbedded from "./clickhouse/ClickHouseEmbedded.ts"
 import type { Analytics } from "./platform/analytics/Analytics.ts"

@@ -1,5 +1,6 @@
 /** Every capability on four servers. */
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { Capabilities, DatabaseFailure } from "./Capabilities.ts"
 import * as ClickHouseClient from "./clickhouse/ClickHouseClient.ts"
 import * as DatabaseConfig from "./core/DatabaseConfig.ts"

@@ -1,5 +1,5 @@
 /** Every capability in this process's memory, for unit tests: no server, no engine, time by the Clock. */
-import { Layer } from "effect"
+import * as Layer from "effect/Layer"
 import type { Capabilities } from "./Capabilities.ts"
 import * as AnalyticsMemory from "./platform/analytics/AnalyticsMemory.ts"
 import * as CampaignsMemory from "./platform/campaigns/CampaignsMemory.ts"

@@ -1,5 +1,13 @@
 import type { ClickHouseSettings } from "@clickhouse/client"
-import { Clock, Context, Duration, Effect, FiberSet, Layer, type Schema, type Scope, Stream } from "effect"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import type * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { type Calls, makeCalls } from "../core/Calls.ts"
 import {
   type ClickHouseConfig,

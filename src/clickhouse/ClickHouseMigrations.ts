@@ -1,4 +1,8 @@
-import { Clock, DateTime, Duration, Effect, Schema } from "effect"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { holdLease, type LeaseStore } from "../core/Lease.ts"
 import type {
   AppliedMigration,

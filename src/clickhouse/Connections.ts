@@ -1,5 +1,7 @@
 import { ClickHouseLogLevel, createClient } from "@clickhouse/client"
-import { Effect, Redacted, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import { currentCredential } from "../core/Credential.ts"
 import type { ClickHouseConfig } from "../core/DatabaseConfig.ts"
 import type { Endpoint } from "../core/StartUp.ts"

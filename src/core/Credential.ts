@@ -1,4 +1,5 @@
-import { Effect, Redacted } from "effect"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 
 /**
  * A secret, or an Effect that reads it anew for each new connection, so that a rotated one needs no restart.

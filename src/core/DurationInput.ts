@@ -1,4 +1,9 @@
-import { Duration, Effect, Option, Schema, SchemaIssue, SchemaTransformation } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaTransformation from "effect/SchemaTransformation"
 
 /**
  * A length of time as callers write it (`"5 minutes"`, milliseconds, a Duration), between two bounds that belong to it.

@@ -1,4 +1,5 @@
-import { type SchemaIssue, SchemaIssue as Issue } from "effect"
+import type * as SchemaIssue from "effect/SchemaIssue"
+import * as Issue from "effect/SchemaIssue"
 import type { FieldProblem } from "./StoreError.ts"
 
 const standard = Issue.makeFormatterStandardSchemaV1()

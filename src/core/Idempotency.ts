@@ -1,4 +1,6 @@
-import { Effect, Schema, SchemaParser } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as SchemaParser from "effect/SchemaParser"
 import { WebCrypto } from "effect/crypto/WebCrypto"
 import { canonicalJson } from "./CanonicalJson.ts"
 import { textOf } from "./Text.ts"

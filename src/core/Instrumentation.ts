@@ -1,4 +1,7 @@
-import { Context, Duration, Effect, Tracer } from "effect"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Tracer from "effect/Tracer"
 import type { Endpoint } from "./StartUp.ts"
 import type { Store } from "./Store.ts"
 

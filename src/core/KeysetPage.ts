@@ -1,4 +1,10 @@
-import { Effect, Option, type Order, Schema, SchemaIssue, SchemaTransformation, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Order from "effect/Order"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import * as Stream from "effect/Stream"
 
 /** One page of a list, and the cursor that continues it. */
 export interface Page<A, Cursor> {

@@ -1,4 +1,8 @@
-import { Clock, Duration, Effect, Option, Random } from "effect"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import type { Store } from "./Store.ts"
 import { Conflict, LeaseLost, StoreError } from "./StoreError.ts"
 

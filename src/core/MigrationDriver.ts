@@ -1,4 +1,5 @@
-import type { DateTime, Effect } from "effect"
+import type * as DateTime from "effect/DateTime"
+import type * as Effect from "effect/Effect"
 import type { LintFinding } from "./LintFinding.ts"
 import type { BackupFailed, LinterMissing, ProgramFailed } from "./MigrationFailure.ts"
 import type { MigrationProgress } from "./MigrationProgress.ts"

@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 /** A migration that is a program failed with an error of its own. */
 export class ProgramFailed extends Schema.TaggedError<ProgramFailed>("@ai-core/database/ProgramFailed")(

@@ -1,4 +1,4 @@
-import type { Effect } from "effect"
+import type * as Effect from "effect/Effect"
 import type { PoolStats } from "./Pool.ts"
 import type { Endpoint } from "./StartUp.ts"
 import type { StoreError } from "./StoreError.ts"

@@ -1,4 +1,7 @@
-import { Clock, Duration, Effect, Random } from "effect"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import { Deadline } from "./Deadline.ts"
 import { isStoreError, type Reason, type RetryAdvice, type StoreError } from "./StoreError.ts"
 

@@ -1,4 +1,9 @@
-import { Config, ConfigProvider, Duration, Effect, Redacted, Schema } from "effect"
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import type { Credential } from "./Credential.ts"
 
 /**

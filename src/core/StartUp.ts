@@ -1,4 +1,6 @@
-import { Clock, Duration, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import { backoff } from "./Retry.ts"
 import type { Store } from "./Store.ts"
 import { StoreError, Timeout, Unavailable } from "./StoreError.ts"

@@ -1,4 +1,5 @@
-import { Result, Schema } from "effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 
 /** The state that something is in does not lead to the one that was asked for. */
 export class IllegalTransition extends Schema.TaggedError<IllegalTransition>("@ai-core/database/IllegalTransition")(

@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 /** The four stores, named as OpenTelemetry names them in `db.system.name`. */
 export const Store = Schema.Literals(["postgresql", "clickhouse", "mongodb", "redis"])

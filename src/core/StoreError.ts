@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { displayName, Store } from "./Store.ts"
 
 /**

@@ -1,4 +1,5 @@
-import { Formatter, Redacted } from "effect"
+import * as Formatter from "effect/Formatter"
+import * as Redacted from "effect/Redacted"
 import { displayName } from "./Store.ts"
 import {
   type ConnectionHolder,

@@ -1,4 +1,5 @@
-import { Effect, Redacted } from "effect"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import type { Endpoint } from "./StartUp.ts"
 import type { Store } from "./Store.ts"
 import { InvalidData, StoreError } from "./StoreError.ts"

@@ -1,4 +1,6 @@
-import { Cause, Exit, Runtime } from "effect"
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
+import * as Runtime from "effect/Runtime"
 
 /**
  * Ends a process that was asked to stop (SIGTERM, SIGINT) with exit code 0, once everything is closed.

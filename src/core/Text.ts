@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 /** Text that every store can hold as it is: no NUL (PostgreSQL refuses it) and no half of a surrogate pair. */
 export const storable = Schema.makeFilter((text: string) => !text.includes("\0") && text.isWellFormed(), {

@@ -1,4 +1,5 @@
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { make, randomBytesUnsafe } from "effect/crypto/SecureRandom"
 
 /** A UUIDv7 in lower case: it sorts by the time of its making. */

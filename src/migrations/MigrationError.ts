@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { BackupFailed, LinterMissing } from "../core/MigrationFailure.ts"
 import { StoreError } from "../core/StoreError.ts"
 

@@ -1,4 +1,7 @@
-import { Clock, type Duration, Effect, Stream } from "effect"
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type { LintFinding } from "../core/LintFinding.ts"
 import type {
   AppliedMigration,

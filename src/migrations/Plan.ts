@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { AppliedMigration, Migration, MigrationState } from "../core/MigrationDriver.ts"
 import { ChecksumChanged, FileMissing, FutureApplied, MigrationError, OutOfOrder } from "./MigrationError.ts"
 

@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Migration, ProgramStep } from "../core/MigrationDriver.ts"
 import { ProgramFailed } from "../core/MigrationFailure.ts"
 import { isStoreError } from "../core/StoreError.ts"

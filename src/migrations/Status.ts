@@ -1,4 +1,4 @@
-import type { DateTime } from "effect"
+import type * as DateTime from "effect/DateTime"
 import type { AppliedMigration, Migration, MigrationState } from "../core/MigrationDriver.ts"
 import { historyProblems } from "./Plan.ts"
 

@@ -1,4 +1,5 @@
-import { Clock, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import type { Calls } from "../core/Calls.ts"
 import { withClientSpan } from "../core/Instrumentation.ts"
 import { type Endpoint, unavailable } from "../core/StartUp.ts"

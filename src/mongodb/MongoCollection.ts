@@ -1,4 +1,7 @@
-import type { Effect, Option, Schema, Stream } from "effect"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
 import type { StoreError } from "../core/StoreError.ts"
 import type { Filter } from "./MongoFilter.ts"
 

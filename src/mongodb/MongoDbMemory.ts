@@ -1,4 +1,5 @@
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { makeCollection } from "./makeCollection.ts"
 import { type MemoryCollection, makeMemoryCollection } from "./memory/MemoryCollection.ts"
 import { makeContext } from "./memory/MemoryOperators.ts"

@@ -1,5 +1,6 @@
 import { ObjectId } from "bson"
-import { Schema, SchemaTransformation } from "effect"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
 
 /** An ObjectId of whichever copy of `bson` made it: the driver may have loaded another one than this module. */
 const isObjectId = (u: unknown): u is ObjectId =>

@@ -1,4 +1,5 @@
-import type { Effect, Scope } from "effect"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { StoreError } from "../core/StoreError.ts"
 import type { Document, IndexSpec, Updated } from "./MongoCollection.ts"
 

@@ -1,4 +1,5 @@
-import { Effect, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { AbstractCursor, Collection, Document as BsonDocument, FindOptions } from "mongodb"
 import type { StoreError } from "../core/StoreError.ts"
 import { type CommandLimits, type MongoCalls, Passage } from "./MongoCalls.ts"

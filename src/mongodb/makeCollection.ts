@@ -1,9 +1,11 @@
-import { Cause, Effect, Stream } from "effect"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type { StoreError } from "../core/StoreError.ts"
 import * as DocumentCodec from "./DocumentCodec.ts"
 import type { Document, DocumentSchema, FindOptions, MongoCollection } from "./MongoCollection.ts"
 import type { RawCollection, RawCursor, RawFind } from "./RawCollection.ts"
-import type { Scope } from "effect"
+import type * as Scope from "effect/Scope"
 
 const defaultBatchSize = 1000
 

@@ -1,4 +1,5 @@
-import { type DateTime, Schema } from "effect"
+import type * as DateTime from "effect/DateTime"
+import * as Schema from "effect/Schema"
 import { Money } from "./Money.ts"
 
 /** A time that a row can hold: whole milliseconds, of the years 1970 to 2999. */

@@ -1,4 +1,5 @@
-import { Effect, Redacted } from "effect"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as ClickHouseClient from "../clickhouse/ClickHouseClient.ts"
 import type { DatabaseConfig } from "../core/DatabaseConfig.ts"
 import type { ConfigInvalid } from "../core/Setting.ts"

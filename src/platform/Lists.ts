@@ -1,4 +1,6 @@
-import { Effect, Schema, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { cursor, type Page, PageSize, streamPages } from "../core/KeysetPage.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import { TimeOrderedId } from "../core/TimeOrderedId.ts"

@@ -1,4 +1,5 @@
-import { Result, Schema } from "effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 
 /** A currency by its code of ISO 4217 in upper case: `EUR`. */
 export const Currency = Schema.String.check(

@@ -1,4 +1,5 @@
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { fileURLToPath } from "node:url"
 import type { Credential } from "../core/Credential.ts"
 import type { MigrationConfig } from "../core/DatabaseConfig.ts"

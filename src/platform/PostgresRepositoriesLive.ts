@@ -1,4 +1,4 @@
-import { Layer } from "effect"
+import * as Layer from "effect/Layer"
 import type { PostgresClient } from "../postgres/PostgresClient.ts"
 import * as AdvisoryLocksLive from "../postgres/AdvisoryLocksLive.ts"
 import * as TransactionLive from "../postgres/TransactionLive.ts"

@@ -1,4 +1,4 @@
-import { Layer } from "effect"
+import * as Layer from "effect/Layer"
 import * as AdvisoryLocksMemory from "../postgres/AdvisoryLocksMemory.ts"
 import * as PostgresMemory from "../postgres/PostgresMemory.ts"
 import * as TransactionMemory from "../postgres/TransactionMemory.ts"

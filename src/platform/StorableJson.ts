@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { shallow } from "./JsonDepth.ts"
 
 const holdsText = (text: string): boolean => !text.includes("\0") && text.isWellFormed()

@@ -1,4 +1,9 @@
-import { Clock, DateTime, Duration, Effect, Option, Predicate } from "effect"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import { invalidData, type Subject } from "../core/Decode.ts"
 import type { FieldProblem, StoreError } from "../core/StoreError.ts"
 

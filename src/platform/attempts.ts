@@ -1,4 +1,5 @@
-import { Effect, Option } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { Conflict, StoreError } from "../core/StoreError.ts"
 import type { Transaction } from "../postgres/Transaction.ts"
 

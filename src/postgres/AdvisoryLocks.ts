@@ -1,4 +1,8 @@
-import { Context, type Duration, type Effect, type Option, type Scope } from "effect"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import type { StoreError } from "../core/StoreError.ts"
 
 /** How long to wait for a lock that somebody else holds. */

@@ -1,4 +1,7 @@
-import { Effect, Layer, Option, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import { AdvisoryLocks, type LockLease } from "./AdvisoryLocks.ts"
 import { makeLease, outsideTransaction, untilTaken } from "./LockWait.ts"
 import { transactionsOf } from "./MemoryTransactions.ts"

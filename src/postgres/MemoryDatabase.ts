@@ -1,4 +1,7 @@
-import { HashMap, Option, type Order, Result } from "effect"
+import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
+import type * as Order from "effect/Order"
+import * as Result from "effect/Result"
 import { ConstraintViolated, StoreError } from "../core/StoreError.ts"
 import type { MemoryReference, MemoryTable } from "./MemoryTable.ts"
 import { assertReferences, assertRegistered, type MemoryTables } from "./MemoryTables.ts"

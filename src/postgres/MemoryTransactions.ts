@@ -1,4 +1,6 @@
-import { Context, Effect, Exit } from "effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { StoreError } from "../core/StoreError.ts"
 import type { PostgresMemory } from "./PostgresMemory.ts"
 import type { TransactionOptions, TransactionOutcome, TransactionSettings } from "./Transaction.ts"

@@ -1,5 +1,5 @@
 import * as PgTypes from "@effect/sql-pg/PgTypes"
-import { Result } from "effect"
+import * as Result from "effect/Result"
 
 const names: Readonly<Record<number, string>> = {
   [PgTypes.OID.bool]: "boolean",

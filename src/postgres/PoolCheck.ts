@@ -1,4 +1,5 @@
-import { Duration, Effect } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import type { Slot } from "./PoolSlots.ts"
 
 /** Longest wait for a connection to say that it is alive. */

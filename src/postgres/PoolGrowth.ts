@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { StoreError } from "../core/StoreError.ts"
 
 /** Opens connections as they are wanted, and pauses where that fails. */

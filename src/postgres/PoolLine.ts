@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Call, Calls } from "../core/Calls.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import { type Lease, sharedDepth, type Slot } from "./PoolSlots.ts"

@@ -1,5 +1,5 @@
 import type { Result } from "@effect/sql-pg/PgConnection"
-import type { Fiber } from "effect"
+import type * as Fiber from "effect/Fiber"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Call } from "../core/Calls.ts"
 import type { PostgresSession } from "./PostgresSession.ts"

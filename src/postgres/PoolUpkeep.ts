@@ -1,4 +1,5 @@
-import { Duration, Effect } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import type { AcquireTimes } from "../core/Pool.ts"
 import { holderOf } from "./PoolExhaustion.ts"
 import { isIdle, type Lease, type Slot, usable } from "./PoolSlots.ts"

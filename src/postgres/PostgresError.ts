@@ -1,5 +1,5 @@
 import { EncodeError } from "@effect/sql-pg/PgProtocol"
-import { Redacted } from "effect"
+import * as Redacted from "effect/Redacted"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import type { Endpoint } from "../core/StartUp.ts"
 import { unavailable } from "../core/StartUp.ts"

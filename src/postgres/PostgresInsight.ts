@@ -1,5 +1,7 @@
 /** What a PostgreSQL server is busy with, from its own statistics. Everything is read, nothing is changed; texts hide values. */
-import { Duration, Effect, Schema } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type { Statement } from "effect/sql/Statement"
 import { decodeStored } from "../core/Decode.ts"
 import type { StoreError } from "../core/StoreError.ts"

@@ -1,4 +1,5 @@
-import { Effect, Option } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { LeaseStore } from "../core/Lease.ts"
 import { PostgresClient } from "./PostgresClient.ts"
 

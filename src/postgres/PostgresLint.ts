@@ -1,4 +1,5 @@
-import { Effect, Result } from "effect"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type * as PgQuery from "libpg-query"
 import type { LintFinding } from "../core/LintFinding.ts"
 import type { Migration, ScriptStep } from "../core/MigrationDriver.ts"

@@ -1,4 +1,10 @@
-import { Clock, Context, Effect, Exit, Layer, type Result, Semaphore } from "effect"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import type * as Result from "effect/Result"
+import * as Semaphore from "effect/Semaphore"
 import { Deadline } from "../core/Deadline.ts"
 import { InvalidStatement, NotPrimary, PoolExhausted, StoreError, Timeout } from "../core/StoreError.ts"
 

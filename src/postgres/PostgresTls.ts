@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { readFile } from "node:fs"
 import type { ConnectionOptions } from "node:tls"
 import { InvalidData, StoreError } from "../core/StoreError.ts"

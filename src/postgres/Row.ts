@@ -1,4 +1,8 @@
-import { DateTime, Effect, Option, Schema, SchemaTransformation } from "effect"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
 import { decodedBy, decodeStored, invalidData } from "../core/Decode.ts"
 import type { StoreError } from "../core/StoreError.ts"
 

@@ -1,4 +1,6 @@
-import { Effect, Exit, type Fiber } from "effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import { summaryOf } from "./StatementSummary.ts"
 
 /** A statement that has ended. */

@@ -1,4 +1,7 @@
-import { Context, type Duration, type Effect, Schedule } from "effect"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type { StoreError } from "../core/StoreError.ts"
 
 /** What a transaction sees of those beside it, as SQL names it; what the server is set to (read committed) where none is asked for. */

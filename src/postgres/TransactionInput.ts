@@ -1,4 +1,5 @@
-import { Schedule, Schema } from "effect"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import { decodeInput } from "../core/Decode.ts"
 import { durationBetween } from "../core/DurationInput.ts"
 

@@ -1,4 +1,6 @@
-import { type Context, Effect, Layer } from "effect"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { Deadline } from "../core/Deadline.ts"
 import { invalidData } from "../core/Decode.ts"
 import { makeRetryBudget } from "../core/Retry.ts"

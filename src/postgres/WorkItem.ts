@@ -1,4 +1,6 @@
-import { DateTime, Duration, Schema } from "effect"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
 
 /** Says who has a piece of work; a new one each time it is taken. */
 export const LeaseToken = Schema.String.check(

@@ -1,4 +1,5 @@
-import { Duration, Effect } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import type { StoreError } from "../core/StoreError.ts"
 import { invalidInput } from "./InvalidInput.ts"
 import { keySegment } from "./KeySegment.ts"

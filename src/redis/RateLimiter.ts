@@ -1,4 +1,7 @@
-import { Context, Duration, type Effect, Schema } from "effect"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type { StoreError } from "../core/StoreError.ts"
 import type { Rule } from "./RateLimit.ts"
 

@@ -1,4 +1,5 @@
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { inTime } from "./InTime.ts"
 import { makeRateLimiter } from "./LimiterStore.ts"
 import { RateLimiter } from "./RateLimiter.ts"

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import type { Schema } from "effect"
+import type * as Schema from "effect/Schema"
 
 /** What a reducer makes of a key. */
 export interface Reduced<State, Result> {

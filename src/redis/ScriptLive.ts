@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { decodeStored } from "../core/Decode.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import type { RedisClient } from "./RedisClient.ts"

@@ -1,4 +1,7 @@
-import { Array, Duration, Effect, Layer } from "effect"
+import * as Array from "effect/Array"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { makeSharedCache } from "./CacheStore.ts"
 import { RedisClient } from "./RedisClient.ts"
 import { SharedCache } from "./SharedCache.ts"

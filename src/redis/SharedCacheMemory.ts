@@ -1,4 +1,6 @@
-import { Duration, Effect, Layer } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { redisSettings } from "../core/DatabaseConfig.ts"
 import { makeSharedCache } from "./CacheStore.ts"
 import { inTime } from "./InTime.ts"

@@ -1,4 +1,12 @@
-import { Cause, Clock, Context, Deferred, Effect, Exit, type Fiber, Option, type Scope } from "effect"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import { Deadline } from "../core/Deadline.ts"
 
 /** Lets concurrent callers of the same name share one run. */

@@ -1,4 +1,6 @@
-import { Context, type Duration, Effect } from "effect"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 
 /** One thing that every implementation of a capability must do. */
 export interface ContractCase<R> {

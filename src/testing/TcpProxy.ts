@@ -1,5 +1,12 @@
 import { connect, createServer, type Server, type Socket } from "node:net"
-import { Clock, Duration, Effect, FiberSet, Latch, Queue, Schema, type Scope } from "effect"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Latch from "effect/Latch"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 
 /** The proxy could not listen, or the URL to be proxied is none. */
 export class TcpProxyError extends Schema.TaggedError<TcpProxyError>("@ai-core/database/testing/TcpProxyError")(

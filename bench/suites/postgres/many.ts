@@ -248,7 +248,11 @@ const stream: Bench = {
 
 /** Streams the big table as a program that has nothing else does. */
 const streaming = (url: string): string => `
-  import { Context, Effect, Redacted, Schema, Stream } from "effect"
+  import * as Context from "effect/Context"
+  import * as Effect from "effect/Effect"
+  import * as Redacted from "effect/Redacted"
+  import * as Schema from "effect/Schema"
+  import * as Stream from "effect/Stream"
   import { PostgresClient, rowReader, streamRows, Timestamp } from "@ai-core/database/postgres"
   const rows = rowReader(Schema.Struct({
     id: Schema.Int, email: Schema.String, username: Schema.String, passwordHash: Schema.String, version: Schema.Int,

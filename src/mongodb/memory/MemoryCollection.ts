@@ -1,5 +1,6 @@
 import { ObjectId } from "bson"
-import { Clock, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import { Aggregator } from "mingo/aggregator"
 import { type Context, ProcessingMode } from "mingo/core"
 import { Query } from "mingo/query"

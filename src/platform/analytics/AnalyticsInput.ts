@@ -1,4 +1,7 @@
-import { BigDecimal, DateTime, Effect, Schema } from "effect"
+import * as BigDecimal from "effect/BigDecimal"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { decodeInput } from "../../core/Decode.ts"
 import { LimitExceeded, StoreError } from "../../core/StoreError.ts"
 import { EventId, NewWorkflowEvent, type UsdAmount, type WorkflowEvent, WorkflowEventFilter } from "./Analytics.ts"

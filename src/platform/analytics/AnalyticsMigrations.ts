@@ -1,4 +1,5 @@
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { fileURLToPath } from "node:url"
 import type { ClickHouseClient } from "../../clickhouse/ClickHouseClient.ts"
 import * as ClickHouseMigrations from "../../clickhouse/ClickHouseMigrations.ts"

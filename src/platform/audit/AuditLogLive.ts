@@ -1,4 +1,6 @@
-import { DateTime, Effect, Layer } from "effect"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { pageOf } from "../../core/KeysetPage.ts"
 import { keyset } from "../../postgres/Keyset.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"

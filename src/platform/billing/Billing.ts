@@ -1,4 +1,4 @@
-import { Context } from "effect"
+import * as Context from "effect/Context"
 import type { Credit } from "./Credit.ts"
 import type { Invoices } from "./Invoices.ts"
 import type { Payments, Refunds } from "./Payments.ts"

@@ -1,4 +1,5 @@
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
 import { Billing } from "./Billing.ts"

@@ -1,4 +1,5 @@
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import { Billing } from "./Billing.ts"
 import { billingTables } from "./BillingTables.ts"

@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { Version } from "../../core/Version.ts"
 import { NullableSafeInteger, NullableTimestamp, SafeInteger, Timestamp } from "../../postgres/Row.ts"
 import { UserId } from "../users/Users.ts"

@@ -1,4 +1,6 @@
-import { type Effect, Schema, type Stream } from "effect"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
 import { type IdempotencyConflict, IdempotencyKey } from "../../core/Idempotency.ts"
 import type { Page } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"

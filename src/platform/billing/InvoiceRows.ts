@@ -1,4 +1,4 @@
-import { DateTime } from "effect"
+import * as DateTime from "effect/DateTime"
 import * as Money from "../Money.ts"
 import type { InvoiceLineRow, InvoiceRow } from "./BillingTables.ts"
 import type { Invoice, InvoiceLine } from "./Invoices.ts"

@@ -1,4 +1,4 @@
-import { Result } from "effect"
+import * as Result from "effect/Result"
 import * as Money from "../Money.ts"
 import { type NewInvoiceLine, NegativeInvoice } from "./Invoices.ts"
 import type { UsagePrice } from "./Plans.ts"

@@ -1,4 +1,7 @@
-import { type Effect, type Option, Schema, type Stream } from "effect"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
 import { type IdempotencyConflict, IdempotencyKey } from "../../core/Idempotency.ts"
 import type { Page } from "../../core/KeysetPage.ts"
 import { type IllegalTransition, stateMachine } from "../../core/StateMachine.ts"

@@ -1,4 +1,4 @@
-import { DateTime } from "effect"
+import * as DateTime from "effect/DateTime"
 import type { BillingInterval } from "./Plans.ts"
 
 const months: Record<Exclude<BillingInterval, "one-off">, number> = { month: 1, year: 12 }

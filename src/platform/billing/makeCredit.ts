@@ -1,4 +1,6 @@
-import { Effect, Option, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { decodeInput } from "../../core/Decode.ts"
 import { requestHash } from "../../core/Idempotency.ts"
 import { cursor, cursorAgrees, defaultPageSize, pageOf } from "../../core/KeysetPage.ts"

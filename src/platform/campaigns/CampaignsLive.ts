@@ -1,4 +1,5 @@
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { StoreError } from "../../core/StoreError.ts"
 import { MongoDbClient } from "../../mongodb/MongoDbClient.ts"
 import { Campaigns } from "./Campaigns.ts"

@@ -1,4 +1,5 @@
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { MongoDatabase } from "../../mongodb/MongoDatabase.ts"
 import * as MongoDbMemory from "../../mongodb/MongoDbMemory.ts"
 import { Campaigns } from "./Campaigns.ts"

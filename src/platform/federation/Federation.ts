@@ -1,4 +1,5 @@
-import { Context, type Effect } from "effect"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
 import type { StoreError } from "../../core/StoreError.ts"
 import type { FederationClientNotActive, FederationClientNotFound, FederationClients } from "./Clients.ts"
 import type { ProviderCredentials } from "./Credentials.ts"

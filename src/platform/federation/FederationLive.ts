@@ -1,4 +1,6 @@
-import { Effect, Layer, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, Timestamp } from "../../postgres/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"

@@ -1,4 +1,6 @@
-import { Effect, Layer, Option } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import { make } from "../tables/TablesMemory.ts"
 import { Federation } from "./Federation.ts"

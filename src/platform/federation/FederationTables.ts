@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { NullableSafeInteger, NullableTimestamp, Timestamp } from "../../postgres/Row.ts"
 import { table } from "../tables/Tables.ts"
 import { FederationClient } from "./Clients.ts"

@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { Slug } from "../../core/Text.ts"
 
 /** Each of them once, from so many to so many, as they were given. */

@@ -1,4 +1,6 @@
-import { DateTime, Order, Schema } from "effect"
+import * as DateTime from "effect/DateTime"
+import * as Order from "effect/Order"
+import * as Schema from "effect/Schema"
 import { Slug } from "../../core/Text.ts"
 import { FederationClientId } from "./Clients.ts"
 import type { FederationProviderState } from "./Providers.ts"

@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 /** The secret stores that a reference may name; another one is written as `x-name:`. */
 export const secretStores = ["vault", "env", "file", "k8s", "aws-sm", "gcp-sm", "azure-kv", "op"] as const

@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 const number = "(?:0|[1-9]\\d*)"
 const part = `(?:${number}|\\d*[a-zA-Z-][0-9a-zA-Z-]*)`

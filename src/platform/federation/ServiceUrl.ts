@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 const isServiceUrl = (text: string): boolean => {
   // Visible ASCII alone: what a URL parser would drop or rewrite in silence is refused.

@@ -1,4 +1,6 @@
-import { DateTime, Effect, Option } from "effect"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { IllegalTransition, StateMachine } from "../../core/StateMachine.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { VersionConflict } from "../../core/Version.ts"

@@ -1,4 +1,5 @@
-import { Effect, Option } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { decodeInput } from "../../core/Decode.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import type { Tables } from "../tables/Tables.ts"

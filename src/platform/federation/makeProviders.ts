@@ -1,4 +1,7 @@
-import { DateTime, Effect, Option, Schema } from "effect"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { decodeInput } from "../../core/Decode.ts"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { Slug } from "../../core/Text.ts"

@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 /** Where a notification goes: into the inbox of the application, or outside. */
 export const Channel = Schema.Literals(["in-app", "email", "sms", "push", "webhook"])

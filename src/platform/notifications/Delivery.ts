@@ -1,4 +1,6 @@
-import { DateTime, Order, Schema } from "effect"
+import * as DateTime from "effect/DateTime"
+import * as Order from "effect/Order"
+import * as Schema from "effect/Schema"
 import type * as Duration from "effect/Duration"
 import { durationBetween } from "../../core/DurationInput.ts"
 import { cursor, PageSize } from "../../core/KeysetPage.ts"

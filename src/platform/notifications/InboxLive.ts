@@ -1,4 +1,5 @@
-import { DateTime, Effect } from "effect"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { keyset } from "../../postgres/Keyset.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"

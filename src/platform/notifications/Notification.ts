@@ -1,4 +1,5 @@
-import { Schema, Struct } from "effect"
+import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import type * as DateTime from "effect/DateTime"
 import { IdempotencyKey } from "../../core/Idempotency.ts"
 import { cursor, PageSize } from "../../core/KeysetPage.ts"

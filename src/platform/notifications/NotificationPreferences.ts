@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { Slug, textOf } from "../../core/Text.ts"
 import { Email, UserId } from "../users/Users.ts"
 import { Channel, OutsideChannel } from "./Channel.ts"

@@ -1,4 +1,4 @@
-import type { DateTime } from "effect"
+import type * as DateTime from "effect/DateTime"
 import { memoryTable } from "../../postgres/MemoryTable.ts"
 import type { LeaseToken } from "../../postgres/WorkItem.ts"
 import type { UserId } from "../users/Users.ts"

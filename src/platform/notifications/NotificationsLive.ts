@@ -1,4 +1,5 @@
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { makeDeliveries } from "./DeliveriesLive.ts"

@@ -1,4 +1,5 @@
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import { usersTable } from "../users/UsersMemory.ts"
 import { makeDeliveries } from "./DeliveriesMemory.ts"

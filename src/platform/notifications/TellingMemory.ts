@@ -1,4 +1,7 @@
-import { DateTime, Effect, Option, Result } from "effect"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import { IdempotencyConflict } from "../../core/Idempotency.ts"
 import type { MemoryReader, MemoryWriter } from "../../postgres/MemoryDatabase.ts"
 import type { PostgresMemory } from "../../postgres/PostgresMemory.ts"

@@ -1,4 +1,6 @@
-import { DateTime, Option, Schema } from "effect"
+import * as DateTime from "effect/DateTime"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { TimeZoneName } from "../TimeZoneName.ts"
 import { OutsideChannel } from "./Channel.ts"
 

@@ -1,4 +1,6 @@
-import type { Effect, Option, Schema } from "effect"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
 import type { StoreError } from "../../core/StoreError.ts"
 import type { Direction } from "../../postgres/Keyset.ts"
 import { type MemoryTable, memoryTable } from "../../postgres/MemoryTable.ts"

@@ -1,4 +1,6 @@
-import { Effect, Option, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type * as Statement from "effect/sql/Statement"
 import { keyset } from "../../postgres/Keyset.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"

@@ -1,4 +1,7 @@
-import { DateTime, Effect, Option, Result } from "effect"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import { ConstraintViolated, type StoreError } from "../../core/StoreError.ts"
 import type { MemoryReader } from "../../postgres/MemoryDatabase.ts"
 import type { MemoryTable } from "../../postgres/MemoryTable.ts"

@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { decodeInput } from "../../core/Decode.ts"
 import { cursorAgrees } from "../../core/KeysetPage.ts"
 import { UserId } from "./Users.ts"

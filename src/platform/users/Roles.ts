@@ -1,4 +1,7 @@
-import { Context, type Effect, type Option, Schema } from "effect"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { cursor, type Page, PageSize } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { Slug, StorableText, textOf } from "../../core/Text.ts"

@@ -1,4 +1,5 @@
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { decodeInput } from "../../core/Decode.ts"
 import { StorableText } from "../../core/Text.ts"
 import { UserId } from "./Users.ts"

@@ -1,5 +1,6 @@
 import { durationBetween } from "../../core/DurationInput.ts"
-import { Effect, Redacted } from "effect"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import { randomBytesUnsafe } from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { createHash } from "node:crypto"

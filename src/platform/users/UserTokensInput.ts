@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { decodeInput } from "../../core/Decode.ts"
 import { PasswordHash, UserId } from "./Users.ts"
 import { TimeToLive } from "./Secret.ts"

@@ -1,4 +1,6 @@
-import { Effect, Schema, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { decodeInput } from "../../core/Decode.ts"
 import { PageSize, streamPages } from "../../core/KeysetPage.ts"
 import { ConstraintViolated, type StoreError } from "../../core/StoreError.ts"

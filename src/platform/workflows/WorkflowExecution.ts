@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { cursor, PageSize } from "../../core/KeysetPage.ts"
 import { stateMachine } from "../../core/StateMachine.ts"
 import { textOf } from "../../core/Text.ts"

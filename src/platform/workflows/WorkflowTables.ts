@@ -1,4 +1,5 @@
-import { DateTime, Order } from "effect"
+import * as DateTime from "effect/DateTime"
+import * as Order from "effect/Order"
 import { memoryTable } from "../../postgres/MemoryTable.ts"
 import type { Workflow, WorkflowVersion } from "./WorkflowDefinition.ts"
 import type { WorkflowExecution } from "./WorkflowExecution.ts"

@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { decodeInput } from "../../core/Decode.ts"
 import { cursorAgrees } from "../../core/KeysetPage.ts"
 import { Slug } from "../../core/Text.ts"

@@ -1,4 +1,5 @@
-import { Effect, Layer } from "effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import { makeDefinitions } from "./DefinitionsMemory.ts"
 import { makeExecutions } from "./ExecutionsMemory.ts"

@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { TellProgress } from "../../core/MigrationDriver.ts"
 import type { PostgresClient } from "../PostgresClient.ts"
 import type { Which } from "./Which.ts"

@@ -1,4 +1,5 @@
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { decodeStored } from "../../core/Decode.ts"
 import type { AppliedMigration, HistoryChange, Migration, MigrationState } from "../../core/MigrationDriver.ts"
 import type { StoreError } from "../../core/StoreError.ts"

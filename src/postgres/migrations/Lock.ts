@@ -1,4 +1,6 @@
-import { Clock, Effect, Random } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import { createHash } from "node:crypto"
 import type { TellProgress } from "../../core/MigrationDriver.ts"
 import { Conflict, LeaseLost, StoreError } from "../../core/StoreError.ts"

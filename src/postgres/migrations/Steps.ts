@@ -1,4 +1,5 @@
-import { Clock, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import { isSqlError } from "effect/sql/SqlError"
 import { createHash } from "node:crypto"
 import type { MigrationStep, ScriptStep, TellProgress } from "../../core/MigrationDriver.ts"

@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { isSqlError } from "effect/sql/SqlError"
 import { backoff } from "../../core/Retry.ts"
 import { isStoreError, type StoreError } from "../../core/StoreError.ts"

@@ -1,5 +1,10 @@
 import * as assert from "node:assert/strict"
-import { DateTime, Effect, Option, Result, type Schema, Stream } from "effect"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import type { StoreError } from "../../core/StoreError.ts"
 import {
   type Campaign,

@@ -1,5 +1,6 @@
 import * as assert from "node:assert/strict"
-import { Duration, Effect } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import { within } from "../../core/Deadline.ts"
 import * as RateLimit from "../../redis/RateLimit.ts"
 import { RateLimiter } from "../../redis/RateLimiter.ts"

@@ -1,4 +1,7 @@
-import { DateTime, Effect, Option, Redacted } from "effect"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as assert from "node:assert/strict"
 import { SignInId, UserTokens } from "../../platform/users/UserTokens.ts"
 import { Users } from "../../platform/users/Users.ts"

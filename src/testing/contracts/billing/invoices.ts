@@ -1,4 +1,7 @@
-import { type DateTime, Effect, Option, Stream } from "effect"
+import type * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import * as assert from "node:assert/strict"
 import { Billing } from "../../../platform/billing/Billing.ts"
 import type { InvoiceCursor, InvoiceDueCursor } from "../../../platform/billing/Invoices.ts"

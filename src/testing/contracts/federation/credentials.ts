@@ -1,4 +1,7 @@
-import { DateTime, Effect, Option, Stream } from "effect"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import * as assert from "node:assert/strict"
 import type { ProviderCredentialCursor } from "../../../platform/federation/Credentials.ts"
 import { Federation } from "../../../platform/federation/Federation.ts"

@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import * as assert from "node:assert/strict"
 import { Federation } from "../../../platform/federation/Federation.ts"
 import type { NewFederationService } from "../../../platform/federation/Services.ts"

@@ -1,4 +1,5 @@
-import { type DateTime, Effect } from "effect"
+import type * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
 import * as assert from "node:assert/strict"
 import type { FederationClient, NewFederationClient } from "../../../platform/federation/Clients.ts"
 import type { NewProviderCredential, ProviderCredential } from "../../../platform/federation/Credentials.ts"

@@ -1,4 +1,5 @@
-import { Effect, Option } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as assert from "node:assert/strict"
 import { Federation } from "../../../platform/federation/Federation.ts"
 import { Users } from "../../../platform/users/Users.ts"

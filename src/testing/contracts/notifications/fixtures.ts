@@ -1,4 +1,7 @@
-import { DateTime, type Duration, Effect, Option } from "effect"
+import * as DateTime from "effect/DateTime"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as assert from "node:assert/strict"
 import type { Channel, OutsideChannel } from "../../../platform/notifications/Channel.ts"
 import { type ClaimedDelivery, type Delivery, DeliveryId } from "../../../platform/notifications/Delivery.ts"

@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import * as assert from "node:assert/strict"
 import { Notifications } from "../../../platform/notifications/Notifications.ts"
 import type { UserId } from "../../../platform/users/Users.ts"

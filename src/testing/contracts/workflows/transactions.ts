@@ -1,4 +1,5 @@
-import { Effect, Option } from "effect"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as assert from "node:assert/strict"
 import { Deadline } from "../../../core/Deadline.ts"
 import { isStoreError } from "../../../core/StoreError.ts"
