@@ -1,5 +1,6 @@
 /** The package as a user gets it, built from this checkout: what an import costs must not count the stripping of types. */
 import { execFile } from "node:child_process"
+import { randomUUID } from "node:crypto"
 import {
   existsSync,
   mkdirSync,
@@ -71,11 +72,16 @@ export const buildPackage: Effect.Effect<BuiltPackage, never, Scope.Scope> = Eff
 /** Runs a module in a process of its own, in this folder, and reads the JSON that it prints. */
 export const inChild = <A>(folder: string, code: string): Effect.Effect<A, Error> =>
   Effect.callback((resume) => {
+    // A file, as a user's program is one: code given on the command line takes 3 MB more.
+    const program = join(folder, `program-${randomUUID()}.mjs`)
+    writeFileSync(program, code)
     execFile(
       process.execPath,
-      ["--input-type=module", "--eval", code],
+      [program],
       { cwd: folder, env: { ...process.env, NODE_DISABLE_COMPILE_CACHE: "1", NODE_OPTIONS: "" } },
-      (error, stdout, stderr) =>
+      (error, stdout, stderr) => {
+        rmSync(program)
         resume(error === null ? Effect.succeed(JSON.parse(stdout)) : Effect.fail(new Error(stderr || error.message)))
+      }
     )
   })
