@@ -56,14 +56,6 @@ const variants = (options: {
       })
     },
     {
-      // What the limit costs on the server; our calls always carry it.
-      name: "mongodb driver, maxTimeMS",
-      run: promises(callers, async (i) => {
-        const id = idOf(i)
-        check(id, await bare.findOne({ _id: id }, { maxTimeMS: 30_000 }))
-      })
-    },
-    {
       name: "collection, decoded",
       run: fibers(callers, (i) => {
         const id = idOf(i)
