@@ -24,7 +24,7 @@ export interface Claims {
     readonly lease: Duration.Input
     /** An interval, written of `w`, that cuts the lease short. */
     readonly atMost?: Statement.Fragment | undefined
-    /** Says who has them; a new one each time, of `makeIdsOf(WorkItem.LeaseToken)`. */
+    /** Says who has them; a new one each time, of `makeIdsOf(LeaseToken)`. */
     readonly token: LeaseToken
     readonly where?: Statement.Fragment | undefined
     /** What else is set. */

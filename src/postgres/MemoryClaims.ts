@@ -87,10 +87,15 @@ export const memoryClaims = <Row extends WorkItem>({ states, table }: MemoryClai
   )
   const both = (is: (row: Row) => boolean, where: ((row: Row) => boolean) | undefined) => (row: Row) =>
     is(row) && (where === undefined || where(row))
-  const replaced = (db: MemoryWriter, rows: ReadonlyArray<Row>) =>
+  const changed = (db: MemoryWriter, rows: ReadonlyArray<Row>, change: (row: Row) => Row) =>
     Result.gen(function* () {
-      for (const row of rows) yield* db.replace(table, row)
-      return rows
+      const after: Array<Row> = []
+      for (const before of rows) {
+        const row = change(before)
+        yield* db.replace(table, row)
+        after.push(row)
+      }
+      return after
     })
   return {
     byTurn,
@@ -103,19 +108,13 @@ export const memoryClaims = <Row extends WorkItem>({ states, table }: MemoryClai
         .rows(table, both(isReady(states, now), where))
         .sort(byTurn)
         .slice(0, limit)
-      return replaced(
-        db,
-        ready.map((row) => ({ ...taken(states, row, token, shortest(row), now), ...set?.(row) }))
-      )
+      return changed(db, ready, (row) => ({ ...taken(states, row, token, shortest(row), now), ...set?.(row) }))
     },
-    bury: (db, { now, set, where }) =>
-      replaced(
-        db,
-        db
-          .rows(table, both(isSpent(states, now), where))
-          .sort(byTurn)
-          .map((row) => ({ ...row, ...unleased, state: states.dead, lastError: leaseEnded, ...set?.(row) }))
-      ),
+    bury: (db, { now, set, where }) => {
+      const ended = { ...unleased, state: states.dead, lastError: leaseEnded }
+      const spent = db.rows(table, both(isSpent(states, now), where)).sort(byTurn)
+      return changed(db, spent, (row) => ({ ...row, ...ended, ...set?.(row) }))
+    },
     heldBy: (token, now) => isHeldBy(states, token, now),
     renewed: (lease, now, atMost) => {
       const until = DateTime.addDuration(now, lease)
