@@ -86,7 +86,6 @@ const ofNotes = `
     const { keyed, query, sql } = client
     const contained = makeContained(client, transaction)
     const nextId = makeIdsOf(NoteId)
-    const versionRows = rowReader(Schema.Struct({ version: Version }))
     const columns = sql\`id\``
 
 const readNotes = `${ofNotes}
@@ -127,7 +126,7 @@ const remindersInMemory = `${reminderRows}
 const surroundings: Readonly<Record<string, string>> = {
   "const rows": ofNotes,
   "const byId": readNotes,
-  "const edit": readNotes,
+  "const versionRows": readNotes,
   "const cancel": ofReminders,
   "const page": ofReminders,
   "const states": ofReminders,

@@ -150,8 +150,8 @@ export const workflows: ReadonlyArray<Mutant> = [
   {
     name: "Workflows: what was due first is not taken first",
     file: claims,
-    find: ".sort(byTurn).slice(0, limit)",
-    replace: ".slice(0, limit)",
+    find: "        .sort(byTurn)\n        .slice",
+    replace: "        .slice",
     red
   },
   {
