@@ -2,6 +2,13 @@ import { defaultServerConditions } from "vite"
 import { defineConfig } from "vitest/config"
 import { SummaryReporter } from "./test/servers/SummaryReporter.ts"
 
+// A Node that npm finds may be older than what the tests need, and would end the run with a crash of its reporter.
+if (typeof Map.groupBy !== "function") {
+  throw new Error(
+    `the tests need Node 22.19 or later, and this is ${process.version}: run them by npm test or npx vitest`
+  )
+}
+
 const conditions = ["@ai-core/source", ...defaultServerConditions]
 
 export default defineConfig({

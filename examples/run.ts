@@ -12,5 +12,11 @@ if (name === undefined || !names.includes(name)) {
   process.exitCode = 64
 } else {
   const { main } = await import(`./${name}.ts`)
-  main()
+  if (typeof main === "function") main()
+  else {
+    console.error(
+      `examples/${name}.ts exports no main. End it with: export const main = () => NodeRuntime.runMain(program)`
+    )
+    process.exitCode = 70
+  }
 }

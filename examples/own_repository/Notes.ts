@@ -59,6 +59,7 @@ export class Notes extends Context.Service<
   Notes,
   {
     readonly create: (note: NewNote) => Effect.Effect<Note, TitleTaken | StoreError>
+    /** Those asked for together are sought by one statement. */
     readonly findById: (id: NoteId) => Effect.Effect<Option.Option<Note>, StoreError>
     /** Changes the text of a note that is still at the version its editor read. */
     readonly edit: (

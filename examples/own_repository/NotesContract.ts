@@ -27,6 +27,13 @@ export const NotesContract: Contract.Contract<Notes | Transaction> = Contract.ma
     assert.deepEqual(yield* notes.findById(note.id), Option.some(note))
     assert.deepEqual(yield* notes.findById(nobody), Option.none())
   }),
+  "those asked for together are each given their own": Effect.gen(function* () {
+    const notes = yield* Notes
+    const made = yield* Effect.forEach([1, 2, 3], () => created)
+    const ids = [...made.map(({ id }) => id), nobody]
+    const found = yield* Effect.forEach(ids, (id) => notes.findById(id), { concurrency: "unbounded" })
+    assert.deepEqual(found, [...made.map(Option.some), Option.none()])
+  }),
   "a title is taken once, and the transaction around a refusal goes on": Effect.gen(function* () {
     const notes = yield* Notes
     const { run } = yield* Transaction

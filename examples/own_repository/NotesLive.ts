@@ -1,23 +1,27 @@
-import { defaultPageSize, explainMiss, makeIdsOf, pageOf } from "@ai-core/database/core"
+import { defaultPageSize, explainMiss, makeIdsOf, pageOf, Version } from "@ai-core/database/core"
 import {
   keyset,
   makeContained,
+  makeLookup,
   onConstraint,
   PostgresClient,
   rowReader,
   Timestamp,
-  Transaction
+  Transaction,
+  writeOrExplain
 } from "@ai-core/database/postgres"
-import { DateTime, Effect, Layer, Option } from "effect"
+import { DateTime, Effect, Layer, Option, Schema } from "effect"
 import { Note, noteCursor, NoteId, NoteNotFound, Notes, TitleTaken } from "./Notes.ts"
 import { NotesInput } from "./NotesInput.ts"
 
 const rows = rowReader(Note.mapFields((fields) => ({ ...fields, createdAt: Timestamp })))
+const versionRows = rowReader(Schema.Struct({ version: Version }))
 
 const make = Effect.gen(function* () {
   const client = yield* PostgresClient.PostgresClient
   const { keyed, query, sql } = client
-  const contained = makeContained(client, yield* Transaction)
+  const transaction = yield* Transaction
+  const contained = makeContained(client, transaction)
   const nextId = makeIdsOf(NoteId)
   const columns = sql`id, title, body, version, created_at as "createdAt"`
 
@@ -35,30 +39,40 @@ const make = Effect.gen(function* () {
     return yield* rows.one(operation, inserted)
   })
 
-  const findById: Notes["Service"]["findById"] = Effect.fnUntraced(function* (given) {
-    const operation = "Notes.findById"
-    const { id } = yield* NotesInput.findById(given)
-    const found = yield* query(
-      { operation, kind: "read" },
-      keyed`select ${columns} from notebook.notes where id = ${id}::uuid`
-    )
-    return yield* rows.option(operation, found)
+  const byId = makeLookup(client, {
+    operation: "Notes.findById",
+    select: (ids: ReadonlyArray<NoteId>) =>
+      keyed<{ readonly id: NoteId }>`select ${columns} from notebook.notes where id = any(${ids}::uuid[])`,
+    selectOne: (id) => keyed<{ readonly id: NoteId }>`select ${columns} from notebook.notes where id = ${id}::uuid`,
+    key: ({ id }) => id,
+    rows
   })
+
+  const findById: Notes["Service"]["findById"] = (given) =>
+    Effect.flatMap(NotesInput.findById(given), ({ id }) => byId.find(id))
 
   const edit: Notes["Service"]["edit"] = Effect.fnUntraced(function* (givenId, givenVersion, givenBody) {
     const operation = "Notes.edit"
     const { body, expectedVersion, id } = yield* NotesInput.edit(givenId, givenVersion, givenBody)
-    const edited = yield* query(
+    const write = query(
       { operation, kind: "write" },
       keyed`update notebook.notes set body = ${body}, version = version + 1
         where id = ${id}::uuid and version = ${expectedVersion}::int returning ${columns}`
     )
-    if (edited.length === 0) {
-      const stored = yield* findById(id)
-      const version = Option.getOrUndefined(stored)?.version
-      yield* explainMiss(id, expectedVersion, version, () => new NoteNotFound({ id }))
-    }
-    return yield* rows.one(operation, edited)
+    const explain = Effect.gen(function* () {
+      const found = yield* query(
+        { operation, kind: "write" },
+        keyed`select version from notebook.notes where id = ${id}::uuid for update`
+      )
+      const stored = Option.getOrUndefined(yield* versionRows.option(operation, found))
+      yield* explainMiss(id, expectedVersion, stored?.version, () => new NoteNotFound({ id }))
+    })
+    return yield* writeOrExplain(
+      operation,
+      transaction,
+      Effect.flatMap(write, (edited) => rows.option(operation, edited)),
+      explain
+    )
   })
 
   const list: Notes["Service"]["list"] = Effect.fnUntraced(function* (given) {

@@ -31,7 +31,11 @@ export interface StateMachine<State extends string> {
   readonly before: (to: State) => ReadonlyArray<State>
   /** Leads nowhere. */
   readonly isFinal: (state: State) => boolean
-  /** Fails with `IllegalTransition`, which names both states. */
+  /**
+   * Fails with `IllegalTransition`, which names both states.
+   *
+   * A Result: `yield*` takes it as it is in `Result.gen`, and in `Effect.gen` as `Effect.fromResult(machine.go(id, from, to))`.
+   */
   readonly go: (id: string, from: State, to: State) => Result.Result<State, IllegalTransition>
 }
 

@@ -1,11 +1,12 @@
 import * as Duration from "effect/Duration"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type * as Statement from "effect/sql/Statement"
-import { leaseEnded, type WorkStates } from "./WorkItem.ts"
+import { assertStatesDiffer } from "./assertStatesDiffer.ts"
+import { leaseEnded, type LeaseToken, type WorkStates } from "./WorkItem.ts"
 
 /** The table whose rows are work, and how. */
 export interface ClaimsSpec<State extends string> {
-  /** With its schema: `ai_core.workflow_steps`. It has the columns of `WorkItem`, `id uuid` and `state`. */
+  /** With its schema: `ai_core.workflow_steps`. It has the columns that {@link makeClaims} shows. */
   readonly table: string
   readonly states: WorkStates<State>
 }
@@ -16,15 +17,15 @@ export interface Claims {
    * Takes up to `limit` rows that are ready, oldest first, and leases them for this long; gives `returning`, written of `w`.
    *
    * Rows that another worker is taking at the same moment are skipped, so that nobody waits and nobody gets the same row. The
-   * server's clock decides. `where` narrows the choice, written of `w` too.
+   * server's clock decides. `where` narrows the choice, written of `w` too. The rows are given in no particular order.
    */
   readonly take: <Row extends object>(options: {
     readonly limit: number
     readonly lease: Duration.Input
     /** An interval, written of `w`, that cuts the lease short. */
     readonly atMost?: Statement.Fragment | undefined
-    /** Says who has them. */
-    readonly token: string
+    /** Says who has them; a new one each time, of `makeIdsOf(LeaseToken)`. */
+    readonly token: LeaseToken
     readonly where?: Statement.Fragment | undefined
     /** What else is set. */
     readonly set?: Statement.Fragment | undefined
@@ -33,17 +34,19 @@ export interface Claims {
   /** Condition, written of `w`, of the rows whose last lease ended without a word: what `bury` ends. */
   readonly spent: Statement.Fragment
   /**
-   * Ends the rows whose last lease ended without a word; gives `returning`, written of `w`, as `where` is. Run it beside `take`.
+   * Ends the rows whose last lease ended without a word; gives `returning`, written of `w`, as `where` is.
+   *
+   * A statement of its own: run it before `take`, which leaves such rows as they are.
    */
   readonly bury: <Row extends object>(
     returning: Statement.Fragment,
     options?: { readonly where?: Statement.Fragment; readonly set?: Statement.Fragment }
   ) => Statement.Statement<Row>
   /** Condition of an update by the holder: the row is its own still. */
-  readonly heldBy: (id: string, token: string) => Statement.Fragment
+  readonly heldBy: (id: string, token: LeaseToken) => Statement.Fragment
   /** What follows `set` to keep the row longer, at most until a time. */
   readonly renewed: (lease: Duration.Input, atMost?: Statement.Fragment) => Statement.Fragment
-  /** What follows `set` beside a final state. */
+  /** What follows `set` beside a final state, which the statement sets itself: `set state = 'done', ${claims.released}`. */
   readonly released: Statement.Fragment
   /** What follows `set` after a failed try: it waits for the next one, or is dead where it was the last. */
   readonly failed: (error: string, pause: Duration.Input) => Statement.Fragment
@@ -53,14 +56,38 @@ export interface Claims {
  * Lets workers take rows of a table as work, each row by one of them at a time, with a lease, attempts and an end.
  *
  * At least once: a worker that outlives its lease may have done the work that another one takes, but only the holder of the
- * lease can finish the row. The table wants an index on `(available_at, id) where state in (waiting, running)`, by which rows are
- * taken in order, and one on `(lease_until) where state = running`, by which burying finds the leases that have ended. In memory
- * the functions of `WorkItem` do the same.
+ * lease can finish the row. Two states of one name are a defect. In memory `memoryClaims` does the same.
+ *
+ * The table has these columns, beside its own, and these indexes: rows are taken in the order of the first one, and burying finds
+ * the leases that have ended by the second. The states are yours, and may be more than these; `state` is the work's alone.
+ *
+ * ```sql
+ * create table app.jobs (
+ *   id uuid not null,
+ *   state text not null default 'waiting',
+ *   attempts integer not null default 0,
+ *   max_attempts integer not null default 5,
+ *   available_at timestamptz(3) not null,
+ *   lease_token uuid,
+ *   lease_until timestamptz(3),
+ *   last_error text,
+ *   constraint jobs_pkey primary key (id),
+ *   constraint jobs_state_check check (state in ('waiting', 'running', 'done', 'dead'))
+ * );
+ * create index jobs_available_at_id_idx on app.jobs (available_at, id) where state in ('waiting', 'running');
+ * create index jobs_lease_until_idx on app.jobs (lease_until) where state = 'running';
+ * ```
+ *
+ * @example
+ * ```ts
+ * const claims = makeClaims(sql, { table: "app.jobs", states: { waiting: "waiting", running: "running", dead: "dead" } })
+ * ```
  */
 export const makeClaims = <State extends string>(
   sql: SqlClient.SqlClient,
   { states, table }: ClaimsSpec<State>
 ): Claims => {
+  assertStatesDiffer(table, states)
   const name = sql(table)
   // Written out, because a partial index is used only where the statement itself says that its condition holds.
   const literal = (state: State) => sql.literal(`'${state.replaceAll("'", "''")}'`)

@@ -73,7 +73,7 @@ export interface LookupSpec<Key extends string | number | bigint, Row extends ob
  * const notes = makeLookup(client, {
  *   operation: "Notes.findById",
  *   select: (ids: ReadonlyArray<number>) =>
- *     client.keyed<{ id: number }>`select id, text from notes where id = any(${ids})`,
+ *     client.keyed<{ id: number }>`select id, text from notes where id = any(${ids}::int[])`,
  *   key: ({ id }) => id,
  *   rows: rowReader(Note)
  * })

@@ -2,7 +2,7 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 
-/** Says who has a piece of work; a new one each time it is taken. */
+/** Says who has a piece of work, a UUID in lower case; `makeIdsOf(LeaseToken)` makes a new one each time it is taken. */
 export const LeaseToken = Schema.String.check(
   Schema.isPattern(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, { expected: "a lease token" })
 ).pipe(Schema.brand("LeaseToken"))
@@ -11,7 +11,7 @@ export type LeaseToken = typeof LeaseToken.Type
 /**
  * What a row keeps of the work that it stands for: who works on it until when, how often it was tried, when it may be next.
  *
- * Columns: `attempts`, `max_attempts`, `available_at`, `lease_token`, `lease_until`, `last_error`.
+ * The columns are those of the same names, in the types that `makeClaims` shows.
  */
 export const workItemFields = {
   /** Times it was taken. */
@@ -20,7 +20,7 @@ export const workItemFields = {
   /** Not taken before. */
   availableAt: Schema.DateTimeUtc,
   /** Says who may finish it; a new one each time it is taken. */
-  leaseToken: Schema.NullOr(Schema.String),
+  leaseToken: Schema.NullOr(LeaseToken),
   /** Until when; afterwards anybody may take it. */
   leaseUntil: Schema.NullOr(Schema.DateTimeUtc),
   lastError: Schema.NullOr(Schema.String)
@@ -63,17 +63,18 @@ export const isSpent =
 
 /** The holder of this token may finish it. */
 export const isHeldBy =
-  ({ running }: WorkStates<string>, token: string, now: DateTime.Utc) =>
+  ({ running }: WorkStates<string>, token: LeaseToken, now: DateTime.Utc) =>
   (item: WorkItem): boolean =>
     item.state === running && item.leaseToken === token && !isLeaseOver(item, now)
 
 /** Nobody has it. */
 export const unleased = { leaseToken: null, leaseUntil: null } as const
 
+/** Taken by the holder of this token, for so long: one more attempt. */
 export const taken = <Item extends WorkItem>(
   { running }: WorkStates<Item["state"]>,
   item: Item,
-  token: string,
+  token: LeaseToken,
   lease: Duration.Input,
   now: DateTime.Utc
 ): Item => ({

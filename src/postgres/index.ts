@@ -1,8 +1,10 @@
 /** PostgreSQL: its client, embedded engine and memory, transactions, and the parts that repositories are made of. Loads `@effect/sql-pg` and no other driver. */
 export { type Claims, type ClaimsSpec, makeClaims } from "./Claims.ts"
+export { writeOrExplain } from "./Attempts.ts"
 export { makeContained } from "./Contained.ts"
 export { type Direction, type Keyset, keyset } from "./Keyset.ts"
 export { type Lookup, type LookupSpec, makeLookup } from "./Lookup.ts"
+export { type MemoryClaims, memoryClaims, type MemoryClaimsSpec } from "./MemoryClaims.ts"
 export type { MemoryReader, MemoryWriter } from "./MemoryDatabase.ts"
 export { type MemoryReference, type MemoryTable, memoryTable, type OnRemoval } from "./MemoryTable.ts"
 export { onConstraint } from "./onConstraint.ts"

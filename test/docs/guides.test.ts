@@ -75,20 +75,70 @@ describe("the guide to safe migrations", () => {
   )
 })
 
-/** What stands around an excerpt of the guide in its file, told by what the excerpt begins with. */
-const surroundings: Readonly<Record<string, string>> = {
-  "const rows": `
-    import { makeIdsOf } from "@ai-core/database/core"
-    import { makeContained, onConstraint, type PostgresClient, rowReader, Timestamp, type Transaction } from "@ai-core/database/postgres"
-    import { DateTime, Effect } from "effect"
-    import { Note, NoteId, type Notes, TitleTaken } from "./Notes.ts"
+const ofNotes = `
+    import { explainMiss, makeIdsOf, Version } from "@ai-core/database/core"
+    import { makeContained, makeLookup, onConstraint, type PostgresClient, rowReader, Timestamp, type Transaction, writeOrExplain } from "@ai-core/database/postgres"
+    import { DateTime, Effect, Option, Schema } from "effect"
+    import { Note, NoteId, NoteNotFound, type Notes, TitleTaken } from "./Notes.ts"
     import { NotesInput } from "./NotesInput.ts"
     declare const client: PostgresClient.PostgresClient["Service"]
     declare const transaction: Transaction["Service"]
     const { keyed, query, sql } = client
     const contained = makeContained(client, transaction)
     const nextId = makeIdsOf(NoteId)
-    const columns = sql\`id\``,
+    const columns = sql\`id\``
+
+const readNotes = `${ofNotes}
+    const rows = rowReader(Note.mapFields((fields) => ({ ...fields, createdAt: Timestamp })))`
+
+const ofReminders = `
+    import { LeaseToken } from "@ai-core/database"
+    import { makeIdsOf } from "@ai-core/database/core"
+    import { keyset, makeClaims, type PostgresClient, rowReader, type Transaction, writeOrExplain } from "@ai-core/database/postgres"
+    import { DateTime, Effect, Option, Schema } from "effect"
+    import { Reminder, type ReminderId, ReminderLost, ReminderNotFound, type Reminders, ReminderState, reminderStates } from "./Reminders.ts"
+    import { RemindersInput } from "./RemindersInput.ts"
+    declare const client: PostgresClient.PostgresClient["Service"]
+    declare const transaction: Transaction["Service"]
+    declare const after: { readonly createdAt: DateTime.Utc; readonly id: ReminderId } | undefined
+    const { keyed, query, sql } = client
+    const rows = rowReader(Reminder)
+    const stateRows = rowReader(Schema.Struct({ state: ReminderState }))
+    const columns = sql\`id\``
+
+const reminderRows = `
+    import { LeaseToken, type StoreError } from "@ai-core/database"
+    import { makeIdsOf } from "@ai-core/database/core"
+    import { memoryClaims, type MemoryTable, memoryTable, type PostgresMemory, type WorkItem } from "@ai-core/database/postgres"
+    import { DateTime, type Duration, Effect, Option, Result } from "effect"
+    import type { NoteId } from "./Notes.ts"
+    import { type Reminder, type ReminderId, ReminderLost, type Reminders, type ReminderState, reminderWork } from "./Reminders.ts"
+    import { RemindersInput } from "./RemindersInput.ts"
+    interface Row extends WorkItem.WorkItem<ReminderState> { readonly id: ReminderId; readonly noteId: NoteId }`
+
+const remindersInMemory = `${reminderRows}
+    declare const reminders: MemoryTable<Row>
+    declare const reminderOf: (row: Row) => Reminder
+    declare const write: PostgresMemory.PostgresMemory["Service"]["write"]
+    const nextToken = makeIdsOf(LeaseToken)`
+
+/** What stands around an excerpt of the guide in its file, told by what the excerpt begins with. */
+const surroundings: Readonly<Record<string, string>> = {
+  "const rows": ofNotes,
+  "const byId": readNotes,
+  "const versionRows": readNotes,
+  "const cancel": ofReminders,
+  "const page": ofReminders,
+  "const states": ofReminders,
+  "const claims": remindersInMemory,
+  "const reminders": reminderRows,
+  "export const ReminderList": `
+    import { cursorAgrees, PageSize } from "@ai-core/database/core"
+    import { Schema } from "effect"
+    import { NoteId } from "./Notes.ts"
+    import { reminderCursor } from "./Reminders.ts"`,
+  "export const reminderStates": `
+    import { stateMachine } from "@ai-core/database/core"`,
   "const stream": `
     import { streamPages } from "@ai-core/database/core"
     import type { NoteListOptions, Notes } from "./Notes.ts"
@@ -139,11 +189,17 @@ describe("the guide to a repository of one's own", () => {
             around !== undefined || text.startsWith("import "),
             `nothing is known of what stands around ${text}`
           )
-          writeFileSync(join(cwd, `shown_${i}.ts`), `${around?.[1] ?? ""}\n${text}`)
+          // What a test of this repository imports, seen from this folder.
+          const seen = text
+            .replaceAll("../../examples/own_repository/", "./")
+            .replaceAll(/"\.\.\/(contracts|postgres)\//g, '"../test/$1/')
+          writeFileSync(join(cwd, `shown_${i}.ts`), `${around?.[1] ?? ""}\n${seen}`)
         })
         // An excerpt leaves much of what it declares to the rest of its file.
         const options = { ...config.compilerOptions, noUnusedLocals: false }
-        writeFileSync(join(cwd, "tsconfig.json"), JSON.stringify({ ...config, compilerOptions: options }))
+        // It declares what a run of the tests gives them.
+        const include = [...config.include, "../test/servers/globalSetup.ts"]
+        writeFileSync(join(cwd, "tsconfig.json"), JSON.stringify({ ...config, compilerOptions: options, include }))
         const compiled = runIn(cwd, tsc, "--noEmit", "-p", ".")
         assert.equal(compiled.status, 0, compiled.stdout)
       }),

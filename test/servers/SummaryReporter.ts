@@ -42,8 +42,8 @@ const contractTable = (tests: ReadonlyArray<TestCase>): string | undefined => {
 }
 
 /**
- * Writes the JSON report, and ends the run with what it rests on: which stores ran live and how they were found, which did
- * not and how to get them, and every contract with the number of its tests on each implementation.
+ * Writes the JSON report, and ends the run with what it rests on: which stores had a server and how it was found, which had
+ * none and how to get one, and every contract with the number of its tests on each implementation.
  */
 export class SummaryReporter extends JsonReporter {
   private vitest: Vitest | undefined
@@ -61,12 +61,12 @@ export class SummaryReporter extends JsonReporter {
     const skipped = tests.filter((test) => test.result().state === "skipped").length
     const parts = [
       table([
-        ["store", "tests on a server", "found by, or how to get it"],
+        ["store", "server", "found by, or how to get it"],
         ...stores.map((store) => {
           const found = servers[store]
           return found._tag === "Found"
-            ? [displayName[store], "ran", found.how]
-            : [displayName[store], "skipped", `${found.why}; ${found.fix}`]
+            ? [displayName[store], "there", found.how]
+            : [displayName[store], "none", `${found.why}; ${found.fix}`]
         })
       ]),
       contractTable(tests),

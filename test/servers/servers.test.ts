@@ -11,11 +11,15 @@ import {
   freshRedisPrefix,
   ownServer
 } from "./index.ts"
-import { stores } from "./find.ts"
+import { stores, urlVariable } from "./find.ts"
 
 for (const store of stores) {
   describeLive(store, `a server of ${store}`, (url) => {
     it.live("answers", () => answers(store, url!))
+
+    it("is named to whatever a test starts", () => {
+      assert.equal(process.env[urlVariable(store)], url)
+    })
   })
 
   describeOwned(store, `a server of ${store} of one's own`, () => {

@@ -9,21 +9,9 @@ import { defaultPageSize, pageOfSorted } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import type { MemoryReader } from "../../postgres/MemoryDatabase.ts"
 import type { PostgresMemory } from "../../postgres/PostgresMemory.ts"
+import { memoryClaims } from "../../postgres/MemoryClaims.ts"
+import { isLeaseOver, jittered, LeaseToken, pauseAfter } from "../../postgres/WorkItem.ts"
 import {
-  failed as afterFailure,
-  isHeldBy,
-  isLeaseOver,
-  isReady,
-  isSpent,
-  jittered,
-  leaseEnded,
-  LeaseToken,
-  pauseAfter,
-  taken,
-  unleased
-} from "../../postgres/WorkItem.ts"
-import {
-  byTurn,
   type ClaimedDelivery,
   commandedStates,
   type Delivery,
@@ -42,6 +30,8 @@ import { NotificationsInput, streamOf } from "./NotificationsInput.ts"
 import { deliveriesTable, notificationsTable, type StoredDelivery } from "./NotificationTables.ts"
 import { sendableFrom } from "./planNotification.ts"
 import { settingsIn } from "./PreferencesMemory.ts"
+
+const claims = memoryClaims({ table: deliveriesTable, states: deliveryWork })
 
 type Place = Pick<Delivery, "createdAt" | "id">
 
@@ -84,34 +74,26 @@ export const makeDeliveries = ({ read, write }: PostgresMemory["Service"]) => {
             (delivery.state === "queued" || (delivery.state === "sending" && isLeaseOver(delivery, now)))
         )
         for (const delivery of late) {
-          yield* db.replace(deliveriesTable, { ...delivery, ...unleased, state: "expired", finishedAt: now })
+          yield* db.replace(deliveriesTable, { ...delivery, ...claims.released, state: "expired", finishedAt: now })
         }
-        for (const delivery of db.rows(deliveriesTable, isSpent(deliveryWork, now))) {
-          const dead = { ...delivery, ...unleased, state: "dead", lastError: leaseEnded, finishedAt: now } as const
-          yield* db.replace(deliveriesTable, dead)
-        }
-        const ready = db
-          .rows(deliveriesTable, isReady(deliveryWork, now))
-          .filter(
-            (delivery) =>
-              (channels === undefined || channels.includes(delivery.channel)) &&
-              (priority === undefined || delivery.priority === priority)
-          )
-          .sort(byTurn)
-          .slice(0, limit)
+        yield* claims.bury(db, { now, set: () => ({ finishedAt: now }) })
+        const taken = yield* claims.take(db, {
+          limit,
+          lease,
+          token,
+          now,
+          where: (delivery) =>
+            (channels === undefined || channels.includes(delivery.channel)) &&
+            (priority === undefined || delivery.priority === priority),
+          set: () => ({ worker })
+        })
         const claimed: Array<ClaimedDelivery> = []
-        for (const delivery of ready) {
-          const leased: StoredDelivery = {
-            ...taken(deliveryWork, delivery, token, lease, now),
-            leaseToken: token,
-            worker
-          }
-          yield* db.replace(deliveriesTable, leased)
+        for (const delivery of taken) {
           const { category, data, template } = yield* Result.fromOption(
             db.get(notificationsTable, delivery.notificationId),
             () => new DeliveryNotFound({ id: delivery.id })
           )
-          claimed.push({ delivery: deliveryOf(leased), token, category, template, data })
+          claimed.push({ delivery: deliveryOf(delivery), token, category, template, data })
         }
         return claimed
       })
@@ -124,7 +106,7 @@ export const makeDeliveries = ({ read, write }: PostgresMemory["Service"]) => {
   /** The delivery, where it is the holder's of this token. */
   const held = (db: MemoryReader, id: DeliveryId, token: LeaseToken, now: DateTime.Utc) =>
     Result.flatMap(found(db, id), (delivery): Result.Result<StoredDelivery, DeliveryLeaseLost> =>
-      isHeldBy(deliveryWork, token, now)(delivery)
+      claims.heldBy(token, now)(delivery)
         ? Result.succeed(delivery)
         : Result.fail(new DeliveryLeaseLost({ id, state: delivery.state }))
     )
@@ -135,9 +117,9 @@ export const makeDeliveries = ({ read, write }: PostgresMemory["Service"]) => {
     return yield* write("Notifications.renewLease", (db) =>
       Result.gen(function* () {
         const delivery = yield* held(db, id, token, now)
-        const leaseUntil = DateTime.addDuration(now, lease)
-        yield* db.replace(deliveriesTable, { ...delivery, leaseUntil })
-        return leaseUntil
+        const renewed = claims.renewed(lease, now)
+        yield* db.replace(deliveriesTable, { ...delivery, ...renewed })
+        return renewed.leaseUntil
       })
     )
   })
@@ -152,7 +134,7 @@ export const makeDeliveries = ({ read, write }: PostgresMemory["Service"]) => {
         const delivery = yield* held(db, id, token, now)
         const done: StoredDelivery = {
           ...delivery,
-          ...unleased,
+          ...claims.released,
           state: "delivered",
           providerReference: providerReference ?? null,
           finishedAt: now,
@@ -175,7 +157,7 @@ export const makeDeliveries = ({ read, write }: PostgresMemory["Service"]) => {
         const pause = options.retryAfter ?? jittered(pauseAfter(deliveryPauses, delivery.attempts), draw)
         const again = DateTime.addDuration(now, pause)
         const from = sendableFrom(channel, priority, settingsIn(db, userId).quietHours, again)
-        const tried = afterFailure(deliveryWork, delivery, error, DateTime.distance(now, from), now)
+        const tried = claims.failed(delivery, error, DateTime.distance(now, from), now)
         const ended: StoredDelivery =
           options.permanent === true ? { ...tried, state: "dead", availableAt: delivery.availableAt } : tried
         const after = { ...ended, finishedAt: ended.state === "dead" ? now : null }

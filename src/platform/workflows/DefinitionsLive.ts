@@ -11,7 +11,7 @@ import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, Timestamp } from "../../postgres/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
 import { UserNotFound, type UserId } from "../users/Users.ts"
-import { writeOrExplain } from "../attempts.ts"
+import { writeOrExplain } from "../../postgres/Attempts.ts"
 import { StepDefinition } from "./WorkflowContent.ts"
 import {
   versionCursorAfter,

@@ -10,7 +10,7 @@ import { keyset } from "../../postgres/Keyset.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, SafeInteger, Timestamp } from "../../postgres/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
-import { untilSettled, writeOrExplain } from "../attempts.ts"
+import { untilSettled, writeOrExplain } from "../../postgres/Attempts.ts"
 import { StepDefinition } from "./WorkflowContent.ts"
 import {
   WorkflowArchived,

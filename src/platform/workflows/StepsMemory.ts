@@ -1,5 +1,4 @@
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -7,14 +6,14 @@ import type * as Schema from "effect/Schema"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import type { MemoryReader, MemoryWriter } from "../../postgres/MemoryDatabase.ts"
 import type { PostgresMemory } from "../../postgres/PostgresMemory.ts"
-import { failed, isHeldBy, isReady, isSpent, leaseEnded, pauseAfter, taken, unleased } from "../../postgres/WorkItem.ts"
+import { memoryClaims } from "../../postgres/MemoryClaims.ts"
+import { pauseAfter } from "../../postgres/WorkItem.ts"
 import { storedJson } from "../StorableJson.ts"
 import { isReleased, stepOf, stepsOf } from "./ExecutionsMemory.ts"
 import { begun, type ExecutionState, isGoing, type WorkflowExecution } from "./WorkflowExecution.ts"
 import type { Workflows } from "./Workflows.ts"
 import { WorkflowsInput } from "./WorkflowsInput.ts"
 import {
-  byTurn,
   type ClaimedStep,
   LeaseToken,
   pausesOf,
@@ -25,7 +24,7 @@ import {
 } from "./WorkflowStep.ts"
 import { executionsTable, type StoredStep, stepsTable, versionKey, versionsTable } from "./WorkflowTables.ts"
 
-const earlier = (one: DateTime.Utc, other: DateTime.Utc): DateTime.Utc => DateTime.min(one, other)
+const claims = memoryClaims({ table: stepsTable, states: stepWork })
 
 const endOfTry = ({ takenAt, timeoutMillis }: StoredStep, now: DateTime.Utc): DateTime.Utc =>
   DateTime.add(takenAt ?? now, { milliseconds: timeoutMillis })
@@ -78,9 +77,7 @@ const executionOf = (db: MemoryReader, { executionId, id }: StoredStep) =>
 /** Ends the steps whose last try ended without a word, and fails their executions. */
 const bury = (db: MemoryWriter, now: DateTime.Utc) =>
   Result.gen(function* () {
-    for (const spent of db.rows(stepsTable, isSpent(stepWork, now)).sort(byTurn)) {
-      const died: StoredStep = { ...spent, ...unleased, state: "dead", lastError: leaseEnded, finishedAt: now }
-      yield* db.replace(stepsTable, died)
+    for (const died of yield* claims.bury(db, { now, set: () => ({ finishedAt: now }) })) {
       const execution = db.get(executionsTable, died.executionId)
       if (Option.isNone(execution) || !isGoing(execution.value.state)) continue
       yield* settle(db, execution.value, { state: "failed", costMinor: 0, startedAt: died.startedAt, died }, now)
@@ -118,26 +115,21 @@ export const makeSteps = ({ write }: PostgresMemory["Service"]) => {
     return yield* write("Workflows.claimSteps", (db) =>
       Result.gen(function* () {
         yield* bury(db, now)
-        const ready = db
-          .rows(stepsTable, isReady(stepWork, now))
-          .filter(({ executionId, kind }) => {
+        const taken = yield* claims.take(db, {
+          limit,
+          lease,
+          token,
+          now,
+          atMost: ({ timeoutMillis }) => timeoutMillis,
+          where: ({ executionId, kind }) => {
             const execution = db.get(executionsTable, executionId)
             const state = Option.getOrUndefined(execution)?.state
             return (state === "pending" || state === "running") && (kinds === undefined || kinds.includes(kind))
-          })
-          .sort(byTurn)
-          .slice(0, limit)
+          },
+          set: ({ startedAt }) => ({ worker, takenAt: now, startedAt: startedAt ?? now })
+        })
         const claimed: Array<ClaimedStep> = []
-        for (const step of ready) {
-          const shortest = Duration.min(lease, Duration.millis(step.timeoutMillis))
-          const leased: StoredStep = {
-            ...taken(stepWork, step, token, shortest, now),
-            leaseToken: token,
-            worker,
-            takenAt: now,
-            startedAt: step.startedAt ?? now
-          }
-          yield* db.replace(stepsTable, leased)
+        for (const step of taken) {
           const execution = db.get(executionsTable, step.executionId)
           if (Option.isNone(execution)) continue
           yield* db.replace(executionsTable, {
@@ -145,7 +137,7 @@ export const makeSteps = ({ write }: PostgresMemory["Service"]) => {
             state: begun(execution.value.state),
             startedAt: execution.value.startedAt ?? now
           })
-          claimed.push(claimedOf(db, leased, execution.value, token))
+          claimed.push(claimedOf(db, step, execution.value, token))
         }
         return claimed
       })
@@ -157,7 +149,7 @@ export const makeSteps = ({ write }: PostgresMemory["Service"]) => {
     Result.flatMap(
       Result.fromOption(db.get(stepsTable, id), () => new StepNotFound({ id })),
       (step): Result.Result<StoredStep, StepLeaseLost> =>
-        isHeldBy(stepWork, token, now)(step)
+        claims.heldBy(token, now)(step)
           ? Result.succeed(step)
           : Result.fail(new StepLeaseLost({ id, state: step.state }))
     )
@@ -168,9 +160,9 @@ export const makeSteps = ({ write }: PostgresMemory["Service"]) => {
     return yield* write("Workflows.heartbeat", (db) =>
       Result.gen(function* () {
         const step = yield* held(db, id, token, now)
-        const leaseUntil = earlier(DateTime.addDuration(now, lease), endOfTry(step, now))
-        yield* db.replace(stepsTable, { ...step, leaseUntil })
-        return leaseUntil
+        const renewed = claims.renewed(lease, now, endOfTry(step, now))
+        yield* db.replace(stepsTable, { ...step, ...renewed })
+        return renewed.leaseUntil
       })
     )
   })
@@ -189,7 +181,7 @@ export const makeSteps = ({ write }: PostgresMemory["Service"]) => {
         const execution = yield* executionOf(db, step)
         const done: StoredStep = {
           ...step,
-          ...unleased,
+          ...claims.released,
           state: "succeeded",
           output: storedJson(output),
           costMinor: step.costMinor + costMinor,
@@ -218,7 +210,7 @@ export const makeSteps = ({ write }: PostgresMemory["Service"]) => {
         const step = yield* held(db, id, token, now)
         const execution = yield* executionOf(db, step)
         const pause = retryAfter ?? pauseAfter(pausesOf(step), step.attempts)
-        const tried = failed(stepWork, step, error, pause, now)
+        const tried = claims.failed(step, error, pause, now)
         const ended: StoredStep = {
           ...tried,
           state: retry ? tried.state : "dead",

@@ -9,6 +9,7 @@ const tables = "src/platform/workflows/WorkflowTables.ts"
 const definitions = "src/platform/workflows/DefinitionsMemory.ts"
 const executions = "src/platform/workflows/ExecutionsMemory.ts"
 const steps = "src/platform/workflows/StepsMemory.ts"
+const claims = "src/postgres/MemoryClaims.ts"
 const schedules = "src/platform/workflows/SchedulesMemory.ts"
 
 /** Defects of workflows in memory. */
@@ -141,23 +142,30 @@ export const workflows: ReadonlyArray<Mutant> = [
   },
   {
     name: "Workflows: a claim takes more than its limit",
-    file: steps,
-    find: "          .slice(0, limit)\n",
+    file: claims,
+    find: ".slice(0, limit)",
     replace: "",
+    red
+  },
+  {
+    name: "Workflows: what was due first is not taken first",
+    file: claims,
+    find: "        .sort(byTurn)\n        .slice",
+    replace: "        .slice",
     red
   },
   {
     name: "Workflows: a timeout does not end a lease",
     file: steps,
-    find: "Duration.min(lease, Duration.millis(step.timeoutMillis))",
-    replace: "lease",
+    find: "          atMost: ({ timeoutMillis }) => timeoutMillis,\n",
+    replace: "",
     red
   },
   {
     name: "Workflows: a heartbeat outlives the timeout",
     file: steps,
-    find: "earlier(DateTime.addDuration(now, lease), endOfTry(step, now))",
-    replace: "DateTime.addDuration(now, lease)",
+    find: "claims.renewed(lease, now, endOfTry(step, now))",
+    replace: "claims.renewed(lease, now)",
     red
   },
   {

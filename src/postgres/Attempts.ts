@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Conflict, StoreError } from "../core/StoreError.ts"
-import type { Transaction } from "../postgres/Transaction.ts"
+import type { Transaction } from "./Transaction.ts"
 
 const contended = (operation: string): StoreError =>
   new StoreError({
