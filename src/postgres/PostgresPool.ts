@@ -239,7 +239,15 @@ export const makePostgresPool = (options: {
 
     /** Ends a transaction that was begun for nobody, before anything else is sent. */
     const undoBegin = (slot: Slot) => {
-      fork(Effect.ignore(slot.connection.query("ROLLBACK", [], false)))
+      const undone = slot.connection.query("ROLLBACK", [], false)
+      fork(
+        Effect.matchEager(undone, {
+          onSuccess: () => undefined,
+          onFailure: () => {
+            slot.retired = true
+          }
+        })
+      )
     }
 
     /** Hands over the BEGIN that was sent ahead, to one who was waiting by then: what is `now` to it must not be past. */
