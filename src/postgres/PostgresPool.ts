@@ -30,8 +30,7 @@ import {
   newLease,
   newSlot,
   pick,
-  type Slot,
-  usable
+  type Slot
 } from "./PoolSlots.ts"
 import { poolUpkeep } from "./PoolUpkeep.ts"
 import { isReadOnlySession, StatementExpired } from "./PostgresError.ts"
@@ -503,7 +502,8 @@ export const makePostgresPool = (options: {
         held.begun = undefined
         return begun
       },
-      alive: () => usable(slot),
+      // One that is not to be lent again goes on for the one who has it.
+      alive: () => slot.socket.writable,
       ended: ended(slot),
       retire: () => {
         slot.retired = true
