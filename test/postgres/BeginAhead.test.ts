@@ -144,7 +144,7 @@ describeLive("postgresql", "a BEGIN that is sent along with the COMMIT before it
     Effect.gen(function* () {
       // The process pauses in the moment of lending, until the deadline of the one who has waited is past.
       const pause = (waitedMillis: number) => {
-        if (waitedMillis > 100) for (const until = Date.now() + 500; Date.now() < until; );
+        if (waitedMillis > 100) for (const until = Date.now() + 500; Date.now() < until;);
       }
       const { client, committing, look, state, transaction, untilInCommit } = yield* scene(1, pause)
       const first = yield* committing(300)

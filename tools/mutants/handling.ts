@@ -296,7 +296,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: a lost connection inside a transaction becomes a defect",
     file: transactions,
-    find: "          if (!isServerError(error.reason.cause)) session.leased.retire()\n",
+    find: '          if (sql === "ROLLBACK" || !isServerError(error.reason.cause)) session.leased.retire()\n',
     replace: "          throw error\n",
     red: [postgres.faults("inside a transaction")]
   },

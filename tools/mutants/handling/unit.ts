@@ -92,15 +92,15 @@ export const unit: ReadonlyArray<Mutant> = [
   },
   {
     name: "Unit: a prepared statement that the server has forgotten fails it",
-    file,
-    find: 'error.reason.cause.code === "26000" || ',
+    file: "src/postgres/PostgresError.ts",
+    find: 'cause.code === "26000" || ',
     replace: "",
     red: [live("prepared statements that the server has forgotten")]
   },
   {
     name: "Unit: a prepared statement whose columns have changed fails it",
-    file,
-    find: ' || error.reason.cause.code === "0A000"',
+    file: "src/postgres/PostgresError.ts",
+    find: ' || cause.code === "0A000"',
     replace: "",
     red: [live("a prepared statement that the server gave up")]
   },
@@ -128,8 +128,8 @@ export const unit: ReadonlyArray<Mutant> = [
   {
     name: "Unit: its transaction stays open where the server has forgotten the prepared COMMIT",
     file,
-    find: "if (isStale(errorOf(end.pollUnsafe()))) send",
-    replace: "if (isStale(undefined)) send",
+    find: "if (leavesOpen(errorOf(end.pollUnsafe())?.reason.cause)) send",
+    replace: "if (leavesOpen(undefined)) send",
     red: [live("prepared statements that were all given up")]
   },
   {
