@@ -133,6 +133,13 @@ export const unit: ReadonlyArray<Mutant> = [
     red: [live("prepared statements that were all given up")]
   },
   {
+    name: "Unit: its transaction stays open where COMMIT was cancelled before it began",
+    file: "src/postgres/PostgresError.ts",
+    find: 'isStale(cause) || (isServerError(cause) && cause.code === "57014")',
+    replace: "isStale(cause)",
+    red: [answered("COMMIT is cancelled")]
+  },
+  {
     name: "Unit: its deadline does not hold once it was sent",
     file: "src/postgres/PostgresPool.ts",
     find: 'kind === "shared" ? Number.POSITIVE_INFINITY : contextDeadline',
