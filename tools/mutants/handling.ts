@@ -503,8 +503,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "Transaction: it stays open where COMMIT was not sent in time",
     file: transactions,
-    find: "if (isStoreError(error) || !isServerError(error.reason.cause)) leased.retire()",
-    replace: "",
+    find: "if (isStoreError(error)) {\n            leased.retire()",
+    replace: "if (isStoreError(error)) {",
     red: [postgres.transaction("a deadline that passes before COMMIT")]
   },
   {
