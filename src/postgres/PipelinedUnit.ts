@@ -12,7 +12,7 @@ import type { retrying } from "../core/Retry.ts"
 import type { StoreCall } from "../core/StoreCall.ts"
 import { isStoreError, type StoreError } from "../core/StoreError.ts"
 import type { PostgresClient } from "./PostgresClient.ts"
-import { commitFailure, isServerError } from "./PostgresError.ts"
+import { commitFailure, isServerError, isStale, leavesOpen } from "./PostgresError.ts"
 import type { PostgresPool, SendOnce } from "./PostgresPool.ts"
 import { CurrentTenant } from "./Tenant.ts"
 
@@ -56,10 +56,6 @@ const failureOf = (
   return error === undefined ? undefined : { _tag: "Commit", error }
 }
 
-/** The server knows a prepared statement no more, or its columns have changed; the driver has forgotten it too by now. */
-const isStale = (error: SqlError | undefined): boolean =>
-  isServerError(error?.reason.cause) && (error.reason.cause.code === "26000" || error.reason.cause.code === "0A000")
-
 /**
  * Sends BEGIN, the statements and COMMIT in one go, over a connection that nobody else uses, and tells once all are answered.
  *
@@ -95,8 +91,7 @@ const sendUnit =
     const answered = () => {
       open--
       if (open > 0) return
-      // The transaction is still open where the server no longer knew the prepared COMMIT.
-      if (isStale(errorOf(end.pollUnsafe()))) send(["ROLLBACK", []], false).addObserver(tell)
+      if (leavesOpen(errorOf(end.pollUnsafe())?.reason.cause)) send(["ROLLBACK", []], false).addObserver(tell)
       else tell()
     }
     for (const fiber of all) fiber.addObserver(answered)
@@ -155,7 +150,8 @@ export const makeUnit =
         ),
         Outcome.match({
           onSuccess: (results) => Effect.succeed(resultsOf<typeof statements>(results)),
-          onFailure: (failure) => (prepare && isStale(failure.error) ? send(caller, false) : Effect.fail(told(failure)))
+          onFailure: (failure) =>
+            prepare && isStale(failure.error.reason.cause) ? send(caller, false) : Effect.fail(told(failure))
         })
       )
 

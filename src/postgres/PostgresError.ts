@@ -51,6 +51,14 @@ interface ServerFields {
 export const isServerError = (cause: unknown): cause is Error & ServerFields =>
   cause instanceof Error && "code" in cause && typeof cause.code === "string" && /^[0-9A-Z]{5}$/.test(cause.code)
 
+/** Whether the server knows a prepared statement no more, or its columns have changed; the driver has forgotten it too by now. */
+export const isStale = (cause: unknown): boolean =>
+  isServerError(cause) && (cause.code === "26000" || cause.code === "0A000")
+
+/** Whether what was to end a transaction was refused before it began, so that the transaction is open still. */
+export const leavesOpen = (cause: unknown): boolean =>
+  isStale(cause) || (isServerError(cause) && cause.code === "57014")
+
 /** Whether the server takes no writes in this session: then neither will it later, when it takes them in new ones. */
 export const isReadOnlySession = (error: unknown): boolean => {
   const cause = isSqlError(error) ? error.reason.cause : error

@@ -30,8 +30,7 @@ import {
   newLease,
   newSlot,
   pick,
-  type Slot,
-  usable
+  type Slot
 } from "./PoolSlots.ts"
 import { poolUpkeep } from "./PoolUpkeep.ts"
 import { isReadOnlySession, StatementExpired } from "./PostgresError.ts"
@@ -239,7 +238,15 @@ export const makePostgresPool = (options: {
 
     /** Ends a transaction that was begun for nobody, before anything else is sent. */
     const undoBegin = (slot: Slot) => {
-      fork(Effect.ignore(slot.connection.query("ROLLBACK", [], false)))
+      const undone = slot.connection.query("ROLLBACK", [], false)
+      fork(
+        Effect.matchEager(undone, {
+          onSuccess: () => undefined,
+          onFailure: () => {
+            slot.retired = true
+          }
+        })
+      )
     }
 
     /** Hands over the BEGIN that was sent ahead, to one who was waiting by then: what is `now` to it must not be past. */
@@ -495,7 +502,8 @@ export const makePostgresPool = (options: {
         held.begun = undefined
         return begun
       },
-      alive: () => usable(slot),
+      // One that is not to be lent again goes on for the one who has it.
+      alive: () => slot.socket.writable,
       ended: ended(slot),
       retire: () => {
         slot.retired = true

@@ -14,7 +14,7 @@ import { Deadline } from "../core/Deadline.ts"
 import { invalidData } from "../core/Decode.ts"
 import { ConnectionLost, InvalidStatement, isStoreError, type Reason, StoreError, Timeout } from "../core/StoreError.ts"
 import { type RunStatement, SqlConnection } from "./PostgresConnection.ts"
-import { commitFailure, isServerError } from "./PostgresError.ts"
+import { commitFailure, isServerError, leavesOpen } from "./PostgresError.ts"
 import type { LeasedConnection, PostgresPool } from "./PostgresPool.ts"
 import { CurrentTenant } from "./Tenant.ts"
 import { newTurn, TransactionLevel, type Turn } from "./TransactionLevel.ts"
@@ -247,19 +247,21 @@ export const makeTransactions = (options: {
     (error: SqlError | StoreError): StoreError =>
       isStoreError(error) ? error : options.failed(operation, kind, error, startedAt)
 
-  const control = ({ leased, pinned }: Session, sql: string) =>
-    Effect.mapError(leased.watched(pinned.query(sql), sql), poolFailure)
+  const control = ({ leased, pinned }: Session, sql: string, prepare = true) =>
+    Effect.mapError(leased.watched(pinned.query(sql, [], prepare), sql), poolFailure)
 
   /**
    * A ROLLBACK that cannot be sent has happened all the same, because the server ends the transaction with the session; Effect's
-   * client would make a defect of it. A RELEASE that is refused leaves a transaction that COMMIT will find out about.
+   * client would make a defect of it. A savepoint's that is refused leaves a transaction that COMMIT will find out about.
+   *
+   * None has a prepared form, which the server may have forgotten.
    */
   const undo = (session: Session, sql: string): Effect.Effect<void> =>
     Effect.catch(
-      Effect.asVoid(Effect.provideService(control(session, sql), Deadline, Number.POSITIVE_INFINITY)),
+      Effect.asVoid(Effect.provideService(control(session, sql, false), Deadline, Number.POSITIVE_INFINITY)),
       (error) =>
         Effect.sync(() => {
-          if (!isServerError(error.reason.cause)) session.leased.retire()
+          if (sql === "ROLLBACK" || !isServerError(error.reason.cause)) session.leased.retire()
         })
     )
 
@@ -299,8 +301,12 @@ export const makeTransactions = (options: {
       const readOnly = !plain && /\bREAD ONLY\b/i.test(statement)
       const lease = options.lease("Transaction", plain && tenant === undefined)
       return Effect.flatMap(Effect.mapError(restore(lease), asSqlError), (leased) => {
-        const begun = leased.takeBegun()
-        const begin = begun === undefined ? leased.connection.query(statement) : Fiber.join(begun)
+        const begin = Effect.suspend(() => {
+          // Taken only when it is awaited: a BEGIN that nobody has taken is undone.
+          const begun = leased.takeBegun()
+          // What is sent along with it must not come before it, as it would where the server had forgotten a prepared one.
+          return begun === undefined ? leased.connection.query(statement, [], tenant === undefined) : Fiber.join(begun)
+        })
         const sent: Effect.Effect<unknown, SqlError> = tenant === undefined ? begin : setTenant(leased, begin, tenant)
         const pin = Scope.makeUnsafe()
         return Effect.map(
@@ -333,7 +339,7 @@ export const makeTransactions = (options: {
       const sent = Effect.suspend(() => {
         if (!leased.alive()) return Effect.fail(lostBefore())
         const told = failed("Transaction.commit", "write", clock.currentTimeMillisUnsafe())
-        const commit = (reserved ? pinned : leased.connection).query("COMMIT")
+        const commit = reserved ? pinned.query("COMMIT", [], false) : leased.connection.query("COMMIT")
         const committing = reserved
           ? commit
           : Effect.suspend(() => {
@@ -348,9 +354,15 @@ export const makeTransactions = (options: {
             ? committing
             : Effect.flatMap(Effect.forkChild(question, { startImmediately: true }), () => committing)
         return Effect.mapError(leased.watched(asked, "COMMIT"), (error) => {
-          // Only a server that answered has ended the transaction.
-          if (isStoreError(error) || !isServerError(error.reason.cause)) leased.retire()
-          return asSqlError(isStoreError(error) ? error.during("Transaction.commit") : commitFailure(told(error), id))
+          if (isStoreError(error)) {
+            leased.retire()
+            return asSqlError(error.during("Transaction.commit"))
+          }
+          const { cause } = error.reason
+          // Only a server that carried it out, or answered why not, has ended the transaction.
+          if (!isServerError(cause) || leavesOpen(cause)) leased.retire()
+          const failure = commitFailure(told(error), id)
+          return asSqlError(leavesOpen(cause) ? failure.during(failure.operation, "not-applied") : failure)
         })
       })
       return Effect.flatMap(

@@ -1,6 +1,8 @@
 import { it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Redacted, Scope } from "effect"
 import assert from "node:assert/strict"
+import { within } from "../../src/core/Deadline.ts"
+import { PoolInstrumentation } from "../../src/core/Instrumentation.ts"
 import { isStoreError } from "../../src/core/StoreError.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
@@ -23,7 +25,7 @@ interface State {
 }
 
 /** A pool of one connection through a proxy, whose transactions can take long to commit, and a client beside it that looks on. */
-const scene = (maxConnections = 1) =>
+const scene = (maxConnections = 1, acquired: (waitedMillis: number) => void = () => undefined) =>
   Effect.gen(function* () {
     const url = yield* freshPostgres
     const proxy = yield* TcpProxy.forUrl(url)
@@ -32,7 +34,11 @@ const scene = (maxConnections = 1) =>
     const beside = Effect.provide(yield* build(url, 2))
     const { client, transaction } = yield* Effect.gen(function* () {
       return { client: yield* PostgresClient.PostgresClient, transaction: yield* Transaction }
-    }).pipe(Effect.provide(yield* build(proxy.url, maxConnections)))
+    }).pipe(
+      Effect.provide(
+        yield* Effect.provideService(build(proxy.url, maxConnections), PoolInstrumentation, () => ({ acquired }))
+      )
+    )
     const { query, sql } = client
     yield* sql`CREATE TABLE slow (id int)`
     yield* sql`CREATE FUNCTION doze() RETURNS trigger LANGUAGE plpgsql
@@ -131,6 +137,26 @@ describeLive("postgresql", "a BEGIN that is sent along with the COMMIT before it
       assert.ok(begun >= asked, `${begun} is before ${asked}`)
       assert.equal((yield* Fiber.join(strict))?.isolation, "serializable")
       assert.equal(yield* look.open, 0)
+    })
+  )
+
+  it.live("whoever gets it after his deadline leaves no transaction open", () =>
+    Effect.gen(function* () {
+      // The process pauses in the moment of lending, until the deadline of the one who has waited is past.
+      const pause = (waitedMillis: number) => {
+        if (waitedMillis > 100) for (const until = Date.now() + 500; Date.now() < until;);
+      }
+      const { client, committing, look, state, transaction, untilInCommit } = yield* scene(1, pause)
+      const first = yield* committing(300)
+      const waiter = yield* Effect.forkChild(Effect.flip(transaction.run(state).pipe(within("600 millis"))))
+      yield* untilInCommit
+      yield* Fiber.join(first)
+      const error = yield* Fiber.join(waiter)
+      assert.ok(isStoreError(error) && error.reason._tag === "Timeout", String(error))
+      assert.equal((yield* client.stats).inUse, 0)
+      yield* client.query(write, client.sql`INSERT INTO slow VALUES (0)`)
+      assert.equal(yield* look.open, 0)
+      assert.equal(yield* look.stored, 2)
     })
   )
 

@@ -402,6 +402,15 @@ describeLive("postgresql", "a unit that is answered so", () => {
     }).pipe(live)
   )
 
+  it.live("COMMIT is cancelled, perhaps before it began: rolled back, so not applied", () =>
+    Effect.gen(function* () {
+      const { run, sent } = yield* answered({ COMMIT: Effect.fail(refusal("57014")) })
+      const error = yield* Effect.flip(run)
+      assert.equal(error.outcome, "not-applied")
+      assert.deepEqual(sent, ["BEGIN", "one", "two", "COMMIT", "ROLLBACK"])
+    }).pipe(live)
+  )
+
   it.live("a statement is refused as the session is ended: not applied, though the answer to COMMIT never came", () =>
     Effect.gen(function* () {
       const { run, sent } = yield* answered({

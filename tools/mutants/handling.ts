@@ -296,7 +296,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: a lost connection inside a transaction becomes a defect",
     file: transactions,
-    find: "          if (!isServerError(error.reason.cause)) session.leased.retire()\n",
+    find: '          if (sql === "ROLLBACK" || !isServerError(error.reason.cause)) session.leased.retire()\n',
     replace: "          throw error\n",
     red: [postgres.faults("inside a transaction")]
   },
@@ -503,8 +503,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "Transaction: it stays open where COMMIT was not sent in time",
     file: transactions,
-    find: "if (isStoreError(error) || !isServerError(error.reason.cause)) leased.retire()",
-    replace: "",
+    find: "if (isStoreError(error)) {\n            leased.retire()",
+    replace: "if (isStoreError(error)) {",
     red: [postgres.transaction("a deadline that passes before COMMIT")]
   },
   {

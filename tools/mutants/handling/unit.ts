@@ -92,15 +92,15 @@ export const unit: ReadonlyArray<Mutant> = [
   },
   {
     name: "Unit: a prepared statement that the server has forgotten fails it",
-    file,
-    find: 'error.reason.cause.code === "26000" || ',
+    file: "src/postgres/PostgresError.ts",
+    find: 'cause.code === "26000" || ',
     replace: "",
     red: [live("prepared statements that the server has forgotten")]
   },
   {
     name: "Unit: a prepared statement whose columns have changed fails it",
-    file,
-    find: ' || error.reason.cause.code === "0A000"',
+    file: "src/postgres/PostgresError.ts",
+    find: ' || cause.code === "0A000"',
     replace: "",
     red: [live("a prepared statement that the server gave up")]
   },
@@ -128,9 +128,16 @@ export const unit: ReadonlyArray<Mutant> = [
   {
     name: "Unit: its transaction stays open where the server has forgotten the prepared COMMIT",
     file,
-    find: "if (isStale(errorOf(end.pollUnsafe()))) send",
-    replace: "if (isStale(undefined)) send",
+    find: "if (leavesOpen(errorOf(end.pollUnsafe())?.reason.cause)) send",
+    replace: "if (leavesOpen(undefined)) send",
     red: [live("prepared statements that were all given up")]
+  },
+  {
+    name: "Unit: its transaction stays open where COMMIT was cancelled before it began",
+    file: "src/postgres/PostgresError.ts",
+    find: 'isStale(cause) || (isServerError(cause) && cause.code === "57014")',
+    replace: "isStale(cause)",
+    red: [answered("COMMIT is cancelled")]
   },
   {
     name: "Unit: its deadline does not hold once it was sent",
