@@ -13,6 +13,7 @@ import type { PoolHooks } from "../core/Instrumentation.ts"
 import { makeAcquireTimes, poolStats, type PoolStats } from "../core/Pool.ts"
 import { unavailable } from "../core/StartUp.ts"
 import { type Reason, StoreError, Timeout } from "../core/StoreError.ts"
+import { makeBeginAhead } from "./BeginAhead.ts"
 import { makePoolCheck } from "./PoolCheck.ts"
 import { exhausted } from "./PoolExhaustion.ts"
 import { makePoolGrowth } from "./PoolGrowth.ts"
@@ -222,42 +223,6 @@ export const makePostgresPool = (options: {
       growth.grow()
     }
 
-    // ---- a BEGIN that is sent ahead
-
-    const mayBeginNext = (): boolean => {
-      if (closing) return false
-      let ahead = 0
-      for (const slot of slots) if (slot.ahead !== undefined) ahead++
-      return line.begins(ahead)
-    }
-
-    const beginNext = (slot: Slot) => {
-      // It has no prepared form that could be lost: the driver would send it again behind what ends the transaction.
-      slot.ahead = { begun: fork(slot.connection.query("BEGIN", [], false)), joined: line.joined() }
-    }
-
-    /** Ends a transaction that was begun for nobody, before anything else is sent. */
-    const undoBegin = (slot: Slot) => {
-      const undone = slot.connection.query("ROLLBACK", [], false)
-      fork(
-        Effect.matchEager(undone, {
-          onSuccess: () => undefined,
-          onFailure: () => {
-            slot.retired = true
-          }
-        })
-      )
-    }
-
-    /** Hands over the BEGIN that was sent ahead, to one who was waiting by then: what is `now` to it must not be past. */
-    const handOver = (lease: Lease, slot: Slot) => {
-      const { ahead } = slot
-      if (ahead === undefined) return
-      slot.ahead = undefined
-      if (lease.begins && lease.joined > 0 && lease.joined <= ahead.joined) lease.begun = ahead.begun
-      else undoBegin(slot)
-    }
-
     // ---- lending
 
     const gaveUp = (waitedMillis: number): StoreError => {
@@ -278,12 +243,13 @@ export const makePostgresPool = (options: {
     }
 
     const line = makePoolLine({ calls, now, gaveUp, joined: () => grow() })
+    const beginAhead = makeBeginAhead({ slots, line, fork })
 
     const lendTo = (lease: Lease, at: number, waitedMillis: number): Slot | undefined => {
       const slot = pick(slots, lease.kind, at, trusts, check)
       if (slot === undefined) return undefined
       grant(lease, slot, at)
-      handOver(lease, slot)
+      beginAhead.handOver(lease, slot)
       acquireTimes.lent(waitedMillis)
       hooks.acquired?.(waitedMillis)
       return slot
@@ -341,15 +307,12 @@ export const makePostgresPool = (options: {
       const slot = giveBack(lease, at)
       if (slot === undefined) return
       hooks.released?.(at - lease.since)
-      if (lease.begun !== undefined) undoBegin(slot)
+      beginAhead.undoUntaken(lease, slot)
       if (slot.holders.length === 0 && (slot.retired || slot.cancels > 0 || at >= slot.expiresAt || closing)) {
         discard(slot)
       }
       serve()
-      if (slot.ahead !== undefined && isIdle(slot)) {
-        slot.ahead = undefined
-        undoBegin(slot)
-      }
+      beginAhead.undoIdle(slot)
       if (closing && lentOut(slots) === 0) onReturned?.()
     }
 
@@ -495,8 +458,8 @@ export const makePostgresPool = (options: {
 
     const leased = (held: Lease, slot: Slot): LeasedConnection => ({
       connection: slot.connection,
-      mayBeginNext,
-      beginNext: () => beginNext(slot),
+      mayBeginNext: () => !closing && beginAhead.wanted(),
+      beginNext: () => beginAhead.send(slot),
       takeBegun: () => {
         const { begun } = held
         held.begun = undefined

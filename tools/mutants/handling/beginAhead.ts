@@ -1,6 +1,6 @@
 import { at, type Mutant } from "../Mutant.ts"
 
-const pool = "src/postgres/PostgresPool.ts"
+const file = "src/postgres/BeginAhead.ts"
 const transactions = "src/postgres/PostgresTransactions.ts"
 const ahead = at("test/postgres/BeginAhead.test.ts")
 const forgotten = at("test/postgres/ForgottenStatements.test.ts")
@@ -9,14 +9,14 @@ const forgotten = at("test/postgres/ForgottenStatements.test.ts")
 export const beginAhead: ReadonlyArray<Mutant> = [
   {
     name: "BEGIN ahead: a transaction that was begun for one who has gone stays open",
-    file: pool,
-    find: "if (slot.ahead !== undefined && isIdle(slot)) {",
-    replace: "if (slot.ahead !== undefined && isIdle(slot) && closing) {",
+    file,
+    find: "if (slot.ahead === undefined || !isIdle(slot)) return",
+    replace: "if (slot.ahead === undefined || isIdle(slot)) return",
     red: [ahead("whoever waited for it and has gone leaves no transaction open")]
   },
   {
     name: "BEGIN ahead: one who comes later begins in the past",
-    file: pool,
+    file,
     find: "lease.joined > 0 && lease.joined <= ahead.joined",
     replace: "lease.joined > 0",
     red: [ahead("one that comes later begins later")]
