@@ -139,6 +139,15 @@ const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || ch
 
 const ending = (child: ChildProcess): string => child.signalCode ?? `status ${child.exitCode ?? "unknown"}`
 
+/** Signals by which a process ends of itself. */
+const crashes: ReadonlySet<string> = new Set(["SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE"])
+
+/** How a start failed, and whether the engine crashed in it. */
+interface FailedStart {
+  readonly error: StoreError
+  readonly crashed: boolean
+}
+
 const ended = (child: ChildProcess): Effect.Effect<void> =>
   Effect.callback((resume) => {
     if (hasEnded(child)) return resume(Effect.void)
@@ -195,16 +204,12 @@ const say = (name: string, sql: string): string =>
 
 const quoted = (identifier: string): string => `\`${identifier.replace(/[\\`]/g, "\\$&")}\``
 
-/**
- * Starts ClickHouse's engine in a child process with its own HTTP interface, and stops it with the scope.
- *
- * It listens on 127.0.0.1, on a free port, for one user with a random password. Takes half a second to a second and about
- * 300 MB. When this process dies, the engine follows. Fails with `StoreError` (`Unavailable`) that says why it did not start.
- */
-export const start = (options: EngineOptions): Effect.Effect<Engine, StoreError, Scope.Scope> =>
+/** Starts the engine once. */
+const attempt = (
+  options: EngineOptions,
+  library: string
+): Effect.Effect<Engine, StoreError | FailedStart, Scope.Scope> =>
   Effect.gen(function* () {
-    const library = yield* findLibrary
-    if (library.missing !== undefined) return yield* failed(library.missing)
     const own = yield* ownFolder
     const data = path.resolve(options.dataFolder ?? path.join(own, "data"))
     const password = `${crypto.randomUUID()}${crypto.randomUUID()}`
@@ -225,7 +230,7 @@ export const start = (options: EngineOptions): Effect.Effect<Engine, StoreError,
         process.execPath,
         [
           program,
-          library.path,
+          library,
           own,
           "--history_file",
           path.join(own, "history"),
@@ -257,7 +262,14 @@ export const start = (options: EngineOptions): Effect.Effect<Engine, StoreError,
         duration: startLimit,
         orElse: () => Effect.fail(`it said nothing for ${Duration.toSeconds(startLimit)} s`)
       }),
-      Effect.catch((why) => Effect.flatMap(lastWords(log), (words) => failed(`${why}\n${words}`, options.port)))
+      Effect.catch((why) =>
+        Effect.flatMap(lastWords(log), (words) =>
+          Effect.fail<FailedStart>({
+            error: failed(`${why}\n${words}`, options.port),
+            crashed: crashes.has(child.signalCode ?? "")
+          })
+        )
+      )
     )
     if (port === undefined) return yield* Effect.flatMap(lastWords(log), (words) => failed(words, options.port))
     return {
@@ -266,6 +278,23 @@ export const start = (options: EngineOptions): Effect.Effect<Engine, StoreError,
       pid: child.pid ?? 0,
       outage: () => (hasEnded(child) && !stopping ? `the embedded engine ended (${ending(child)})` : undefined)
     }
+  })
+
+/**
+ * Starts ClickHouse's engine in a child process with its own HTTP interface, and stops it with the scope.
+ *
+ * It listens on 127.0.0.1, on a free port, for one user with a random password. Takes half a second to a second and about
+ * 300 MB. When this process dies, the engine follows. An engine that crashes before it answers, which was seen on a machine under
+ * load, is started twice more. Fails with `StoreError` (`Unavailable`) that says why it did not start.
+ */
+export const start = (options: EngineOptions): Effect.Effect<Engine, StoreError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const library = yield* findLibrary
+    if (library.missing !== undefined) return yield* failed(library.missing)
+    return yield* attempt(options, library.path).pipe(
+      Effect.retry({ times: 2, while: (failure) => "crashed" in failure && failure.crashed }),
+      Effect.mapError((failure) => ("crashed" in failure ? failure.error : failure))
+    )
   })
 
 /** Settings of the embedded client: those of a server that say nothing of where it is, and those of the engine. */

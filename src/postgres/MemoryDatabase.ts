@@ -127,7 +127,7 @@ export const writeTo = <A, E>(
     }
     for (const [name, keys] of held.indexes) {
       const value = table.unique[name]?.(row)
-      const holder = value === undefined ? Option.none() : HashMap.get(keys, value)
+      const holder = value == null ? Option.none() : HashMap.get(keys, value)
       if (Option.isSome(holder) && holder.value !== key) {
         return Result.fail(refusal(operation, "unique", name, table.name))
       }
@@ -140,7 +140,7 @@ export const writeTo = <A, E>(
     for (const [name, reference] of Object.entries(table.references)) {
       const target = reference.key(row)
       const rows = next.get(reference.to)?.rows
-      if (target !== undefined && (rows === undefined || !HashMap.has(rows, target))) {
+      if (target != null && (rows === undefined || !HashMap.has(rows, target))) {
         return Result.fail(refusal(operation, "foreign-key", name, table.name))
       }
     }

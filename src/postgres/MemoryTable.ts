@@ -12,8 +12,8 @@ export type OnRemoval<Row> = "restrict" | "cascade" | Of<Row, Row>
 export interface MemoryReference<Row> {
   /** Name of the table that is referred to, without its schema; it must be registered in the same memory database. */
   readonly to: string
-  /** Key of the row that is referred to; nothing where the column is null. */
-  readonly key: Of<Row, string | undefined>
+  /** Key of the row that is referred to; null or undefined where there is none. */
+  readonly key: Of<Row, string | null | undefined>
   readonly onRemoval: OnRemoval<Row>
 }
 
@@ -26,8 +26,8 @@ export interface MemoryTable<Row> {
   readonly name: string
   /** The primary key, as text. */
   readonly key: Of<Row, string>
-  /** Unique indexes by name, in the order in which they are checked; nothing where the index leaves the row out. */
-  readonly unique: Readonly<Record<string, Of<Row, string | undefined>>>
+  /** Unique indexes by name, in the order in which they are checked; null or undefined where the index leaves the row out. */
+  readonly unique: Readonly<Record<string, Of<Row, string | null | undefined>>>
   readonly references: Readonly<Record<string, MemoryReference<Row>>>
   readonly checks: Readonly<Record<string, Of<Row, boolean>>>
 }

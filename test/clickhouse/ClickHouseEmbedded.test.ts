@@ -6,7 +6,7 @@ import os from "node:os"
 import path from "node:path"
 import { fileURLToPath } from "node:url"
 import { describe, layer } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Redacted, Schema, Scope } from "effect"
+import { Effect, Exit, Fiber, Layer, Redacted, Schedule, Schema, Scope } from "effect"
 import * as ClickHouseClient from "../../src/clickhouse/ClickHouseClient.ts"
 import * as ClickHouseEmbedded from "../../src/clickhouse/ClickHouseEmbedded.ts"
 import * as StoreErrorReport from "../../src/core/StoreErrorReport.ts"
@@ -145,7 +145,13 @@ describe.skipIf(!canEmbed)("ClickHouseEmbedded", () => {
         const ended = yield* Effect.timeout(Effect.map(Fiber.await(inserting), Exit.isSuccess), "10 seconds")
         assert.equal(ended, true)
         yield* gone(engine.pid)
-        assert.match(engine.outage() ?? "", /SIGKILL/)
+        // This process hears of it a moment later than the system.
+        const outage = yield* Effect.repeat(Effect.sync(engine.outage), {
+          until: (told) => told !== undefined,
+          schedule: Schedule.spaced("5 millis"),
+          times: 400
+        })
+        assert.match(outage ?? "", /SIGKILL/)
         yield* Scope.close(scope, Exit.void)
         assert.ok(acknowledged > 0)
         const again = yield* ClickHouseEmbedded.start({ dataFolder, database: "test", port: Number(url.port) })
@@ -193,6 +199,34 @@ describe.skipIf(!canEmbed)("ClickHouseEmbedded", () => {
         const error = yield* Effect.flip(ClickHouseEmbedded.make({ dataFolder: "/etc/hostname/nowhere" }))
         assert.ok(error._tag === "StoreError" && error.reason._tag === "Unavailable")
       })
+    )
+
+    it.effect("an engine that crashes while it starts is started again, and not for ever", () =>
+      Effect.gen(function* () {
+        const crashNext = Effect.gen(function* () {
+          const [pid = 0] = yield* Effect.repeat(
+            Effect.sync(() => engines()),
+            { until: (pids) => pids.length > 0, schedule: Schedule.spaced("5 millis") }
+          )
+          process.kill(pid, "SIGSEGV")
+          yield* gone(pid)
+          return pid
+        })
+        const starting = yield* Effect.forkChild(ClickHouseEmbedded.start({ database: "test" }))
+        const crashed = yield* crashNext
+        const engine = yield* Fiber.join(starting)
+        assert.notEqual(engine.pid, crashed)
+        assert.equal(alive(engine.pid), true)
+        process.kill(engine.pid, "SIGKILL")
+        yield* gone(engine.pid)
+
+        const failing = yield* Effect.forkChild(Effect.flip(ClickHouseEmbedded.start({ database: "test" })))
+        yield* Effect.repeat(crashNext, { times: 2 })
+        const error = yield* Fiber.join(failing)
+        assert.equal(error.reason._tag, "Unavailable")
+        assert.match(StoreErrorReport.render(error), /SIGSEGV/)
+        assert.deepEqual(engines(), [])
+      }).pipe(Effect.scoped)
     )
 
     it.effect("interrupted while it starts: the process is gone", () =>

@@ -15,12 +15,12 @@ import { memoryTable } from "../../src/postgres/MemoryTable.ts"
 interface Author {
   readonly id: string
   readonly name: string
-  readonly nick?: string | undefined
+  readonly nick?: string | null | undefined
 }
 interface Book {
   readonly id: string
   readonly author: string
-  readonly editor: string | undefined
+  readonly editor: string | null | undefined
   readonly pages: number
 }
 interface Review {
@@ -41,7 +41,7 @@ const books = memoryTable<Book>({
     books_editor_fkey: {
       to: "authors",
       key: ({ editor }) => editor,
-      onRemoval: (book) => ({ ...book, editor: undefined })
+      onRemoval: (book) => ({ ...book, editor: null })
     }
   },
   checks: { books_pages_check: ({ pages }) => pages > 0 }
@@ -109,7 +109,7 @@ describe("MemoryDatabase", () => {
   })
 
   it("frees what an update gives up and what a removal held, and finds what they leave", () => {
-    const renamed = after(start, (db) => db.replace(authors, { ...bob, name: "Rob", nick: undefined }))
+    const renamed = after(start, (db) => db.replace(authors, { ...bob, name: "Rob", nick: null }))
     assert.deepEqual(look(renamed).find(authors, "authors_name_key", "Bob"), Option.none())
     assert.deepEqual(look(renamed).find(authors, "authors_nick_key", "b"), Option.none())
     const again = after(renamed, (db) => db.insert(authors, { id: "3", name: "Bob", nick: "b" }))
@@ -129,7 +129,7 @@ describe("MemoryDatabase", () => {
 
   it("removes and changes what refers to a removed row, as it asks for", () => {
     assert.deepEqual(look(after(start, (db) => db.remove(authors, "1"))).rows(books), [])
-    assert.deepEqual(look(after(start, (db) => db.remove(authors, "2"))).rows(books), [{ ...book, editor: undefined }])
+    assert.deepEqual(look(after(start, (db) => db.remove(authors, "2"))).rows(books), [{ ...book, editor: null }])
   })
 
   it("does not remove what is still needed further down, nor anything on the way there", () => {
