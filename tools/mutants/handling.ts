@@ -344,9 +344,9 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: short statements starve a caller that needs a connection of its own",
-    file: "src/postgres/PoolLine.ts",
-    find: "if (slot === undefined) break",
-    replace: "if (slot === undefined) continue",
+    file: "src/postgres/PostgresPool.ts",
+    find: "line.size() === 0 ? lendTo(lease, at, 0) : undefined",
+    replace: "lendTo(lease, at, 0)",
     red: [postgres.client("short statements keep coming")]
   },
   {
