@@ -109,7 +109,7 @@ export const unit: ReadonlyArray<Mutant> = [
     file,
     find: "retry(send(fiber, true), again)",
     replace: "Effect.uninterruptible(retry(send(fiber, true), again))",
-    red: [live("interrupted after it was sent it runs to its end"), live("interrupted while it waits for a connection")]
+    red: [live("interrupted after it was sent it runs to its end")]
   },
   {
     name: "Unit: the connection of one that still runs is given back",
