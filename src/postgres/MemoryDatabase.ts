@@ -21,7 +21,7 @@ export const emptyDatabase: MemoryDatabase = new Map()
 /** What a reader sees of the tables. */
 export interface MemoryReader {
   readonly get: <Row>(table: MemoryTable<Row>, key: string) => Option.Option<Row>
-  /** Finds a row by the value of a unique index. */
+  /** Finds a row by the value of a unique index; a defect where the table has no such index. */
   readonly find: <Row>(table: MemoryTable<Row>, index: string, value: string) => Option.Option<Row>
   /** The rows that meet a condition, all of them where there is none, in no particular order. */
   readonly rows: <Row>(table: MemoryTable<Row>, where?: (row: Row) => boolean) => Array<Row>
@@ -98,9 +98,11 @@ export const readerOf = (tables: MemoryTables, current: () => MemoryDatabase): M
   find: (table, index, value) => {
     const { indexes, rows } = heldOf(tables, current(), table)
     const keys = indexes.get(index)
-    return keys === undefined
-      ? Option.none()
-      : Option.flatMap(HashMap.get(keys, value), (key) => HashMap.get(rows, key))
+    if (keys === undefined) {
+      const known = [...indexes.keys()].join(", ")
+      throw new Error(`the memory table "${table.name}" has no unique index "${index}"; it has ${known || "none"}`)
+    }
+    return Option.flatMap(HashMap.get(keys, value), (key) => HashMap.get(rows, key))
   },
   rows: (table, where) => {
     const rows = HashMap.toValues(heldOf(tables, current(), table).rows)

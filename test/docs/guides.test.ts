@@ -166,6 +166,14 @@ const surroundings: Readonly<Record<string, string>> = {
     import * as NotesLive from "./NotesLive.ts"
     import * as NotesMigrations from "./NotesMigrations.ts"
     declare const program: Effect.Effect<void, unknown, Notes>`,
+  "const stored = Layer.merge": `
+    import { UsersMemory } from "@ai-core/database/platform/memory"
+    import { PlatformMigrations, UsersLive } from "@ai-core/database/platform/postgres"
+    import { PostgresMemory, TransactionLive, TransactionMemory } from "@ai-core/database/postgres"
+    import { Layer } from "effect"
+    import * as NotesLive from "./NotesLive.ts"
+    import * as NotesMemory from "./NotesMemory.ts"
+    import * as NotesMigrations from "./NotesMigrations.ts"`,
   NotesLive: `
     import { PlatformMigrations, PostgresRepositoriesLive } from "@ai-core/database/platform/postgres"
     import { PostgresEmbedded } from "@ai-core/database/postgres"

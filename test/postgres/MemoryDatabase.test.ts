@@ -112,6 +112,10 @@ describe("MemoryDatabase", () => {
     const renamed = after(start, (db) => db.replace(authors, { ...bob, name: "Rob", nick: null }))
     assert.deepEqual(look(renamed).find(authors, "authors_name_key", "Bob"), Option.none())
     assert.deepEqual(look(renamed).find(authors, "authors_nick_key", "b"), Option.none())
+    assert.throws(() => look(renamed).find(authors, "authors_nik_key", "b"), {
+      message:
+        'the memory table "authors" has no unique index "authors_nik_key"; it has authors_name_key, authors_nick_key'
+    })
     const again = after(renamed, (db) => db.insert(authors, { id: "3", name: "Bob", nick: "b" }))
     assert.equal(Option.getOrThrow(look(again).find(authors, "authors_nick_key", "b")).id, "3")
   })
