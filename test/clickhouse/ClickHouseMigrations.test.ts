@@ -190,7 +190,7 @@ describe.skipIf(!canEmbed)("ClickHouseMigrations", () => {
         assert.deepEqual((yield* states)[1], [20991231235959n, "applied"])
 
         fs.rmSync(path.join(folder, "20991231235959_b.sql"))
-        assert.deepEqual((yield* migrations.repair({ forgetMissing: true })).forgotten, [20991231235959n])
+        assert.deepEqual((yield* migrations.repair({ forgetFuture: true })).forgotten, [20991231235959n])
         assert.deepEqual(yield* states, [[1n, "baseline"]])
       })
     )
