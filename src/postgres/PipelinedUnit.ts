@@ -110,6 +110,7 @@ export type UnitResults<Statements extends ReadonlyArray<Statement<unknown>>> = 
   readonly [K in keyof Statements]: Statements[K] extends Statement<infer A> ? UnitResult<A> : never
 }
 
+// A tuple that is made by map: that it has a result for each statement, in their order, no type can say.
 const resultsOf = <Statements extends ReadonlyArray<Statement<unknown>>>(results: ReadonlyArray<Result>) =>
   results.map(({ rowCount, rows }) => ({ rows, count: rowCount })) as unknown as UnitResults<Statements>
 

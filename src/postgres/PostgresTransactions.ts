@@ -62,7 +62,7 @@ interface Session {
   /** It was taken for longer than a transaction: BEGIN and COMMIT are sent over it like any statement. */
   readonly reserved: boolean
   /** The level of the transaction; where there is none of ours, of its statements. */
-  level: TransactionLevel
+  readonly level: TransactionLevel
 }
 
 /** The connection of a session, as its statements see it. */
@@ -133,11 +133,8 @@ export const makeTransactions = (options: {
     if (!(connection instanceof HeldConnection)) throw new Error("this connection was not reserved from this client")
     return connection.session
   }
-  const isOutermost = ({ reserved }: Session, entry: Entry): boolean => entry[1] === 0 && !reserved
-  const levelOf = (entry: Entry): TransactionLevel => {
-    const session = sessionOf(entry[0])
-    return isOutermost(session, entry) ? session.level : (levels.get(entry) ?? session.level)
-  }
+  const isOutermost = ([connection, id]: Entry): boolean => id === 0 && !sessionOf(connection).reserved
+  const levelOf = (entry: Entry): TransactionLevel => levels.get(entry) ?? sessionOf(entry[0]).level
 
   // ---- turns
 
@@ -397,9 +394,9 @@ export const makeTransactions = (options: {
   ): Effect.Effect<A, E | SqlError, R> =>
     Effect.withFiber((fiber) => {
       const entry = around(fiber)
-      const session = entry === undefined ? undefined : sessionOf(entry[0])
-      const outermost = session !== undefined && entry !== undefined && isOutermost(session, entry)
-      const level = outermost ? session.level : new TransactionLevel(parent)
+      // A transaction's own level is its session's: noting it for each one would cost the garbage collector more.
+      const outermost = entry !== undefined && isOutermost(entry)
+      const level = outermost ? levelOf(entry) : new TransactionLevel(parent)
       if (entry !== undefined && !outermost) levels.set(entry, level)
       return Effect.onExitPrimitive(effect, (exit) => {
         if (Exit.isFailure(exit) || !level.busy) {
