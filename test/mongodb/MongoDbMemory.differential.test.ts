@@ -7,20 +7,14 @@ import * as MongoDbMemory from "../../src/mongodb/MongoDbMemory.ts"
 import { type Filter, Where } from "../../src/mongodb/MongoFilter.ts"
 import { describeLive } from "../servers/index.ts"
 import { freshClient, freshName } from "./databases.ts"
+import { randomOf } from "../random.ts"
 
 const Any = Schema.optionalKey(Schema.Unknown)
 const Mixed = Schema.Struct({ key: Schema.Int, a: Any, b: Any, list: Any, sub: Any })
 type Mixed = typeof Mixed.Type
 
-/** A generator of 32-bit numbers from a seed (mulberry32), so that a failure can be played again. */
 const generator = (seed: number) => {
-  let state = seed
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
+  const next = randomOf(seed)
   const below = (n: number) => Math.floor(next() * n)
   const pick = <A>(all: ReadonlyArray<A>): A => all[below(all.length)]!
   return { below, pick }

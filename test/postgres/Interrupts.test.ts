@@ -4,6 +4,7 @@ import assert from "node:assert/strict"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
+import { randomOf } from "../random.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
 
 const soak = process.env["TEST_SOAK"] === "1"
@@ -14,14 +15,6 @@ const atOnce = 8
 
 const write = { operation: "Test.write", kind: "write" } as const
 const read = { operation: "Test.read", kind: "read" } as const
-
-/** A small generator of random numbers, the same for the same seed (mulberry32). */
-const randomOf = (state: number) => () => {
-  state = (state + 0x6d2b79f5) | 0
-  let t = Math.imul(state ^ (state >>> 15), 1 | state)
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-  return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-}
 
 /** Where a job is; `asked` may still wait for a connection, the others have one. */
 type Phase =

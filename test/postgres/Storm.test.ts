@@ -10,6 +10,7 @@ import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
 import * as Tenant from "../../src/postgres/Tenant.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
+import { randomOf } from "../random.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
 import { describePooled, pgbouncer } from "./pgbouncer.ts"
 
@@ -20,14 +21,6 @@ const callers = 24
 
 const write = { operation: "Test.write", kind: "write" } as const
 const read = { operation: "Test.read", kind: "read" } as const
-
-/** A small generator of random numbers, the same for the same seed (mulberry32). */
-const randomOf = (state: number) => () => {
-  state = (state + 0x6d2b79f5) | 0
-  let t = Math.imul(state ^ (state >>> 15), 1 | state)
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-  return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-}
 
 /** What a job's rows must say of the transaction that wrote them. */
 interface Expected {

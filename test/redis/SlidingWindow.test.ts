@@ -6,17 +6,12 @@ import { onGivenTime } from "../../src/redis/Script.ts"
 import { scriptRunner } from "../../src/redis/ScriptLive.ts"
 import { slidingWindow, type Take, type Taken } from "../../src/redis/SlidingWindow.ts"
 import { describeLive, freshRedisPrefix } from "../servers/index.ts"
+import { randomOf } from "../random.ts"
 import { clientOf, write } from "./support.ts"
 
-/** Mulberry32: a small generator that a seed repeats. */
-const randomOf = (seed: number) => {
-  let state = seed
-  return (below: number): number => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 4294967296) * below)
-  }
+const numbersOf = (seed: number) => {
+  const next = randomOf(seed)
+  return (below: number): number => Math.floor(next() * below)
 }
 
 type Step = Take & { readonly now: number }
@@ -25,7 +20,7 @@ type Step = Take & { readonly now: number }
 const today = 1_765_432_109_876_543
 
 const traceOf = (seed: number, key: string, length: number): ReadonlyArray<Step> => {
-  const random = randomOf(seed)
+  const random = numbersOf(seed)
   const limit = 1 + random(12)
   const window = [1, 7, 1000, 1_000_000][random(4)]!
   let now = today + random(1_000_000)

@@ -15,7 +15,7 @@ import {
   type NewCampaign,
   type StatusTotals
 } from "../../platform/campaigns/Campaigns.ts"
-import { refusesOtherLists } from "./expectations.ts"
+import { pages, refusesOtherLists } from "./expectations.ts"
 import * as Contract from "../Contract.ts"
 
 const freshId = Effect.map(Contract.unique("campaign"), (id) => CampaignId.make(id))
@@ -51,19 +51,10 @@ const idsOf = (all: ReadonlyArray<Campaign>): ReadonlyArray<string> => all.map((
 const millis = (time: DateTime.Utc): number => DateTime.toEpochMillis(time)
 
 /** All pages of a status, read with `limit` campaigns each. */
-const pages = (status: CampaignStatus, limit: number) =>
-  Effect.gen(function* () {
-    const campaigns = yield* Campaigns
-    const found: Array<ReadonlyArray<Campaign>> = []
-    let after: CampaignCursor | undefined = undefined
-    do {
-      const page: { readonly items: ReadonlyArray<Campaign>; readonly next: Option.Option<CampaignCursor> } =
-        yield* campaigns.listByStatus({ status, limit, after })
-      found.push(page.items)
-      after = Option.getOrUndefined(page.next)
-    } while (after !== undefined)
-    return found
-  })
+const pagesOf = (status: CampaignStatus, limit: number) =>
+  Effect.flatMap(Campaigns, (campaigns) =>
+    pages((after: CampaignCursor | undefined) => campaigns.listByStatus({ status, limit, after }))
+  )
 
 /** What every implementation of `Campaigns` does. */
 export const CampaignsContract: Contract.Contract<Campaigns> = Contract.make("Campaigns", {
@@ -150,8 +141,8 @@ export const CampaignsContract: Contract.Contract<Campaigns> = Contract.make("Ca
       // Two of a millisecond, where time stands still, and some apart.
       if (i % 2 === 0) yield* Contract.passTime("2 millis")
     }
-    const whole = (yield* pages("paused", 1000)).flat()
-    const small = yield* pages("paused", 3)
+    const whole = (yield* pagesOf("paused", 1000)).flat()
+    const small = yield* pagesOf("paused", 3)
     assert.deepEqual(idsOf(small.flat()), idsOf(whole))
     assert.ok(small.slice(0, -1).every((page) => page.length === 3))
     assert.deepEqual(
@@ -172,7 +163,7 @@ export const CampaignsContract: Contract.Contract<Campaigns> = Contract.make("Ca
   "what is added between two pages moves nothing": Effect.gen(function* () {
     const campaigns = yield* Campaigns
     for (let i = 0; i < 4; i++) yield* added({ status: "completed" })
-    const before = (yield* pages("completed", 1000)).flat()
+    const before = (yield* pagesOf("completed", 1000)).flat()
     const first = yield* campaigns.listByStatus({ status: "completed", limit: 2 })
     yield* Contract.passTime("2 millis")
     const late = yield* added({ status: "completed" })
@@ -187,7 +178,7 @@ export const CampaignsContract: Contract.Contract<Campaigns> = Contract.make("Ca
   "the last page has no next, even where it is full": Effect.gen(function* () {
     const campaigns = yield* Campaigns
     yield* added({ status: "active" })
-    const all = (yield* pages("active", 1000)).flat()
+    const all = (yield* pagesOf("active", 1000)).flat()
     const exact = yield* campaigns.listByStatus({ status: "active", limit: all.length })
     assert.equal(exact.items.length, all.length)
     assert.deepEqual(exact.next, Option.none())
@@ -213,7 +204,7 @@ export const CampaignsContract: Contract.Contract<Campaigns> = Contract.make("Ca
     const campaigns = yield* Campaigns
     for (let i = 0; i < 5; i++) yield* added({ status: "draft" })
     const streamed = yield* Stream.runCollect(campaigns.findByStatus("draft", { pageSize: 2 }))
-    assert.deepEqual(idsOf(streamed), idsOf((yield* pages("draft", 1000)).flat()))
+    assert.deepEqual(idsOf(streamed), idsOf((yield* pagesOf("draft", 1000)).flat()))
   }),
 
   "the consumer of a stream may ask the same store": Effect.gen(function* () {

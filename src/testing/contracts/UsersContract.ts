@@ -11,7 +11,7 @@ import { isStoreError } from "../../core/StoreError.ts"
 import { cursorAfter, type NewUser, type User, UserCursor, UserId, Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
-import { nobody, refuses, refusesOtherLists, untyped } from "./expectations.ts"
+import { nobody, pages, refuses, refusesOtherLists, untyped } from "./expectations.ts"
 
 type Run = Effect.Effect<void, unknown, Users | Transaction>
 
@@ -290,19 +290,7 @@ const deleting: Record<string, Run> = {
 }
 
 const pagesFrom = (start: UserCursor, limit: number) =>
-  Effect.gen(function* () {
-    const users = yield* Users
-    const pages: Array<ReadonlyArray<User>> = []
-    let after: UserCursor | undefined = start
-    while (after !== undefined) {
-      const page: { readonly items: ReadonlyArray<User>; readonly next: Option.Option<UserCursor> } = yield* users.list(
-        { after, limit }
-      )
-      pages.push(page.items)
-      after = Option.getOrUndefined(page.next)
-    }
-    return pages
-  })
+  Effect.flatMap(Users, (users) => pages((after: UserCursor = start) => users.list({ after, limit })))
 
 const listing: Record<string, Run> = {
   "pages hold every user once, in order, the last one short": Effect.gen(function* () {
