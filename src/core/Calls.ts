@@ -12,8 +12,8 @@ export interface Call {
   readonly operation: string
   /** Clock milliseconds at which it is given up. */
   readonly deadline: number
-  /** Called once if the deadline passes first. */
-  readonly expire: () => void
+  /** Called once if the deadline passes first, with the moment that counts: endless where `drain` gives the call up. */
+  readonly expire: (now: number) => void
   /** Where the register keeps it, for the register alone; below 0 once it has ended. */
   place: number
 }
@@ -28,9 +28,12 @@ export interface Calls {
   readonly store: Store
   /** Calls under way. */
   readonly size: () => number
-  /** Enters a call, which starts now where no other moment is given; every `begin` is followed by exactly one `end`. */
-  readonly begin: (operation: string, deadline: number, expire: () => void, startedAt?: number) => Call
+  /** Enters a call. */
+  readonly begin: (operation: string, deadline: number, expire: (now: number) => void) => Call
+  /** Takes a call out; one that has expired is out already. */
   readonly end: (call: Call) => void
+  /** Why no new call is taken: `Unavailable` once `drain` has begun. */
+  readonly refusal: (operation: string) => StoreError | undefined
   /**
    * Runs one call of a driver that reports by callback.
    *
@@ -81,7 +84,7 @@ export const makeCalls = (options: {
 
     const expireOlderThan = (now: number) => {
       for (const call of pending.filter(({ deadline }) => !(deadline > now))) {
-        if (remove(call)) call.expire()
+        if (remove(call)) call.expire(now)
       }
       if (pending.length === 0) onEmpty?.()
     }
@@ -104,7 +107,7 @@ export const makeCalls = (options: {
       )
     )
 
-    const begin = (operation: string, deadline: number, expire: () => void): Call => {
+    const begin = (operation: string, deadline: number, expire: (now: number) => void): Call => {
       const call = { operation, deadline, expire, place: pending.length }
       if (call.place === 0) busy.openUnsafe()
       pending.push(call)
@@ -115,21 +118,24 @@ export const makeCalls = (options: {
       if (pending.length === 0) onEmpty?.()
     }
 
-    const closed = (operation: string): StoreError =>
-      new StoreError({
-        store: options.store,
-        operation,
-        outcome: "not-applied",
-        reason: new Unavailable({
-          host: options.host,
-          ...(options.port === undefined ? {} : { port: options.port }),
-          detail: "this client is shutting down"
-        })
-      })
+    const refusal: Calls["refusal"] = (operation) =>
+      closing
+        ? new StoreError({
+            store: options.store,
+            operation,
+            outcome: "not-applied",
+            reason: new Unavailable({
+              host: options.host,
+              ...(options.port === undefined ? {} : { port: options.port }),
+              detail: "this client is shutting down"
+            })
+          })
+        : undefined
 
     const run: Calls["run"] = ({ operation, outcome, start, timeoutMillis }) =>
       Effect.withFiber((fiber) => {
-        if (closing) return Effect.fail(closed(operation))
+        const refused = refusal(operation)
+        if (refused !== undefined) return Effect.fail(refused)
         const now = clock.currentTimeMillisUnsafe()
         const deadline = Math.min(now + timeoutMillis, fiber.getRef(Deadline))
         const timedOut = (outcome: Outcome) =>
@@ -175,5 +181,5 @@ export const makeCalls = (options: {
         while (pending.length > 0) yield* sweep(Number.POSITIVE_INFINITY)
       })
 
-    return { store: options.store, size: () => pending.length, begin, end, run, drain }
+    return { store: options.store, size: () => pending.length, begin, end, refusal, run, drain }
   })

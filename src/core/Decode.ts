@@ -1,4 +1,3 @@
-import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Cause from "effect/Cause"
 import * as Option from "effect/Option"
@@ -29,10 +28,10 @@ export const invalidData = (at: Subject, problems: ReadonlyArray<FieldProblem>):
     reason: new InvalidData({ subject: at.subject, problems: [...problems] })
   })
 
-const failWith = (at: Subject, cause: Cause.Cause<SchemaIssue.Issue>): Effect.Effect<never, StoreError> =>
+const failWith = (at: Subject, cause: Cause.Cause<SchemaIssue.Issue>): Exit.Exit<never, StoreError> =>
   Option.match(Cause.findErrorOption(cause), {
-    onNone: () => Effect.failCause(cause as Cause.Cause<never>),
-    onSome: (issue) => Effect.fail(invalidData(at, fieldProblems(issue)))
+    onNone: () => Exit.failCause(cause as Cause.Cause<never>),
+    onSome: (issue) => Exit.fail(invalidData(at, fieldProblems(issue)))
   })
 
 type Plain<A> = Schema.ConstraintDecoder<A>
@@ -80,11 +79,11 @@ const decoderOf = <A>(schema: Plain<A>, options?: SchemaAST.ParseOptions) => {
  *
  * Fails with `StoreError` (`InvalidData`, not applied) before anything is sent to the store.
  */
-export const decodeInput = <A>(schema: Plain<A>): ((at: Subject, input: unknown) => Effect.Effect<A, StoreError>) => {
+export const decodeInput = <A>(schema: Plain<A>): ((at: Subject, input: unknown) => Exit.Exit<A, StoreError>) => {
   const decode = decoderOf(schema, { errors: "all", onExcessProperty: "error" })
   return (at, input) => {
     const exit = decode(input)
-    return Exit.isSuccess(exit) ? Effect.succeed(exit.value) : failWith(at, exit.cause)
+    return Exit.isSuccess(exit) ? Exit.succeed(exit.value) : failWith(at, exit.cause)
   }
 }
 
@@ -93,13 +92,13 @@ export const decodeInput = <A>(schema: Plain<A>): ((at: Subject, input: unknown)
  *
  * Fields that the schema does not know are dropped. Fails with `StoreError` (`InvalidData`) naming the subject and the path.
  */
-export const decodeStored = <A>(schema: Plain<A>): ((at: Subject, stored: unknown) => Effect.Effect<A, StoreError>) => {
+export const decodeStored = <A>(schema: Plain<A>): ((at: Subject, stored: unknown) => Exit.Exit<A, StoreError>) => {
   const decode = decoderOf(schema)
   // Looking for every wrong field costs a third more, and only a failure wants to know.
   const explain = decoderOf(schema, { errors: "all" })
   return (at, stored) => {
     const exit = decode(stored)
-    if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
+    if (Exit.isSuccess(exit)) return Exit.succeed(exit.value)
     const told = explain(stored)
     return failWith(at, Exit.isSuccess(told) ? exit.cause : told.cause)
   }

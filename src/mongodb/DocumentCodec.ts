@@ -1,5 +1,4 @@
 import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
@@ -92,16 +91,16 @@ const isPath = (path: string): boolean =>
 
 /** Between a document of the program and one of the store; nothing in here does I/O. */
 export interface DocumentCodec<T> {
-  readonly encode: (operation: string, document: T, at?: string) => Effect.Effect<Document, StoreError>
-  readonly decode: (operation: string, stored: Document) => Effect.Effect<T, StoreError>
-  readonly filter: (operation: string, filter: Filter<T>) => Effect.Effect<Document, StoreError>
-  readonly update: (operation: string, update: Update<T>) => Effect.Effect<Document, StoreError>
+  readonly encode: (operation: string, document: T, at?: string) => Exit.Exit<Document, StoreError>
+  readonly decode: (operation: string, stored: Document) => Exit.Exit<T, StoreError>
+  readonly filter: (operation: string, filter: Filter<T>) => Exit.Exit<Document, StoreError>
+  readonly update: (operation: string, update: Update<T>) => Exit.Exit<Document, StoreError>
 }
 
 const updateOperators = new Set(["$set", "$inc", "$unset", "$push"])
 
-const orFail = <A>(operation: string, encoded: Encoded<A>): Effect.Effect<A, StoreError> =>
-  encoded instanceof Wrong ? Effect.fail(invalidInput(operation, encoded.problems)) : Effect.succeed(encoded.ok)
+const orFail = <A>(operation: string, encoded: Encoded<A>): Exit.Exit<A, StoreError> =>
+  encoded instanceof Wrong ? Exit.fail(invalidInput(operation, encoded.problems)) : Exit.succeed(encoded.ok)
 
 /** Makes the codec of one collection. */
 export const make = <T>(collection: string, schema: DocumentSchema<T>): DocumentCodec<T> => {
@@ -221,16 +220,15 @@ export const make = <T>(collection: string, schema: DocumentSchema<T>): Document
   }
 
   return {
-    encode: (operation, document, at = "") =>
-      Effect.suspend(() => {
-        const encoded = encodeWhole(at, document)
-        return encoded instanceof Wrong || isRecord(encoded.ok)
-          ? orFail(operation, encoded as Encoded<Document>)
-          : Effect.fail(invalidInput(operation, [{ field: at, problem: "must be a document" }]))
-      }),
+    encode: (operation, document, at = "") => {
+      const encoded = encodeWhole(at, document)
+      return encoded instanceof Wrong || isRecord(encoded.ok)
+        ? orFail(operation, encoded as Encoded<Document>)
+        : Exit.fail(invalidInput(operation, [{ field: at, problem: "must be a document" }]))
+    },
     decode: (operation, stored) => decodeDocument(new ReadDocument(operation, collection, stored), stored),
-    filter: (operation, filter) => Effect.suspend(() => orFail(operation, encodeFilter(filter))),
-    update: (operation, update) => Effect.suspend(() => orFail(operation, encodeUpdate(update)))
+    filter: (operation, filter) => orFail(operation, encodeFilter(filter)),
+    update: (operation, update) => orFail(operation, encodeUpdate(update))
   }
 }
 
@@ -238,7 +236,7 @@ export const make = <T>(collection: string, schema: DocumentSchema<T>): Document
 export const decodeResults = <A>(
   collection: string,
   schema: ResultSchema<A>
-): ((operation: string, index: number, result: Document) => Effect.Effect<A, StoreError>) => {
+): ((operation: string, index: number, result: Document) => Exit.Exit<A, StoreError>) => {
   const decode = decodeStored(schema)
   return (operation, index, result) =>
     decode({ store: "mongodb", operation, subject: `${collection} result ${index}` }, result)

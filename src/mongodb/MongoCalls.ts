@@ -1,14 +1,19 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type { ClientSession } from "mongodb"
 import type { Calls } from "../core/Calls.ts"
+import { Deadline } from "../core/Deadline.ts"
+import type { PoolStats } from "../core/Pool.ts"
 import { withClientSpan } from "../core/Instrumentation.ts"
 import { type Endpoint, unavailable } from "../core/StartUp.ts"
-import { StoreError } from "../core/StoreError.ts"
+import { ConnectionLost, type Reason, StoreError, Timeout } from "../core/StoreError.ts"
 import { type CallKind, type FailedCall, poolExhausted, toStoreError } from "./MongoDbError.ts"
 import type { MongoConnections } from "./MongoConnections.ts"
+import { type Line, Passage } from "./Passage.ts"
 
-/** How long the answer of a read that nobody waits for any more may still take before its socket is closed; milliseconds. */
-const grace = 100
+/** How long the answer that nobody waits for any more may still take before its socket is closed; milliseconds. */
+const patience = { read: 100, write: 5000, writes: 5000 }
 
 /** What is given to the driver with each command. */
 export interface CommandLimits {
@@ -17,76 +22,20 @@ export interface CommandLimits {
    */
   readonly maxTimeMS?: number
   readonly signal: AbortSignal
-}
-
-type Listener = ((event: Event) => void) | { readonly handleEvent: (event: Event) => void }
-
-/**
- * One command's way through the driver, as the signal that the driver is given.
- *
- * The driver looks at `throwIfAborted()` right before it writes a command. That look tells whether a command was sent, and ends
- * an abandoned one before it is; aborting would do too, but leaves the pool's count of waiting callers wrong. It is no
- * `AbortController`'s signal, because making one and listening to it costs a fifth of a command.
- */
-export class Passage implements AbortSignal {
-  aborted = false
-  reason: unknown = undefined
-  onabort: AbortSignal["onabort"] = null
-  sent = false
-  #driving = false
-  #abandoned = false
-  #listeners: Array<Listener> = []
-
-  /** From now on the driver may have to wait, so its next look at the signal is the one before it writes. */
-  handedOver(): void {
-    this.#driving = true
-  }
-
-  /** Nobody waits any more: what was not sent yet never will be. */
-  abandon(): void {
-    this.#abandoned = true
-  }
-
-  /** Closes the connection that the command is on. */
-  cut(): void {
-    if (this.aborted) return
-    this.aborted = true
-    this.reason = new DOMException("nobody waits for this command", "AbortError")
-    this.dispatchEvent(new Event("abort"))
-  }
-
-  throwIfAborted(): void {
-    if (this.#abandoned && !this.sent) throw new Error("nobody waits for this command")
-    if (this.aborted) throw this.reason
-    if (this.#driving) this.sent = true
-  }
-
-  addEventListener(type: string, listener: Listener | null): void {
-    if (type === "abort" && listener !== null) this.#listeners.push(listener)
-  }
-
-  removeEventListener(_type: string, listener: Listener | null): void {
-    // The driver lets go of the latest first.
-    if (this.#listeners.at(-1) === listener) this.#listeners.pop()
-    else this.#listeners = this.#listeners.filter((other) => other !== listener)
-  }
-
-  dispatchEvent(event: Event): boolean {
-    for (const listener of this.#listeners.splice(0)) {
-      if (typeof listener === "function") listener.call(this, event)
-      else listener.handleEvent(event)
-    }
-    return true
-  }
+  /** Only for reads that end with their first answer. */
+  readonly session?: ClientSession
 }
 
 /** Runs commands of the driver under a deadline, and leaves nothing behind when one is given up. */
 export interface MongoCalls {
-  readonly run: <A>(command: Command<A>) => Effect.Effect<A, StoreError>
+  readonly run: <A, B>(command: Command<A, B>) => Effect.Effect<B, StoreError>
+  /** A signal that several commands share. */
+  readonly passage: () => Passage
+  readonly stats: () => PoolStats
 }
 
-/** One command, and how to hand it to the driver. */
-export interface Command<A> {
+/** One command, how to hand it to the driver, and what its caller gets of the answer. */
+export interface Command<A, B> {
   readonly operation: string
   readonly kind: CallKind
   /** Where several commands share one signal: the batches of a cursor. */
@@ -94,92 +43,152 @@ export interface Command<A> {
   /** Instead of the client's own limit. */
   readonly timeoutMillis?: number | undefined
   readonly send: (limits: CommandLimits) => Promise<A>
+  readonly decode: (answer: A) => Exit.Exit<B, StoreError>
 }
 
+/** The longest a call may take, and may wait before it is sent; milliseconds. */
+export interface CallLimits {
+  readonly timeout: number
+  readonly serverSelection: number
+  readonly waitQueue: number
+}
+
+/**
+ * The driver's own limits are off, because it starts and clears a timer for each of them in every call: those of the calls here
+ * are looked at together.
+ */
 export const makeMongoCalls = (options: {
   readonly calls: Calls
   readonly endpoint: Endpoint
   readonly connections: MongoConnections
-  /** The longest run of one command, in milliseconds. */
-  readonly timeoutMillis: number
+  readonly limits: CallLimits
 }): Effect.Effect<MongoCalls> =>
   Effect.map(Clock.Clock, (clock) => {
-    const { calls, connections, endpoint } = options
+    const { calls, connections, endpoint, limits } = options
     const { pool } = connections
+    const line: Line = { waiting: 0 }
+    const firstLook = Math.min(limits.serverSelection, limits.waitQueue)
+    const stats = () => pool.stats(line.waiting)
 
-    /** Of a command that ran out of time: what it was waiting for. */
-    const explain = (error: StoreError, call: FailedCall): StoreError => {
-      if (error.reason._tag !== "Timeout" || error.cause !== undefined || call.sent) return error
-      const refused = pool.refusal()
-      const reason =
-        refused !== undefined
-          ? unavailable(endpoint, refused)
-          : call.stats.inUse >= call.stats.max
-            ? poolExhausted(call, Math.max(1, call.stats.waiting))
-            : error.reason
-      return new StoreError({ store: "mongodb", operation: call.operation, reason, outcome: "not-applied" })
+    /** Whether a call may be on the server; with no connection open it is not, and the driver is about to send it again. */
+    const isUnderWay = (sent: boolean): boolean => sent && stats().size > 0
+
+    /** How long a call may be where it is. */
+    const mayTake = (sent: boolean): number => {
+      if (isUnderWay(sent)) return limits.timeout
+      const { inUse, max } = stats()
+      return inUse >= max ? limits.waitQueue : limits.serverSelection
     }
 
-    const attempt = <A>(command: Command<A>, renewing: boolean): Effect.Effect<A, StoreError> =>
-      Effect.suspend(() => {
-        const { kind, operation, send, timeoutMillis = options.timeoutMillis } = command
-        const client = connections.client()
-        const passage = command.passage ?? new Passage()
-        const startedAt = clock.currentTimeMillisUnsafe()
-        const failed = (): FailedCall => ({
-          operation,
-          kind,
-          endpoint,
-          sent: passage.sent,
-          waitedMillis: clock.currentTimeMillisUnsafe() - startedAt,
-          stats: pool.stats()
-        })
-        const answered = calls.run<A>({
-          operation,
-          timeoutMillis,
-          outcome: kind === "read" ? "not-applied" : "unknown",
-          start: (done, deadline) => {
-            let settle: (() => void) | undefined
-            const answer = send(
-              kind === "read"
-                ? { signal: passage }
-                : { maxTimeMS: Math.max(1, Math.ceil(deadline - startedAt)), signal: passage }
-            )
-            passage.handedOver()
-            answer.then(
-              (value) => {
-                settle?.()
-                done(Effect.succeed(value))
-              },
-              (error: unknown) => {
-                settle?.()
-                done(Effect.fail(toStoreError(error, failed())))
-              }
-            )
-            return () => {
-              passage.abandon()
-              if (!passage.sent) return
-              // Stays on the register, so that shutdown waits for a write that is on its way.
-              const patience = kind === "read" ? grace : options.timeoutMillis
-              const leftover = calls.begin(operation, clock.currentTimeMillisUnsafe() + patience, () => {
-                if (kind === "read") passage.cut()
-              })
-              settle = () => calls.end(leftover)
-            }
-          }
-        })
-        return Effect.catch(answered, (error) =>
-          renewing && error.reason._tag === "AuthenticationFailed"
-            ? Effect.flatMap(connections.renew(client), (renewed) =>
-                renewed ? attempt(command, false) : Effect.fail(error)
-              )
-            : Effect.fail(explain(error, failed()))
-        )
+    /** Of a call that ran out of time: what it was waiting for. */
+    const reasonOf = (call: FailedCall): Reason => {
+      const refused = pool.refusal()
+      if (refused !== undefined && call.sent && call.kind !== "read") return new ConnectionLost(refused)
+      if (refused !== undefined) return unavailable(endpoint, refused)
+      return !call.sent && call.stats.inUse >= call.stats.max
+        ? poolExhausted(call)
+        : new Timeout({ afterMillis: call.waitedMillis })
+    }
+
+    const tooLate = (call: FailedCall): StoreError =>
+      new StoreError({
+        store: "mongodb",
+        operation: call.operation,
+        outcome: call.sent && call.kind !== "read" ? "unknown" : "not-applied",
+        reason: reasonOf(call)
       })
 
-    // The batches of a cursor belong to the client that opened it.
-    const run = <A>(command: Command<A>): Effect.Effect<A, StoreError> =>
-      withClientSpan(attempt(command, command.passage === undefined), "mongodb", command.operation)
+    const attempt = <A, B>(command: Command<A, B>, until: number, renewing: boolean): Effect.Effect<B, StoreError> => {
+      const { kind, operation, timeoutMillis = limits.timeout } = command
+      const refused = calls.refusal(operation)
+      if (refused !== undefined) return Effect.fail(refused)
+      const startedAt = clock.currentTimeMillisUnsafe()
+      const deadline = Math.min(startedAt + timeoutMillis, until)
+      const failed = (sent: boolean, waitedMillis: number): FailedCall => {
+        return { operation, kind, endpoint, sent, waitedMillis, stats: stats() }
+      }
+      if (deadline <= startedAt) {
+        const reason = new Timeout({ afterMillis: 0 })
+        return Effect.fail(new StoreError({ store: "mongodb", operation, outcome: "not-applied", reason }))
+      }
+      return Effect.callback((resume) => {
+        const connected = connections.current()
+        const passage = command.passage ?? new Passage(line)
+        const session =
+          kind === "read" && command.passage === undefined ? connected.sessions.take(startedAt) : undefined
+        // The driver does not show the signal to the later batches of a cursor: with a connection lent, one may be on its way.
+        const later = passage.sent
+        const lent = pool.lent()
+        const isSent = (): boolean => (later ? pool.lent() !== lent : passage.sent)
+        let waitedFor = true
 
-    return { run }
+        const expire = (now: number): void => {
+          const limit = Math.min(deadline, startedAt + mayTake(isSent()))
+          if (now < limit) {
+            call = calls.begin(operation, limit, expire)
+            return
+          }
+          waitedFor = false
+          const error = tooLate(failed(isSent(), clock.currentTimeMillisUnsafe() - startedAt))
+          giveUp()
+          resume(Effect.fail(error))
+        }
+        const giveUp = (): void => {
+          if (!isUnderWay(isSent())) return passage.cut()
+          // Stays on the register, so that shutdown waits for a write that is on its way.
+          call = calls.begin(operation, clock.currentTimeMillisUnsafe() + patience[kind], () => passage.cut())
+        }
+
+        let call = calls.begin(operation, Math.min(deadline, startedAt + firstLook), expire)
+        const answer = command.send(
+          kind !== "read"
+            ? { maxTimeMS: Math.max(1, Math.ceil(deadline - startedAt)), signal: passage }
+            : session === undefined
+              ? { signal: passage }
+              : { signal: passage, session: session.driver }
+        )
+        passage.handedOver()
+        answer.then(
+          (value) => {
+            calls.end(call)
+            passage.arrived()
+            if (session !== undefined) connected.sessions.giveBack(session)
+            if (!waitedFor) return
+            waitedFor = false
+            resume(command.decode(value))
+          },
+          (cause: unknown) => {
+            calls.end(call)
+            passage.arrived()
+            if (session !== undefined) connected.sessions.end(session)
+            if (!waitedFor) return
+            waitedFor = false
+            const error = toStoreError(cause, failed(isSent(), clock.currentTimeMillisUnsafe() - startedAt))
+            resume(
+              renewing && error.reason._tag === "AuthenticationFailed"
+                ? Effect.flatMap(connections.renew(connected), (renewed) =>
+                    renewed ? attempt(command, until, false) : Effect.fail(error)
+                  )
+                : Effect.fail(error)
+            )
+          }
+        )
+        return Effect.sync(() => {
+          if (!waitedFor) return
+          waitedFor = false
+          calls.end(call)
+          giveUp()
+        })
+      })
+    }
+
+    const run: MongoCalls["run"] = (command) =>
+      withClientSpan(
+        // The batches of a cursor belong to the client that opened it.
+        Effect.withFiber((fiber) => attempt(command, fiber.getRef(Deadline), command.passage === undefined)),
+        "mongodb",
+        command.operation
+      )
+
+    return { run, passage: () => new Passage(line), stats }
   })

@@ -8,52 +8,72 @@ import { currentCredential } from "../core/Credential.ts"
 import type { MongoConfig } from "../core/DatabaseConfig.ts"
 import { InvalidData, StoreError } from "../core/StoreError.ts"
 import { monitorPool, type PoolMonitor } from "./PoolMonitor.ts"
+import { makeReadSessions, type ReadSessions } from "./ReadSessions.ts"
 
 /** How much longer than a call's limit a silent socket is kept; milliseconds. */
 const socketPatience = 5000
 
-const driverOptions = (config: MongoConfig): MongoClientOptions => {
-  const timeout = Duration.toMillis(config.timeout)
-  return {
-    maxPoolSize: config.maxPoolSize,
-    minPoolSize: config.minPoolSize,
-    maxIdleTimeMS: Duration.toMillis(config.maxIdleTime),
-    connectTimeoutMS: Duration.toMillis(config.connectTimeout),
-    serverSelectionTimeoutMS: Math.min(Duration.toMillis(config.serverSelectionTimeout), timeout),
-    waitQueueTimeoutMS: Duration.toMillis(config.waitQueueTimeout),
-    socketTimeoutMS: timeout + socketPatience,
-    retryReads: true,
-    retryWrites: true,
-    ignoreUndefined: true
-  }
+const driverOptions = (config: MongoConfig): MongoClientOptions => ({
+  maxPoolSize: config.maxPoolSize,
+  minPoolSize: config.minPoolSize,
+  maxIdleTimeMS: Duration.toMillis(config.maxIdleTime),
+  connectTimeoutMS: Duration.toMillis(config.connectTimeout),
+  // No limit: calls have their own.
+  serverSelectionTimeoutMS: 0,
+  socketTimeoutMS: Duration.toMillis(config.timeout) + socketPatience,
+  retryReads: true,
+  retryWrites: true,
+  ignoreUndefined: true
+})
+
+/** The driver's limits, for calls that have none of ours. */
+const rawOptions = (config: MongoConfig): MongoClientOptions => ({
+  ...driverOptions(config),
+  minPoolSize: 0,
+  serverSelectionTimeoutMS: Duration.toMillis(config.serverSelectionTimeout),
+  waitQueueTimeoutMS: Duration.toMillis(config.waitQueueTimeout)
+})
+
+/** What is open to the deployment at one URL. */
+export interface Connected {
+  readonly client: MongoClient
+  readonly sessions: ReadSessions
 }
 
 /** The driver's client as it is now. */
 export interface MongoConnections {
-  readonly client: () => MongoClient
+  readonly current: () => Connected
+  /** A client with connections and limits of its own, opened when it is first asked for. */
+  readonly raw: () => MongoClient
   /** A collection of the configured database, on the client as it is at each call. */
   readonly collection: (name: string) => () => Collection<Document>
   readonly pool: PoolMonitor
   /**
-   * Reads the URL again after this client was not let in, and says whether another client has taken its place.
+   * Reads the URL again after these were not let in, and says whether others have taken their place.
    *
    * The driver has no hook to read a password anew, so a rotated one means a new client. The one before stays open for as long
    * as its calls may take.
    */
-  readonly renew: (refused: MongoClient) => Effect.Effect<boolean, StoreError>
+  readonly renew: (refused: Connected) => Effect.Effect<boolean, StoreError>
 }
 
-interface Opened {
+interface Opened extends Connected {
   readonly url: string
-  readonly client: MongoClient
   readonly pool: PoolMonitor
+  raw: MongoClient | undefined
 }
 
 const open = (url: Redacted.Redacted, config: MongoConfig): Effect.Effect<Opened, StoreError> =>
   Effect.try({
     try: () => {
       const client = new MongoClient(Redacted.value(url), driverOptions(config))
-      return { url: Redacted.value(url), client, pool: monitorPool(client, config.maxPoolSize) }
+      return {
+        url: Redacted.value(url),
+        client,
+        pool: monitorPool(client, config.maxPoolSize),
+        sessions: makeReadSessions(client, config.maxPoolSize),
+        raw: undefined
+      }
     },
     // The driver's error may repeat the URL, and so the password.
     catch: () =>
@@ -77,10 +97,10 @@ export const makeMongoConnections = (
     const scope = yield* Effect.scope
     const one = Semaphore.makeUnsafe(1)
 
-    const close = ({ client }: Opened): Effect.Effect<void> =>
+    const close = ({ client, raw }: Opened): Effect.Effect<void> =>
       Effect.ignore(
         Effect.timeoutOption(
-          Effect.promise(() => client.close()),
+          Effect.promise(() => Promise.all([client.close(), raw?.close()])),
           config.shutdownTimeout
         )
       )
@@ -91,7 +111,7 @@ export const makeMongoConnections = (
     const renew: MongoConnections["renew"] = (refused) =>
       one.withPermit(
         Effect.gen(function* () {
-          if (current.client !== refused) return true
+          if (current !== refused) return true
           const url = yield* currentCredential(config.url)
           if (Redacted.value(url) === current.url) return false
           const before = current
@@ -102,7 +122,8 @@ export const makeMongoConnections = (
       )
 
     return {
-      client: () => current.client,
+      current: () => current,
+      raw: () => (current.raw ??= new MongoClient(current.url, rawOptions(config))),
       collection: (name) => {
         let of: Opened | undefined
         let handle: Collection<Document> | undefined
@@ -114,7 +135,11 @@ export const makeMongoConnections = (
           return handle
         }
       },
-      pool: { stats: () => current.pool.stats(), refusal: () => current.pool.refusal() },
+      pool: {
+        stats: (waiting) => current.pool.stats(waiting),
+        lent: () => current.pool.lent(),
+        refusal: () => current.pool.refusal()
+      },
       renew
     }
   })

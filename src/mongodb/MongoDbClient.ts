@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { MongoClient } from "mongodb"
@@ -33,7 +34,10 @@ export class MongoDbClient extends Context.Service<
     readonly database: string
     /** Makes the handle of a typed collection; nothing is sent. */
     readonly collection: <T>(name: string, schema: DocumentSchema<T>) => MongoCollection<T>
-    /** The driver's client as it is now: no deadline of ours, no decoding, the driver's own errors. */
+    /**
+     * A client of the driver, opened when it is first asked for: the same settings, the driver's own limits and errors, no decoding.
+     * Its connections are its own, and not in `stats`.
+     */
     readonly raw: MongoClient
   }
 >()("@ai-core/database/mongodb/MongoDbClient") {}
@@ -74,25 +78,30 @@ const fromConfig = Effect.fnUntraced(function* (
     calls,
     endpoint,
     connections,
-    timeoutMillis: Duration.toMillis(config.timeout)
+    limits: {
+      timeout: Duration.toMillis(config.timeout),
+      serverSelection: Duration.toMillis(config.serverSelectionTimeout),
+      waitQueue: Duration.toMillis(config.waitQueueTimeout)
+    }
   })
   const pingWithin = (timeoutMillis?: number) =>
     mongo.run({
       operation: "ping",
       kind: "read",
       timeoutMillis,
-      send: (limits) => connections.client().db(config.database).command({ ping: 1 }, limits)
+      send: (limits) => connections.current().client.db(config.database).command({ ping: 1 }, limits),
+      decode: () => Exit.void
     })
   const ask = Math.min(askFor, Duration.toMillis(config.connectTimeout) / 2)
   yield* startUp(endpoint, config.connectTimeout, pingWithin(ask))
 
   return MongoDbClient.of({
     endpoint,
-    ping: Effect.asVoid(pingWithin()),
-    stats: Effect.sync(connections.pool.stats),
+    ping: pingWithin(),
+    stats: Effect.sync(mongo.stats),
     database: config.database,
     get raw() {
-      return connections.client()
+      return connections.raw()
     },
     collection: (name, schema) =>
       makeCollection(name, schema, makeServerCollection(connections.collection(name), mongo))

@@ -136,24 +136,6 @@ const errno = (error: unknown): { readonly code?: string } => {
   return code === undefined ? {} : { code }
 }
 
-/** What the monitors of a topology nobody could choose from have met. */
-const selectionReason = (topology: unknown, call: FailedCall): Reason => {
-  // The driver was about to send it again: its answer had been lost.
-  if (call.sent && call.kind !== "read") return new ConnectionLost({})
-  const { servers } = record(topology)
-  const met = (servers instanceof Map ? [...servers.values()] : [])
-    .map((server: unknown) => record(server)["error"])
-    .find((e) => e !== null && e !== undefined)
-  if (met instanceof MongoServerError) {
-    const reason = fromServer(met, call)
-    if (reason._tag === "AuthenticationFailed") return reason
-  }
-  if (met instanceof MongoNetworkTimeoutError) {
-    return new Timeout({ afterMillis: call.waitedMillis, detail: "the server does not answer" })
-  }
-  return unavailable(call.endpoint, errno(met))
-}
-
 /** What a failed network call or check-out says; the driver's class says in which phase it was. */
 const networkReason = (error: MongoNetworkError, call: FailedCall): Reason => {
   if (error instanceof MongoNetworkTimeoutError) return new Timeout({ afterMillis: call.waitedMillis })
@@ -166,11 +148,10 @@ const networkReason = (error: MongoNetworkError, call: FailedCall): Reason => {
  */
 const wrappedReason = (error: MongoBulkWriteError, call: FailedCall): Reason | undefined => {
   if (typeof error.code === "number") return undefined
-  if (record(error["reason"])["servers"] !== undefined) return selectionReason(error["reason"], call)
   if (errnoOf(error) !== undefined || "beforeHandshake" in error) {
     return call.sent ? new ConnectionLost(errno(error)) : unavailable(call.endpoint, errno(error))
   }
-  return "address" in error ? poolExhausted(call, call.stats.waiting + 1) : undefined
+  return undefined
 }
 
 const reasonOf = (error: unknown, call: FailedCall): Reason => {
@@ -178,14 +159,11 @@ const reasonOf = (error: unknown, call: FailedCall): Reason => {
     const reason = wrappedReason(error, call)
     if (reason !== undefined) return reason
   }
-  if (error instanceof MongoServerSelectionError) return selectionReason(error.reason, call)
+  if (error instanceof MongoServerSelectionError) return unavailable(call.endpoint)
   if (error instanceof MongoNetworkError) return networkReason(error, call)
   if (error instanceof MongoServerError) return fromServer(error, call)
   if (error instanceof MongoError) {
     switch (error.name) {
-      case "MongoWaitQueueTimeoutError":
-        // The driver has just taken this caller from its count.
-        return poolExhausted(call, call.stats.waiting + 1)
       case "MongoServerClosedError":
       case "MongoTopologyClosedError":
       case "MongoClientClosedError":
@@ -209,8 +187,8 @@ const reasonOf = (error: unknown, call: FailedCall): Reason => {
 }
 
 /** Every connection was busy for as long as this call was willing to wait. */
-export const poolExhausted = (call: FailedCall, waiting: number): PoolExhausted =>
-  new PoolExhausted({ limit: call.stats.max, waiting, waitedMillis: call.waitedMillis })
+export const poolExhausted = ({ stats, waitedMillis }: FailedCall): PoolExhausted =>
+  new PoolExhausted({ limit: stats.max, waiting: stats.waiting, waitedMillis })
 
 /** Reasons for which a server refuses a write of several documents before the first of them. */
 const refusedWhole = new Set<Reason["_tag"]>([

@@ -3,7 +3,10 @@ import { type PoolStats, poolStats } from "../core/Pool.ts"
 
 /** What the driver tells of its connections, kept up to date by its events; reading it costs no I/O. */
 export interface PoolMonitor {
-  readonly stats: () => PoolStats
+  /** The driver does not tell of a caller that leaves its line, so those are counted elsewhere. */
+  readonly stats: (waiting: number) => PoolStats
+  /** How many connections were lent so far. */
+  readonly lent: () => number
   /** Why no server can be asked now, where one refuses; nothing where one is there, or none has answered yet. */
   readonly refusal: () => { readonly code?: string } | undefined
 }
@@ -18,23 +21,21 @@ const errno = (error: unknown): string | undefined => {
 export const monitorPool = (client: MongoClient, max: number): PoolMonitor => {
   let size = 0
   let inUse = 0
-  let waiting = 0
+  let lent = 0
   /** What the latest attempt to reach a server met; nothing once one has succeeded, or while none has ended. */
   let refused: { readonly error: unknown } | undefined
 
   client
     .on("connectionCreated", () => void size++)
     .on("connectionClosed", () => void size--)
-    .on("connectionCheckOutStarted", () => void waiting++)
     .on("connectionCheckOutFailed", (event) => {
-      waiting--
       // The driver takes a refused connection for overload, and tells its topology nothing.
       const error = "error" in event ? event.error : undefined
       if (event.reason === "connectionError" && errno(error) !== undefined) refused = { error }
     })
     .on("connectionCheckedOut", () => {
-      waiting--
       inUse++
+      lent++
     })
     .on("connectionCheckedIn", () => void inUse--)
     .on("connectionReady", () => {
@@ -48,7 +49,8 @@ export const monitorPool = (client: MongoClient, max: number): PoolMonitor => {
     })
 
   return {
-    stats: () => poolStats({ size, inUse, waiting, max }),
+    stats: (waiting) => poolStats({ size, inUse, waiting, max }),
+    lent: () => lent,
     refusal: () => {
       if (refused === undefined) return undefined
       const code = errno(refused.error)

@@ -1,4 +1,5 @@
 import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import type { StoreError } from "../core/StoreError.ts"
 import type { Document, IndexSpec, Updated } from "./MongoCollection.ts"
@@ -26,7 +27,11 @@ export interface RawCollection {
     operation: string,
     documents: ReadonlyArray<Document>
   ) => Effect.Effect<ReadonlyArray<unknown>, StoreError>
-  readonly findOne: (operation: string, find: RawFind) => Effect.Effect<Document | null, StoreError>
+  readonly findOne: <A>(
+    operation: string,
+    find: RawFind,
+    decode: (found: Document | null) => Exit.Exit<A, StoreError>
+  ) => Effect.Effect<A, StoreError>
   readonly findAll: (operation: string, find: RawFind) => Effect.Effect<ReadonlyArray<Document>, StoreError>
   readonly openFind: (operation: string, find: RawFind) => Effect.Effect<RawCursor, StoreError, Scope.Scope>
   readonly update: (

@@ -1,12 +1,14 @@
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import type { AbstractCursor, Collection, Document as BsonDocument, FindOptions } from "mongodb"
 import type { StoreError } from "../core/StoreError.ts"
-import { type CommandLimits, type MongoCalls, Passage } from "./MongoCalls.ts"
+import type { CommandLimits, MongoCalls } from "./MongoCalls.ts"
+import type { CallKind } from "./MongoDbError.ts"
 import type { RawCollection, RawCursor, RawFind } from "./RawCollection.ts"
 
-const findOptions = (find: RawFind, { signal }: CommandLimits): FindOptions & { signal: AbortSignal } => {
-  const options: FindOptions & { signal: AbortSignal } = { signal }
+const findOptions = (find: RawFind, limits: CommandLimits): FindOptions & CommandLimits => {
+  const options: FindOptions & CommandLimits = { ...limits }
   if (find.sort !== undefined) options.sort = { ...find.sort }
   if (find.limit !== undefined) options.limit = find.limit
   if (find.skip !== undefined) options.skip = find.skip
@@ -24,7 +26,7 @@ export const makeServerCollection = (collection: () => Collection<BsonDocument>,
     open: (signal: AbortSignal) => AbstractCursor<BsonDocument>
   ): Effect.Effect<RawCursor, StoreError, Scope.Scope> =>
     Effect.gen(function* () {
-      const passage = new Passage()
+      const passage = calls.passage()
       let released = false
       const cursor = yield* Effect.acquireRelease(
         Effect.sync(() => open(passage)),
@@ -38,6 +40,7 @@ export const makeServerCollection = (collection: () => Collection<BsonDocument>,
                 operation: "killCursors",
                 kind: "read",
                 timeoutMillis: closeWithin,
+                decode: Exit.succeed,
                 send: () => cursor.close()
               })
             )
@@ -47,6 +50,7 @@ export const makeServerCollection = (collection: () => Collection<BsonDocument>,
         operation,
         kind: "read",
         passage,
+        decode: Exit.succeed,
         send: () =>
           cursor.hasNext().then((more) => {
             // The first batch came after the stream had ended, and with it a cursor that nobody will read.
@@ -57,32 +61,30 @@ export const makeServerCollection = (collection: () => Collection<BsonDocument>,
       return { next }
     })
 
+  const call = <A>(operation: string, kind: CallKind, send: (limits: CommandLimits) => Promise<A>) =>
+    calls.run({ operation, kind, send, decode: Exit.succeed })
+
   return {
     insertOne: (operation, document) =>
-      calls.run({
-        operation,
-        kind: "write",
-        send: (limits) =>
-          collection()
-            .insertOne({ ...document }, limits)
-            .then(({ insertedId }) => insertedId)
-      }),
+      call(operation, "write", (limits) =>
+        collection()
+          .insertOne({ ...document }, limits)
+          .then(({ insertedId }) => insertedId)
+      ),
     insertMany: (operation, documents) =>
-      calls.run({
-        operation,
-        kind: "writes",
-        send: (limits) =>
-          collection()
-            .insertMany(
-              documents.map((document) => ({ ...document })),
-              limits
-            )
-            .then(({ insertedIds }) => documents.map((_, i) => insertedIds[i]))
-      }),
-    findOne: (operation, find) =>
+      call(operation, "writes", (limits) =>
+        collection()
+          .insertMany(
+            documents.map((document) => ({ ...document })),
+            limits
+          )
+          .then(({ insertedIds }) => documents.map((_, i) => insertedIds[i]))
+      ),
+    findOne: (operation, find, decode) =>
       calls.run({
         operation,
         kind: "read",
+        decode,
         send: (limits) => {
           const options = findOptions(find, limits)
           options.limit = 1
@@ -93,60 +95,43 @@ export const makeServerCollection = (collection: () => Collection<BsonDocument>,
         }
       }),
     findAll: (operation, find) =>
-      calls.run({
-        operation,
-        kind: "read",
-        send: (limits) => collection().find(find.filter, findOptions(find, limits)).toArray()
-      }),
+      call(operation, "read", (limits) => collection().find(find.filter, findOptions(find, limits)).toArray()),
     openFind: (operation, find) =>
       openCursor(operation, (signal) => {
         return collection().find(find.filter, findOptions(find, { signal }))
       }),
     update: (operation, which, filter, update) =>
-      calls.run({
-        operation,
-        kind: which === "one" ? "write" : "writes",
-        send: (limits) =>
-          (which === "one"
-            ? collection().updateOne(filter, update, limits)
-            : collection().updateMany(filter, update, limits)
-          ).then(({ matchedCount, modifiedCount }) => ({ matched: matchedCount, modified: modifiedCount }))
-      }),
+      call(operation, which === "one" ? "write" : "writes", (limits) =>
+        (which === "one"
+          ? collection().updateOne(filter, update, limits)
+          : collection().updateMany(filter, update, limits)
+        ).then(({ matchedCount, modifiedCount }) => ({ matched: matchedCount, modified: modifiedCount }))
+      ),
     remove: (operation, which, filter) =>
-      calls.run({
-        operation,
-        kind: which === "one" ? "write" : "writes",
-        send: (limits) =>
-          (which === "one" ? collection().deleteOne(filter, limits) : collection().deleteMany(filter, limits)).then(
-            ({ deletedCount }) => deletedCount
-          )
-      }),
-    count: (operation, filter) =>
-      calls.run({ operation, kind: "read", send: (limits) => collection().countDocuments(filter, limits) }),
+      call(operation, which === "one" ? "write" : "writes", (limits) =>
+        (which === "one" ? collection().deleteOne(filter, limits) : collection().deleteMany(filter, limits)).then(
+          ({ deletedCount }) => deletedCount
+        )
+      ),
+    count: (operation, filter) => call(operation, "read", (limits) => collection().countDocuments(filter, limits)),
     aggregateAll: (operation, pipeline) =>
-      calls.run({
-        operation,
-        kind: "read",
-        send: (limits) =>
-          collection()
-            .aggregate<BsonDocument>([...pipeline], limits)
-            .toArray()
-      }),
+      call(operation, "read", (limits) =>
+        collection()
+          .aggregate<BsonDocument>([...pipeline], limits)
+          .toArray()
+      ),
     openAggregate: (operation, pipeline, batchSize) =>
       openCursor(operation, (signal) => collection().aggregate<BsonDocument>([...pipeline], { signal, batchSize })),
     ensureIndexes: (operation, indexes) =>
       indexes.length === 0
         ? Effect.void
         : Effect.asVoid(
-            calls.run({
-              operation,
-              kind: "write",
-              send: (limits) =>
-                collection().createIndexes(
-                  indexes.map((index) => ({ ...index, key: { ...index.key } })),
-                  limits
-                )
-            })
+            call(operation, "write", (limits) =>
+              collection().createIndexes(
+                indexes.map((index) => ({ ...index, key: { ...index.key } })),
+                limits
+              )
+            )
           )
   }
 }

@@ -1,5 +1,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { StoreError } from "../core/StoreError.ts"
 import * as DocumentCodec from "./DocumentCodec.ts"
@@ -15,7 +17,7 @@ const whole = (n: number | undefined, least: number): boolean =>
 /** The documents of a cursor, a batch at a time, none fetched before it is asked for. */
 const batches = <A>(
   open: Effect.Effect<RawCursor, StoreError, Scope.Scope>,
-  decode: (document: Document, index: number) => Effect.Effect<A, StoreError>
+  decode: (document: Document, index: number) => Exit.Exit<A, StoreError>
 ): Stream.Stream<A, StoreError> =>
   Stream.unwrap(
     Effect.map(open, (cursor) => {
@@ -35,7 +37,7 @@ const batches = <A>(
   )
 
 const decodeEach =
-  <A>(decode: (document: Document, index: number) => Effect.Effect<A, StoreError>) =>
+  <A>(decode: (document: Document, index: number) => Exit.Exit<A, StoreError>) =>
   (documents: ReadonlyArray<Document>): Effect.Effect<ReadonlyArray<A>, StoreError> =>
     Effect.gen(function* () {
       const decoded: Array<A> = []
@@ -66,15 +68,16 @@ export const makeCollection = <T>(name: string, schema: DocumentSchema<T>, raw: 
     operation: string,
     filter: Parameters<MongoCollection<T>["findOne"]>[0],
     options: FindOptions<T> | undefined
-  ): Effect.Effect<RawFind, StoreError> => {
-    if (options === undefined) return Effect.map(codec.filter(operation, filter), (encoded) => ({ filter: encoded }))
+  ): Exit.Exit<RawFind, StoreError> => {
+    const encoded = codec.filter(operation, filter)
+    if (options === undefined) return Exit.map(encoded, (encoded) => ({ filter: encoded }))
     const problems = [
       ...(whole(options.limit, 1) ? [] : [{ field: "limit", problem: "must be a whole number, 1 or more" }]),
       ...(whole(options.skip, 0) ? [] : [{ field: "skip", problem: "must be a whole number, 0 or more" }]),
       ...(whole(options.batchSize, 1) ? [] : [{ field: "batchSize", problem: "must be a whole number, 1 or more" }])
     ]
-    if (problems.length > 0) return Effect.fail(DocumentCodec.invalidInput(operation, problems))
-    return Effect.map(codec.filter(operation, filter), (encoded) => ({
+    if (problems.length > 0) return Exit.fail(DocumentCodec.invalidInput(operation, problems))
+    return Exit.map(encoded, (encoded) => ({
       filter: encoded,
       sort: options.sort,
       limit: options.limit,
@@ -82,6 +85,9 @@ export const makeCollection = <T>(name: string, schema: DocumentSchema<T>, raw: 
       batchSize: options.batchSize
     }))
   }
+
+  const decodeFound = (found: Document | null): Exit.Exit<Option.Option<T>, StoreError> =>
+    found === null ? Exit.succeed(Option.none()) : Exit.map(codec.decode(op.findOne, found), Option.some)
 
   return {
     name,
@@ -96,16 +102,16 @@ export const makeCollection = <T>(name: string, schema: DocumentSchema<T>, raw: 
       return encoded.length === 0 ? [] : yield* raw.insertMany(op.insertMany, encoded)
     }),
     findOne: (filter, options) =>
-      Effect.flatMap(finding(op.findOne, filter, options), (find) =>
-        Effect.flatMap(raw.findOne(op.findOne, find), (found) =>
-          found === null ? Effect.succeedNone : Effect.asSome(codec.decode(op.findOne, found))
-        )
-      ),
+      Effect.suspend(() => {
+        const find = finding(op.findOne, filter, options)
+        return Exit.isSuccess(find) ? raw.findOne(op.findOne, find.value, decodeFound) : Exit.failCause(find.cause)
+      }),
     find: (filter, options) =>
       batches(
-        Effect.flatMap(finding(op.find, filter, options), (find) =>
-          raw.openFind(op.find, { ...find, batchSize: find.batchSize ?? defaultBatchSize })
-        ),
+        Effect.gen(function* () {
+          const find = yield* finding(op.find, filter, options)
+          return yield* raw.openFind(op.find, { ...find, batchSize: find.batchSize ?? defaultBatchSize })
+        }),
         (document) => codec.decode(op.find, document)
       ),
     findAll: Effect.fnUntraced(function* (filter, options) {
@@ -129,7 +135,7 @@ export const makeCollection = <T>(name: string, schema: DocumentSchema<T>, raw: 
     countDocuments: Effect.fnUntraced(function* (filter) {
       return yield* raw.count(op.countDocuments, yield* codec.filter(op.countDocuments, filter))
     }),
-    match: (filter) => Effect.map(codec.filter(op.aggregate, filter), ($match) => ({ $match })),
+    match: (filter) => Effect.suspend(() => Exit.map(codec.filter(op.aggregate, filter), ($match) => ({ $match }))),
     aggregate: Effect.fnUntraced(function* (pipeline, result) {
       const decode = DocumentCodec.decodeResults(name, result)
       const made = yield* raw.aggregateAll(op.aggregate, pipeline)

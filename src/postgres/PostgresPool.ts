@@ -292,7 +292,7 @@ export const makePostgresPool = (options: {
       const timeout = startedAt + statementMillis
       lease.call =
         serverKeepsTimeout || deadline <= timeout
-          ? calls.begin("statement", deadline, giveUp, startedAt)
+          ? calls.begin("statement", deadline, giveUp)
           : calls.begin("statement", timeout, () => {
               lease.call = calls.begin("statement", deadline, giveUp)
               fork(slot.connection.interrupt)

@@ -91,6 +91,43 @@ describeLive("mongodb", "MongoDB behind a broken line", () => {
       })
   )
 
+  it.live("a write that was given up while it had no server is not carried out when the server is back", () =>
+    Effect.gen(function* () {
+      const own = yield* proxied()
+      yield* own.things.insertOne({ key: "before", n: 0 })
+      // The request is lost on its way, and the driver is about to send it again.
+      yield* own.proxy.hang
+      const inserting = yield* Effect.forkChild(
+        Effect.flip(own.things.insertOne({ key: "given-up", n: 1 }).pipe(within("1 second")))
+      )
+      yield* Effect.repeat(Effect.delay(own.client.stats, "10 millis"), { until: ({ inUse }) => inUse === 1 })
+      yield* Effect.sleep("50 millis")
+      yield* own.proxy.reset()
+      yield* own.proxy.refuse
+      const { outcome } = yield* Fiber.join(inserting)
+      assert.strictEqual(outcome, "unknown")
+      yield* own.proxy.pass
+      yield* isWhole(own)
+      yield* Effect.sleep("200 millis")
+      assert.strictEqual(yield* own.things.countDocuments({ key: "given-up" }), 0)
+    })
+  )
+
+  it.live("the driver's own client has the driver's limits", () =>
+    Effect.gen(function* () {
+      const own = yield* proxied({ serverSelectionTimeout: "300 millis" })
+      yield* own.proxy.refuse
+      yield* own.proxy.reset()
+      const error = yield* Effect.flip(Effect.tryPromise(() => own.client.raw.db("admin").command({ ping: 1 })))
+      assert.strictEqual(
+        error.cause instanceof Error ? error.cause.name : String(error.cause),
+        "MongoServerSelectionError"
+      )
+      yield* own.proxy.pass
+      yield* isWhole(own)
+    })
+  )
+
   it.live("an update of many whose reply was dropped is not sent again, and its outcome is unknown", () =>
     Effect.gen(function* () {
       const own = yield* proxied()
@@ -260,7 +297,8 @@ describeLive("mongodb", "MongoDB behind a broken line", () => {
 
   it.live("a server that went away is Unavailable for reads and writes, and nothing was applied", () =>
     Effect.gen(function* () {
-      const own = yield* proxied({ serverSelectionTimeout: "500 millis" })
+      // Were it not for the limit of waiting for a server, the calls would take longer than the test may.
+      const own = yield* proxied({ serverSelectionTimeout: "500 millis", timeout: "5 minutes" })
       yield* own.things.insertOne({ key: "a", n: 1 })
       yield* own.proxy.refuse
       yield* own.proxy.reset()

@@ -787,10 +787,14 @@ const ofRedis: ReadonlyArray<Mutant> = [
 const ofMongodb: ReadonlyArray<Mutant> = [
   {
     name: "MongoDB: a write that may be stored is told as not applied where no server is left to ask",
-    file: "src/mongodb/MongoDbError.ts",
-    find: 'if (call.sent && call.kind !== "read") return new ConnectionLost({})',
-    replace: "",
-    red: [at("test/mongodb/MongoDbFaults.test.ts")("a write whose reply is lost, and no server to ask again")]
+    file: "src/mongodb/MongoCalls.ts",
+    find: 'outcome: call.sent && call.kind !== "read" ? "unknown" : "not-applied"',
+    replace: 'outcome: "not-applied"',
+    red: [
+      mongodb.faults("a write whose reply is lost, and no server to ask again"),
+      mongodb.faults("a server that falls silent"),
+      mongodb.client("a write that takes too long may have been applied")
+    ]
   },
   {
     name: "MongoDB: a lost reply is told as not applied",
@@ -825,37 +829,75 @@ const ofMongodb: ReadonlyArray<Mutant> = [
   {
     name: "MongoDB: a server that went away is told as a timeout",
     file: "src/mongodb/MongoCalls.ts",
-    find: "refused !== undefined\n",
-    replace: "refused !== refused\n",
+    find: "if (refused !== undefined) return unavailable(endpoint, refused)",
+    replace: "",
+    red: [mongodb.faults("a server that went away")]
+  },
+  {
+    name: "MongoDB: waiting for a server has no limit of its own",
+    file: "src/mongodb/MongoCalls.ts",
+    find: "? limits.waitQueue : limits.serverSelection",
+    replace: "? limits.waitQueue : limits.timeout",
     red: [mongodb.faults("a server that went away")]
   },
   {
     name: "MongoDB: waiting for a connection has no limit of its own",
-    file: "src/mongodb/MongoConnections.ts",
-    find: "    waitQueueTimeoutMS: Duration.toMillis(config.waitQueueTimeout),\n",
-    replace: "",
-    red: [mongodb.client("a caller that waits too long")]
+    file: "src/mongodb/MongoCalls.ts",
+    find: "? limits.waitQueue : limits.serverSelection",
+    replace: "? limits.timeout : limits.serverSelection",
+    red: [mongodb.client("a caller that waits too long"), mongodb.client("the next batch of a stream waits no longer")]
+  },
+  {
+    name: "MongoDB: a later batch of a stream counts as sent while it waits",
+    file: "src/mongodb/MongoCalls.ts",
+    find: "later ? pool.lent() !== lent : passage.sent",
+    replace: "passage.sent",
+    red: [mongodb.client("the next batch of a stream waits no longer")]
   },
   {
     name: "MongoDB: waiting too long is told as a timeout",
-    file: "src/mongodb/MongoDbError.ts",
-    find: `case "MongoWaitQueueTimeoutError":`,
-    replace: `case "MongoNothing":`,
+    file: "src/mongodb/MongoCalls.ts",
+    find: "!call.sent && call.stats.inUse >= call.stats.max",
+    replace: "call.sent && call.stats.inUse >= call.stats.max",
     red: [mongodb.client("a caller that waits too long")]
   },
   {
     name: "MongoDB: an interrupted read runs on",
     file: "src/mongodb/MongoCalls.ts",
-    find: `if (kind === "read") passage.cut()`,
-    replace: "",
+    find: "patience[kind], () => passage.cut())",
+    replace: "patience[kind], () => {})",
     red: [mongodb.client("an interrupted read no longer runs")]
   },
   {
     name: "MongoDB: an interrupted write that still waits is sent",
     file: "src/mongodb/MongoCalls.ts",
-    find: `if (this.#abandoned && !this.sent) throw new Error("nobody waits for this command")`,
+    find: "if (!isUnderWay(isSent())) return passage.cut()",
+    replace: "if (!isUnderWay(isSent())) return",
+    red: [
+      mongodb.client("a write that was sent is carried out"),
+      mongodb.faults("a write that was given up while it had no server")
+    ]
+  },
+  {
+    name: "MongoDB: a write without a connection is taken for one on its way",
+    file: "src/mongodb/MongoCalls.ts",
+    find: "sent && stats().size > 0",
+    replace: "sent",
+    red: [mongodb.faults("a write that was given up while it had no server")]
+  },
+  {
+    name: "MongoDB: the driver's own client waits for a server without a limit",
+    file: "src/mongodb/MongoConnections.ts",
+    find: "  serverSelectionTimeoutMS: Duration.toMillis(config.serverSelectionTimeout),\n",
     replace: "",
-    red: [mongodb.client("a write that was sent is carried out")]
+    red: [mongodb.faults("the driver's own client has the driver's limits")]
+  },
+  {
+    name: "MongoDB: the driver's own client outlives the scope",
+    file: "src/mongodb/MongoConnections.ts",
+    find: "Promise.all([client.close(), raw?.close()])",
+    replace: "client.close()",
+    red: [mongodb.client("the driver's own client")]
   },
   {
     name: "MongoDB: closing does not wait for what is under way",

@@ -160,7 +160,11 @@ export const makeMemoryCollection = (name: string, engine: MemoryEngine): Memory
           () => (inserted > 0 ? "unknown" : "not-applied")
         )
       }),
-    findOne: (operation, find) => operate(operation, (now) => found({ ...find, limit: 1 }, now)[0] ?? null),
+    findOne: (operation, find, decode) =>
+      Effect.flatMap(
+        operate(operation, (now) => found({ ...find, limit: 1 }, now)[0] ?? null),
+        decode
+      ),
     findAll: (operation, find) => operate(operation, (now) => found(find, now)),
     openFind: (operation, find) =>
       operate(operation, (now) => cursor(found(find, now), find.batchSize ?? Number.POSITIVE_INFINITY)),
