@@ -12,8 +12,9 @@ import type { retrying } from "../core/Retry.ts"
 import type { StoreCall } from "../core/StoreCall.ts"
 import { isStoreError, type StoreError } from "../core/StoreError.ts"
 import type { PostgresClient } from "./PostgresClient.ts"
-import { commitFailure, isServerError, isStale, leavesOpen } from "./PostgresError.ts"
+import { commitFailure, isInFailedTransaction, isServerError, isStale, leavesOpen } from "./PostgresError.ts"
 import type { PostgresPool, SendOnce } from "./PostgresPool.ts"
+import { borrowOf } from "./StatementRunner.ts"
 import { CurrentTenant } from "./Tenant.ts"
 
 /** A statement as it is sent. */
@@ -57,9 +58,11 @@ const failureOf = (
 }
 
 /**
- * Sends BEGIN, the statements and COMMIT in one go, over a connection that nobody else uses, and tells once all are answered.
+ * Sends BEGIN, the statements and COMMIT in one go, over a connection that nobody uses but other units, and tells once all are
+ * answered.
  *
- * The server skips nothing when a statement fails: those behind it fail too, and it answers COMMIT with ROLLBACK.
+ * The server skips nothing when a statement fails: those behind it fail too, and it answers COMMIT with ROLLBACK. Nothing comes
+ * between the parts of a unit, because they are handed over in one go too.
  */
 const sendUnit =
   (
@@ -117,7 +120,7 @@ const resultsOf = <Statements extends ReadonlyArray<Statement<unknown>>>(results
 /** Runs statements that are declared beforehand; see `PostgresClient.unit`. */
 export const makeUnit =
   (options: {
-    readonly pool: Pick<PostgresPool, "unit">
+    readonly pool: Pick<PostgresPool, "shared" | "unit">
     readonly sql: Pick<SqlClient, "transactionService" | "withTransaction">
     readonly retry: ReturnType<typeof retrying>
     readonly storeError: (call: StoreCall, error: SqlError, statement?: Statement<unknown>) => StoreError
@@ -139,20 +142,25 @@ export const makeUnit =
       }
     }
 
+    /** What the server has forgotten is sent anew, and so is what a unit before it kept from beginning, for that reason. */
+    const mayGoAnew = ({ error: { reason }, _tag }: UnitFailure): boolean =>
+      isStale(reason.cause) || (_tag === "Begin" && isInFailedTransaction(reason.cause))
+
     const send = (caller: Fiber.Fiber<unknown, unknown>, prepare: boolean): Effect.Effect<Results, StoreError> =>
       Effect.flatMap(
         Effect.mapError(
           Effect.suspend(() => {
             const compiled = statements.map((statement) => statement.compile())
             const text = compiled.map(([text]) => text).join("; ")
-            return pool.unit(sendUnit(caller, compiled, prepare), text, call.operation)
+            // Those that may share a connection do: see `keyed`.
+            const kind = statements.every((statement) => borrowOf(statement) === pool.shared) ? "units" : "exclusive"
+            return pool.unit(sendUnit(caller, compiled, prepare), { kind, text, operation: call.operation })
           }),
           (error) => error.during(call.operation)
         ),
         Outcome.match({
           onSuccess: (results) => Effect.succeed(resultsOf<typeof statements>(results)),
-          onFailure: (failure) =>
-            prepare && isStale(failure.error.reason.cause) ? send(caller, false) : Effect.fail(told(failure))
+          onFailure: (failure) => (prepare && mayGoAnew(failure) ? send(caller, false) : Effect.fail(told(failure)))
         })
       )
 

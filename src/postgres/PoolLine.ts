@@ -57,9 +57,9 @@ export const makePoolLine = (options: {
       return false
     },
     wanted: () => {
-      let exclusive = 0
-      for (const { lease } of waiters) if (lease.kind === "exclusive") exclusive++
-      return exclusive + Math.ceil((waiters.length - exclusive) / sharedDepth)
+      const waiting = { exclusive: 0, statements: 0, units: 0 }
+      for (const { lease } of waiters) waiting[lease.kind]++
+      return waiting.exclusive + Math.ceil(waiting.statements / sharedDepth) + Math.ceil(waiting.units / sharedDepth)
     },
     wait: (lease, deadline) =>
       Effect.callback((resume) => {

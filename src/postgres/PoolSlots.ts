@@ -4,11 +4,16 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Call } from "../core/Calls.ts"
 import type { PostgresSession } from "./PostgresSession.ts"
 
-/** Whether a connection is lent to several short statements at once, or to one holder. */
-export type Kind = "shared" | "exclusive"
+/**
+ * To whom a connection is lent: to several short statements at once, to several units at once, or to one holder.
+ *
+ * Statements and units do not share one with each other: what a unit leaves open by an accident of its COMMIT refuses all that
+ * is behind it, which a unit can tell from a refusal of its own, and a statement cannot.
+ */
+export type Kind = "statements" | "units" | "exclusive"
 
 /**
- * Statements that may share a connection.
+ * Statements, or units, that may share a connection.
  *
  * At 8 a point SELECT gains as much as at 32 while durable INSERTs still commit in groups and p99 stays low: at 32, one slow
  * statement holds up 31 others. Measured in bench/postgres.
@@ -46,7 +51,8 @@ export interface Slot extends PostgresSession {
   readonly expiresAt: number
   readonly holders: Array<Lease>
   idleSince: number
-  exclusive: boolean
+  /** To whom it is lent now. */
+  kind: Kind | undefined
   /** Not to be lent again. */
   retired: boolean
   /** It is being asked whether it is alive. */
@@ -109,7 +115,7 @@ export const newSlot = (session: PostgresSession, at: number, expiresAt: number)
   expiresAt,
   holders: [],
   idleSince: at,
-  exclusive: false,
+  kind: undefined,
   retired: false,
   checking: false,
   ahead: undefined,
@@ -135,7 +141,7 @@ export const lentOut = (slots: Iterable<Slot>): number => {
 }
 
 /**
- * The connection to lend: one that is idle and fresh, else, where it may be shared, the one that fewest share.
+ * The connection to lend: one that is idle and fresh, else, of those that may be shared with its kind, the one that fewest share.
  *
  * `stale` is told of an idle one that was passed over because it may be dead.
  */
@@ -149,12 +155,12 @@ export const pick = (
   let best: Slot | undefined
   let passedOver: Slot | undefined
   for (const slot of slots) {
-    if (slot.exclusive || slot.checking || !usable(slot)) continue
+    if (slot.kind === "exclusive" || slot.checking || !usable(slot)) continue
     const sharers = slot.holders.length
     if (sharers === 0) {
       if (trusts || isFresh(slot, at)) return slot
       passedOver ??= slot
-    } else if (kind === "shared" && sharers < sharedDepth && (best === undefined || sharers < best.holders.length)) {
+    } else if (kind === slot.kind && sharers < sharedDepth && (best === undefined || sharers < best.holders.length)) {
       best = slot
     }
   }
@@ -166,7 +172,7 @@ export const grant = (lease: Lease, slot: Slot, at: number): void => {
   lease.slot = slot
   lease.since = at
   slot.holders.push(lease)
-  if (lease.kind === "exclusive") slot.exclusive = true
+  slot.kind = lease.kind
 }
 
 /** Takes the connection back from its holder; nothing where it had none. */
@@ -177,7 +183,9 @@ export const giveBack = (lease: Lease, at: number): Slot | undefined => {
   const place = slot.holders.indexOf(lease)
   const last = slot.holders.pop()
   if (last !== undefined && last !== lease) slot.holders[place] = last
-  slot.exclusive = false
-  if (slot.holders.length === 0) slot.idleSince = at
+  if (slot.holders.length === 0) {
+    slot.kind = undefined
+    slot.idleSince = at
+  }
   return slot
 }

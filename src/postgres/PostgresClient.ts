@@ -71,6 +71,9 @@ export class PostgresClient extends Context.Service<
      * BEGIN, the statements and COMMIT are sent in one go, which takes one round trip where a `Transaction` takes one for each.
      * So no statement may depend on the rows of another. Inside a transaction the statements are a savepoint of it.
      *
+     * Where all of them are `keyed`, up to 8 units share a connection, pipelined: for those that are short and rarely wait for a
+     * lock. Otherwise the unit has a connection to itself.
+     *
      * It ends by the Context's Deadline, and is sent again as `query` is. Fails with `StoreError`, which shows the statement
      * that was refused; `CommitUnknown` says that the answer never came. Interrupted after it was sent, it runs to its end.
      * (Only BEGIN itself cancelled on the server, by an administrator, may leave a part of it: an unknown outcome.)

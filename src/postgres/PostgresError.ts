@@ -59,6 +59,9 @@ export const isStale = (cause: unknown): boolean =>
 export const leavesOpen = (cause: unknown): boolean =>
   isStale(cause) || (isServerError(cause) && cause.code === "57014")
 
+/** Whether a transaction that is open, and in which something has failed, refused it. */
+export const isInFailedTransaction = (cause: unknown): boolean => isServerError(cause) && cause.code === "25P02"
+
 /** Whether the server takes no writes in this session: then neither will it later, when it takes them in new ones. */
 export const isReadOnlySession = (error: unknown): boolean => {
   const cause = isSqlError(error) ? error.reason.cause : error

@@ -78,16 +78,22 @@ export type SendOnce<A> = (connection: PgConnection, done: (answer: A) => void) 
 /**
  * Connections to one PostgreSQL server, lent in two ways.
  *
- * `shared` lends a connection to several short statements at once, which are pipelined; `exclusive`, `unit` and `lease` lend one
- * to a single holder. A caller is served in the order of asking, at the latest after `acquireTimeout` or the Context's Deadline:
+ * `shared` lends a connection to several short statements at once, which are pipelined; `exclusive` and `lease` lend one to a
+ * single holder; `unit` does as it is asked. A caller is served in the order of asking, at the latest after `acquireTimeout` or the Context's Deadline:
  * then it fails with `StoreError`, `Unavailable` where no connection could be opened, else `PoolExhausted`.
  */
 export interface PostgresPool {
   readonly stats: () => PoolStats
   readonly shared: Borrow
   readonly exclusive: Borrow
-  /** Lends a connection for statements that are sent all at once. Their caller may go: they keep it until they are answered. */
-  readonly unit: <A>(send: SendOnce<A>, text: string, operation: string) => Effect.Effect<A, StoreError>
+  /**
+   * Lends a connection for statements that are sent all at once, to one such unit or to several. Its caller may go: it keeps its
+   * place until all is answered.
+   */
+  readonly unit: <A>(
+    send: SendOnce<A>,
+    unit: { readonly kind: "units" | "exclusive"; readonly text: string; readonly operation: string }
+  ) => Effect.Effect<A, StoreError>
   /**
    * An exclusive connection until the scope closes; its statements run `watched`, so that none outlives its timeout. The
    * operation names its holder where others wait in vain; `begins` says that BEGIN without options is what it will send first.
@@ -353,7 +359,7 @@ export const makePostgresPool = (options: {
         // The lease is taken inside the frame that gives it back, so that no interruption falls between the two.
         return Effect.onExitPrimitive(
           Effect.flatMap(acquire(lease, contextDeadline), (slot) => {
-            watch(lease, slot, lease.since, kind === "shared" ? Number.POSITIVE_INFINITY : contextDeadline)
+            watch(lease, slot, lease.since, kind === "exclusive" ? contextDeadline : Number.POSITIVE_INFINITY)
             return use(slot, lease, contextDeadline)
           }),
           (exit) => {
@@ -387,7 +393,7 @@ export const makePostgresPool = (options: {
 
     const shared: PostgresPool["shared"] = (use, operation) =>
       lend(
-        "shared",
+        "statements",
         (slot, lease, contextDeadline) => abandonAt(lease, contextDeadline, use(slot.connection, noteOf(lease))),
         releaseShared,
         operation
@@ -403,11 +409,14 @@ export const makePostgresPool = (options: {
         operation
       )
 
-    const unit: PostgresPool["unit"] = <A>(send: SendOnce<A>, text: string, operation: string) =>
+    const unit: PostgresPool["unit"] = <A>(
+      send: SendOnce<A>,
+      { kind, operation, text }: Parameters<PostgresPool["unit"]>[1]
+    ) =>
       lend(
-        "exclusive",
-        (slot, lease) =>
-          Effect.callback<A>((resume) => {
+        kind,
+        (slot, lease, contextDeadline) => {
+          const answered = Effect.callback<A>((resume) => {
             lease.statement = text
             lease.sending = true
             send(slot.connection, (answer) => {
@@ -415,7 +424,9 @@ export const makePostgresPool = (options: {
               if (lease.abandoned) release(lease, now())
               else resume(Effect.succeed(answer))
             })
-          }),
+          })
+          return kind === "exclusive" ? answered : abandonAt(lease, contextDeadline, answered)
+        },
         (lease, at) => {
           if (lease.sending) lease.abandoned = true
           else release(lease, at)

@@ -30,6 +30,9 @@ export const markStatements = <Client extends SqlClient>(client: Client, borrow:
   return Object.assign(marked, { safe: marked })
 }
 
+/** How a statement of a marked client borrows its connection; nothing where another client made it. */
+export const borrowOf = (statement: Statement<unknown> & Borrowing): Borrow | undefined => statement[borrowing]
+
 /**
  * Runs a statement, without what Effect's client puts around it where nobody would notice: a span that no tracer reads and a
  * transformer that is not there.
@@ -43,7 +46,7 @@ export const runStatement =
     statement: Statement<A> & Borrowing,
     operation: string
   ): Effect.Effect<ReadonlyArray<A>, SqlError | StoreError> => {
-    const borrow = statement[borrowing]
+    const borrow = borrowOf(statement)
     const transaction = Context.getOrUndefined(fiber.context, transactionService)
     if (
       borrow === undefined ||

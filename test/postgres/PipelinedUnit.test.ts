@@ -155,6 +155,75 @@ describeLive("postgresql", "PostgresClient.unit", () => {
     }).pipe(Effect.provide(freshClient(1)))
   )
 
+  it.live("what the server has forgotten takes none of those with it that share its connection", () =>
+    Effect.gen(function* () {
+      const { client, ids } = yield* accounts
+      const add = (id: number) => client.keyed`insert into t (id, n) values (${id}, 0)`
+      yield* client.unit(write, [add(1)])
+      yield* client.sql`deallocate all`.unprepared
+      // The first one's COMMIT is refused, so that all behind it meet a transaction that has failed.
+      yield* Effect.forEach([2, 3, 4, 5, 6, 7, 8, 9], (id) => client.unit(write, [add(id)]), {
+        concurrency: "unbounded"
+      })
+      assert.deepEqual(yield* ids, [1, 2, 3, 4, 5, 6, 7, 8, 9])
+      assert.equal((yield* client.stats).inUse, 0)
+    }).pipe(Effect.provide(freshClient(1)))
+  )
+
+  it.live("those of keyed statements share a connection, with each other alone; any other has one to itself", () =>
+    Effect.gen(function* () {
+      const { add, client, ids } = yield* accounts
+      const waiting = (n: number) => Effect.repeat(client.stats, { until: (stats) => stats.waiting === n })
+      const slow = yield* Effect.forkChild(
+        client.unit(write, [add(1), client.keyed`select pg_sleep(0.3)::text`]).pipe(Effect.as("slow"))
+      )
+      yield* Effect.repeat(client.stats, { until: ({ inUse }) => inUse === 1 })
+      const shares = yield* Effect.forkChild(Effect.as(client.unit(write, [add(2)]), "shares"))
+      yield* Effect.yieldNow
+      assert.equal((yield* client.stats).waiting, 0)
+      const alone = yield* Effect.forkChild(
+        Effect.as(client.unit(write, [add(3), client.sql`select 1`]), "has one to itself")
+      )
+      yield* waiting(1)
+      const statement = yield* Effect.forkChild(
+        Effect.as(client.query({ operation: "Test.read", kind: "read" }, client.keyed`select 1`), "a statement")
+      )
+      yield* waiting(2)
+      for (const fiber of [slow, shares, alone, statement]) yield* Fiber.join(fiber)
+      assert.deepEqual(yield* ids, [1, 2, 3])
+    }).pipe(Effect.provide(freshClient(1)))
+  )
+
+  it.live("one that passes its deadline leaves those alone that share its connection, and runs to its end", () =>
+    Effect.gen(function* () {
+      const { add, client, ids } = yield* accounts
+      yield* client.unit(write, [add(1)])
+      const { behind, error } = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const holder = yield* client.sql.reserve
+          yield* holder.executeRaw("begin", [])
+          yield* holder.executeRaw("update t set n = 1 where id = 1", [])
+          const late = yield* Effect.forkChild(
+            Effect.flip(
+              client.unit(write, [client.keyed`update t set n = n + 1 where id = 1`]).pipe(within("200 millis"))
+            )
+          )
+          yield* Effect.repeat(client.stats, { until: ({ inUse }) => inUse === 2 })
+          const behind = yield* Effect.forkChild(client.unit(write, [add(2)]))
+          const error = yield* Fiber.join(late)
+          assert.equal((yield* client.stats).inUse, 2, "it still runs")
+          yield* holder.executeRaw("commit", [])
+          return { behind, error }
+        })
+      )
+      assert.deepEqual([error.reason._tag, error.operation, error.outcome], ["Timeout", "Test.unit", "unknown"])
+      yield* Fiber.join(behind)
+      assert.deepEqual(yield* ids, [1, 2])
+      yield* Effect.repeat(client.stats, { until: ({ inUse }) => inUse === 0 })
+      assert.deepEqual(yield* client.sql`select n from t where id = 1`, [{ n: 2 }])
+    }).pipe(Effect.provide(freshClient(2)))
+  )
+
   /** A statement that is refused so often, as in a failover, and how often it was tried. */
   const refused = (times: number) =>
     Effect.gen(function* () {
@@ -229,7 +298,7 @@ describeLive("postgresql", "PostgresClient.unit", () => {
     Effect.gen(function* () {
       const { add, client } = yield* accounts
       const error = yield* Effect.flip(
-        client.unit(write, [add(1), client.keyed`select pg_sleep(20)::text`]).pipe(within("200 millis"))
+        client.unit(write, [add(1), client.sql`select pg_sleep(20)::text`]).pipe(within("200 millis"))
       )
       assert.equal(error.outcome, "unknown")
       assert.equal((yield* client.stats).inUse, 0)
@@ -366,6 +435,7 @@ const answered = (answers: Readonly<Record<string, Effect.Effect<Result, SqlErro
     const unit = makeUnit({
       // All of a connection that a unit uses.
       pool: {
+        shared: () => Effect.die("a unit lends for itself"),
         unit: (send) =>
           Effect.callback((resume) => send({ query } as PgConnection, (answer) => resume(Effect.succeed(answer))))
       },

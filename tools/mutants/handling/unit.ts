@@ -142,9 +142,44 @@ export const unit: ReadonlyArray<Mutant> = [
   {
     name: "Unit: its deadline does not hold once it was sent",
     file: "src/postgres/PostgresPool.ts",
-    find: 'kind === "shared" ? Number.POSITIVE_INFINITY : contextDeadline',
+    find: 'kind === "exclusive" ? contextDeadline : Number.POSITIVE_INFINITY',
     replace: "Number.POSITIVE_INFINITY",
     red: [live("is over soon after its deadline")]
+  },
+  {
+    name: "Unit: its deadline ends the connection that others share",
+    file: "src/postgres/PostgresPool.ts",
+    find: 'kind === "exclusive" ? contextDeadline : Number.POSITIVE_INFINITY',
+    replace: "contextDeadline",
+    red: [live("one that passes its deadline leaves those alone")]
+  },
+  {
+    name: "Unit: one that shares its connection has no deadline",
+    file: "src/postgres/PostgresPool.ts",
+    find: 'kind === "exclusive" ? answered : abandonAt(lease, contextDeadline, answered)',
+    replace: "answered",
+    red: [live("one that passes its deadline leaves those alone")]
+  },
+  {
+    name: "Unit: one that may wait long shares a connection",
+    file,
+    find: 'borrowOf(statement) === pool.shared) ? "units" : "exclusive"',
+    replace: 'borrowOf(statement) === pool.shared) ? "units" : "units"',
+    red: [live("those of keyed statements share a connection")]
+  },
+  {
+    name: "Unit: it shares a connection with statements",
+    file: "src/postgres/PoolSlots.ts",
+    find: "kind === slot.kind && sharers < sharedDepth",
+    replace: 'kind !== "exclusive" && sharers < sharedDepth',
+    red: [live("those of keyed statements share a connection")]
+  },
+  {
+    name: "Unit: one that another one kept from beginning fails",
+    file,
+    find: 'isStale(reason.cause) || (_tag === "Begin" && isInFailedTransaction(reason.cause))',
+    replace: "isStale(reason.cause)",
+    red: [live("what the server has forgotten takes none of those with it")]
   },
   {
     name: "Unit: what a lost answer may have done is done again",
