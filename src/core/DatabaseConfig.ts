@@ -135,10 +135,10 @@ export const mongodbSettings = {
     does: "Start-up gives up after asking this long; also the driver's `connectTimeoutMS`"
   }),
   serverSelectionTimeout: time("MONGODB_SERVER_SELECTION_TIMEOUT", "seconds", 30, {
-    does: "Longest wait for a usable server (`serverSelectionTimeoutMS`); never longer than the call's own limit"
+    does: "Longest wait for a usable server, never longer than the call's own limit; for `raw` the driver's `serverSelectionTimeoutMS`"
   }),
   waitQueueTimeout: time("MONGODB_WAIT_QUEUE_TIMEOUT", "seconds", 10, {
-    does: "Longest wait for a connection (`waitQueueTimeoutMS`); then `PoolExhausted`"
+    does: "Longest wait for a connection, then `PoolExhausted`; for `raw` the driver's `waitQueueTimeoutMS`"
   }),
   timeout: time("MONGODB_TIMEOUT", "seconds", 30, {
     does: "Longest run of one operation: the client's limit, and the server's (`maxTimeMS`) for writes; a read ends there with its socket"
