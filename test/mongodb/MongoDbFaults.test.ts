@@ -76,7 +76,8 @@ describeLive("mongodb", "MongoDB behind a broken line", () => {
     "a write whose reply is lost, and no server to ask again: ConnectionLost, unknown, for it may be stored",
     () =>
       Effect.gen(function* () {
-        const own = yield* proxied()
+        // Were it not for the limit of waiting for a server, the call would take longer than the test may.
+        const own = yield* proxied({ timeout: "5 minutes" })
         yield* own.things.insertOne({ key: "before", n: 0 })
         yield* own.proxy.delay("300 millis")
         const inserting = yield* Effect.forkChild(Effect.flip(own.things.insertOne({ key: "lost-reply", n: 1 })))
@@ -297,8 +298,7 @@ describeLive("mongodb", "MongoDB behind a broken line", () => {
 
   it.live("a server that went away is Unavailable for reads and writes, and nothing was applied", () =>
     Effect.gen(function* () {
-      // Were it not for the limit of waiting for a server, the calls would take longer than the test may.
-      const own = yield* proxied({ serverSelectionTimeout: "500 millis", timeout: "5 minutes" })
+      const own = yield* proxied({ serverSelectionTimeout: "500 millis" })
       yield* own.things.insertOne({ key: "a", n: 1 })
       yield* own.proxy.refuse
       yield* own.proxy.reset()

@@ -181,12 +181,12 @@ describeLive("postgresql", "PostgresClient.unit", () => {
       const shares = yield* Effect.forkChild(Effect.as(client.unit(write, [add(2)]), "shares"))
       yield* Effect.yieldNow
       assert.equal((yield* client.stats).waiting, 0)
-      const alone = yield* Effect.forkChild(
-        Effect.as(client.unit(write, [add(3), client.sql`select 1`]), "has one to itself")
-      )
-      yield* waiting(1)
       const statement = yield* Effect.forkChild(
         Effect.as(client.query({ operation: "Test.read", kind: "read" }, client.keyed`select 1`), "a statement")
+      )
+      yield* waiting(1)
+      const alone = yield* Effect.forkChild(
+        Effect.as(client.unit(write, [add(3), client.sql`select 1`]), "has one to itself")
       )
       yield* waiting(2)
       for (const fiber of [slow, shares, alone, statement]) yield* Fiber.join(fiber)
@@ -211,6 +211,7 @@ describeLive("postgresql", "PostgresClient.unit", () => {
           yield* Effect.repeat(client.stats, { until: ({ inUse }) => inUse === 2 })
           const behind = yield* Effect.forkChild(client.unit(write, [add(2)]))
           const error = yield* Fiber.join(late)
+          yield* Effect.sleep("100 millis")
           assert.equal((yield* client.stats).inUse, 2, "it still runs")
           yield* holder.executeRaw("commit", [])
           return { behind, error }

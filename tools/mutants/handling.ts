@@ -838,7 +838,7 @@ const ofMongodb: ReadonlyArray<Mutant> = [
     file: "src/mongodb/MongoCalls.ts",
     find: "? limits.waitQueue : limits.serverSelection",
     replace: "? limits.waitQueue : limits.timeout",
-    red: [mongodb.faults("a server that went away")]
+    red: [mongodb.faults("a write whose reply is lost, and no server to ask again")]
   },
   {
     name: "MongoDB: waiting for a connection has no limit of its own",
