@@ -1,5 +1,5 @@
 import * as DateTime from "effect/DateTime"
-import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
@@ -34,11 +34,11 @@ export const NullableSafeInteger = decodedBy(Schema.NullOr(IntFromBigInt), (inte
 
 /** Reads the rows that a kind of statement gives. Fails with `StoreError` (`InvalidData`), which names row and column. */
 export interface RowReader<A> {
-  readonly all: (operation: string, rows: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<A>, StoreError>
+  readonly all: (operation: string, rows: ReadonlyArray<unknown>) => Exit.Exit<ReadonlyArray<A>, StoreError>
   /** The first row, if there is one. */
-  readonly option: (operation: string, rows: ReadonlyArray<unknown>) => Effect.Effect<Option.Option<A>, StoreError>
+  readonly option: (operation: string, rows: ReadonlyArray<unknown>) => Exit.Exit<Option.Option<A>, StoreError>
   /** The row that the statement always gives. */
-  readonly one: (operation: string, rows: ReadonlyArray<unknown>) => Effect.Effect<A, StoreError>
+  readonly one: (operation: string, rows: ReadonlyArray<unknown>) => Exit.Exit<A, StoreError>
 }
 
 /**
@@ -52,20 +52,14 @@ export interface RowReader<A> {
 export const rowReader = <A>(schema: Schema.ConstraintDecoder<A>): RowReader<A> => {
   const decode = decodeStored(schema)
   const decodeAll = decodeStored(Schema.Array(schema))
-  const none = Effect.succeedNone
+  const none = Exit.succeed(Option.none<A>())
   const at = (operation: string) => ({ store: "postgresql", operation, subject: "row" }) as const
-  const option: RowReader<A>["option"] = (operation, [row]) =>
-    row === undefined ? none : Effect.map(decode(at(operation), row), Option.some)
   return {
-    all: (operation, rows) => (rows.length === 0 ? Effect.succeed([]) : decodeAll(at(operation), rows)),
-    option,
-    one: (operation, rows) =>
-      Effect.flatMap(
-        option(operation, rows),
-        Option.match({
-          onNone: () => Effect.fail(invalidData(at(operation), [{ field: "", problem: "is missing" }])),
-          onSome: Effect.succeed
-        })
-      )
+    all: (operation, rows) => (rows.length === 0 ? Exit.succeed([]) : decodeAll(at(operation), rows)),
+    option: (operation, [row]) => (row === undefined ? none : Exit.map(decode(at(operation), row), Option.some)),
+    one: (operation, [row]) =>
+      row === undefined
+        ? Exit.fail(invalidData(at(operation), [{ field: "", problem: "is missing" }]))
+        : decode(at(operation), row)
   }
 }
