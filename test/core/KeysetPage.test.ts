@@ -35,6 +35,14 @@ describe("cursor", () => {
     })
   )
 
+  it("of a key that admits null is a defect that names list, field and fix, and no program that TypeScript takes", () => {
+    const dated = (dueOn: Schema.Codec<string | null, string | null>) =>
+      // @ts-expect-error -- A key without null is asked for.
+      cursor("dated", Text, Schema.Struct({ dueOn, id: Schema.String }))
+    assert.throws(() => dated(Schema.NullOr(Schema.String)), /"dueOn" of the cursor of "dated" may not be null.*coalesce/)
+    assert.ok(dated(Schema.Literals(["infinity"])))
+  })
+
   it("bears a name that no other list of the platform has", () => {
     const folder = new URL("../../src/platform/", import.meta.url)
     const sources = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith(".ts"))
