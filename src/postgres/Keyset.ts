@@ -38,7 +38,8 @@ export const keyset = (
   direction: Direction,
   after: ReadonlyArray<Statement.Fragment> | undefined
 ): Keyset => {
-  const unknown = after === undefined ? undefined : columns.find((_, i) => after[i] !== undefined && holdsNull(after[i]))
+  const unknown =
+    after === undefined ? undefined : columns.find((_, i) => after[i] !== undefined && holdsNull(after[i]))
   if (unknown !== undefined) throw nullInKey("`after`", unknown)
   const names = columns.map((column) => sql`${sql(column)}`)
   const ascending = direction === "ascending"

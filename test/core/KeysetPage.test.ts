@@ -39,7 +39,10 @@ describe("cursor", () => {
     const dated = (dueOn: Schema.Codec<string | null, string | null>) =>
       // @ts-expect-error -- A key without null is asked for.
       cursor("dated", Text, Schema.Struct({ dueOn, id: Schema.String }))
-    assert.throws(() => dated(Schema.NullOr(Schema.String)), /"dueOn" of the cursor of "dated" may not be null.*coalesce/)
+    assert.throws(
+      () => dated(Schema.NullOr(Schema.String)),
+      /"dueOn" of the cursor of "dated" may not be null.*coalesce/
+    )
     assert.ok(dated(Schema.Literals(["infinity"])))
   })
 
