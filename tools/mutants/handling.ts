@@ -193,8 +193,8 @@ const ofCore: ReadonlyArray<Mutant> = [
   {
     name: "Calls: closing takes new calls",
     file: "src/core/Calls.ts",
-    find: "if (closing) return Effect.fail(closed(operation))",
-    replace: "",
+    find: "      closing\n        ? new StoreError({",
+    replace: "      closing === undefined\n        ? new StoreError({",
     red: [core.calls("drain waits for what is under way"), clickhouse.faults("closing waits for what is under way")]
   },
   {
