@@ -24,11 +24,14 @@ export const defaultPageSize = 50
 /** In SQL nothing is before or behind null, so that a later page would leave out every row that has it. */
 type WithoutNull = Readonly<Record<string, NonNullable<unknown>>>
 
-/** The first field of a key that admits null. */
+const admitsNull = (type: SchemaAST.AST): boolean =>
+  SchemaAST.isUnion(type) ? type.types.some(admitsNull) : SchemaAST.isNull(type)
+
+/** The first field of a key that admits null, looked for in the schema's form: to ask its parsers would delay every import. */
 const nullableField = (key: Schema.Top): string | undefined => {
   const type = SchemaAST.toType(key.ast)
   if (!SchemaAST.isObjects(type)) return undefined
-  const found = type.propertySignatures.find((field) => Schema.is(Schema.make(field.type))(null))
+  const found = type.propertySignatures.find((field) => admitsNull(field.type))
   return found === undefined ? undefined : String(found.name)
 }
 
