@@ -41,6 +41,7 @@ export const NoteList = Schema.Struct({
   limit: Schema.optional(PageSize),
   after: Schema.optional(noteCursor.key)
 })
+/** Written out, because a caller gives the cursor's text where the schema's type has what it decodes to. */
 export interface NoteListOptions {
   readonly limit?: number | undefined
   readonly after?: NoteCursor | undefined

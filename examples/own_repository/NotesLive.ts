@@ -1,4 +1,4 @@
-import { defaultPageSize, explainMiss, makeIdsOf, pageOf, Version } from "@ai-core/database/core"
+import { defaultPageSize, expectVersion, makeIdsOf, pageOf, Version } from "@ai-core/database/core"
 import {
   keyset,
   makeContained,
@@ -10,7 +10,7 @@ import {
   Transaction,
   writeOrExplain
 } from "@ai-core/database/postgres"
-import { DateTime, Effect, Layer, Option, Schema } from "effect"
+import { DateTime, Effect, Layer, Schema } from "effect"
 import { Note, noteCursor, NoteId, NoteNotFound, Notes, TitleTaken } from "./Notes.ts"
 import { NotesInput } from "./NotesInput.ts"
 
@@ -64,8 +64,8 @@ const make = Effect.gen(function* () {
         { operation, kind: "write" },
         keyed`select version from notebook.notes where id = ${id}::uuid for update`
       )
-      const stored = Option.getOrUndefined(yield* versionRows.option(operation, found))
-      yield* explainMiss(id, expectedVersion, stored?.version, () => new NoteNotFound({ id }))
+      const stored = yield* versionRows.option(operation, found)
+      yield* Effect.fromResult(expectVersion(id, expectedVersion, stored, () => new NoteNotFound({ id })))
     })
     return yield* writeOrExplain(
       operation,

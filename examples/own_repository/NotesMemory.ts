@@ -1,4 +1,11 @@
-import { defaultPageSize, makeIdsOf, pageOfSorted, type StoreError, VersionConflict } from "@ai-core/database/core"
+import {
+  defaultPageSize,
+  expectVersion,
+  makeIdsOf,
+  pageOfSorted,
+  type StoreError,
+  type VersionConflict
+} from "@ai-core/database/core"
 import { memoryTable, onConstraint, PostgresMemory } from "@ai-core/database/postgres"
 import { DateTime, Effect, Layer, Order, Result } from "effect"
 import { type Note, noteCursor, NoteId, NoteNotFound, Notes, TitleTaken } from "./Notes.ts"
@@ -40,10 +47,7 @@ const make = Effect.gen(function* () {
     const { body, expectedVersion, id } = yield* NotesInput.edit(givenId, givenVersion, givenBody)
     return yield* write<Note, NoteNotFound | VersionConflict | StoreError>("Notes.edit", (db) =>
       Result.gen(function* () {
-        const note = yield* Result.fromOption(db.get(notes, id), () => new NoteNotFound({ id }))
-        if (note.version !== expectedVersion) {
-          return yield* Result.fail(new VersionConflict({ id, expected: expectedVersion, actual: note.version }))
-        }
+        const note = yield* expectVersion(id, expectedVersion, db.get(notes, id), () => new NoteNotFound({ id }))
         const edited = { ...note, body, version: note.version + 1 }
         yield* db.replace(notes, edited)
         return edited

@@ -2,9 +2,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Order from "effect/Order"
 import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Stream from "effect/Stream"
+import { nullInKey } from "./nullInKey.ts"
 
 /** One page of a list, and the cursor that continues it. */
 export interface Page<A, Cursor> {
@@ -19,6 +21,20 @@ export const PageSize = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum:
 /** Items of a page where the caller does not say: 50. */
 export const defaultPageSize = 50
 
+/** In SQL nothing is before or behind null, so that a later page would leave out every row that has it. */
+type WithoutNull = Readonly<Record<string, NonNullable<unknown>>>
+
+const admitsNull = (type: SchemaAST.AST): boolean =>
+  SchemaAST.isUnion(type) ? type.types.some(admitsNull) : SchemaAST.isNull(type)
+
+/** The first field of a key that admits null, looked for in the schema's form: to ask its parsers would delay every import. */
+const nullableField = (key: Schema.Top): string | undefined => {
+  const type = SchemaAST.toType(key.ast)
+  if (!SchemaAST.isObjects(type)) return undefined
+  const found = type.propertySignatures.find((field) => admitsNull(field.type))
+  return found === undefined ? undefined : String(found.name)
+}
+
 /**
  * A cursor as text that a program may hand to its own callers: base64url over JSON.
  *
@@ -26,12 +42,14 @@ export const defaultPageSize = 50
  * added or removed elsewhere move nothing. `text` is the branded string that callers hold. Where a list runs in several orders,
  * or is one owner's, that is part of the key, and `cursorAgrees` checks it.
  *
+ * No field of the key admits null, which is a defect that names it: the key holds what stands in columns that are `not null`.
+ *
  * @example
  * ```ts
  * const noteCursor = cursor("notes", NoteCursor, Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: NoteId }))
  * ```
  */
-export const cursor = <Text extends string, Key>(
+export const cursor = <Text extends string, Key extends WithoutNull>(
   list: string,
   text: Schema.Codec<Text, string>,
   key: Schema.Codec<Key, unknown>
@@ -42,6 +60,8 @@ export const cursor = <Text extends string, Key>(
   /** Makes the cursor that continues after this key. */
   readonly after: (last: Key) => Text
 } => {
+  const nullable = nullableField(key)
+  if (nullable !== undefined) throw nullInKey(`the cursor of "${list}"`, nullable)
   const written = Schema.StringFromBase64Url.pipe(
     Schema.decodeTo(Schema.fromJsonString(Schema.Tuple([Schema.Literal(list), key])))
   )
@@ -110,7 +130,8 @@ export const pageOf = <A, Cursor>(
 /**
  * Makes a page of rows in memory, sorted by an order that tells every two of them apart.
  *
- * `after` is what the order looks at in the last row of the page before.
+ * `after` is what the order looks at in the last row of the page before; a null in it is a defect that names the field, as it is
+ * where SQL reads the page.
  */
 export const pageOfSorted = <Place, A extends Place, Cursor>(
   sorted: ReadonlyArray<A>,
@@ -119,6 +140,8 @@ export const pageOfSorted = <Place, A extends Place, Cursor>(
   size: number,
   cursorOf: (last: A) => Cursor
 ): Page<A, Cursor> => {
+  const unknown = Object.entries(after ?? {}).find(([, value]) => value === null)
+  if (unknown !== undefined) throw nullInKey("`after`", unknown[0])
   const from = after === undefined ? 0 : sorted.findIndex((row) => order(row, after) === 1)
   return pageOf(from === -1 ? [] : sorted.slice(from, from + size + 1), size, cursorOf)
 }

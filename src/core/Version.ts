@@ -1,4 +1,5 @@
-import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
 /** Counts the writes of a row or document: 1 when made, one more with every update. */
@@ -22,16 +23,20 @@ export class VersionConflict extends Schema.TaggedError<VersionConflict>("@ai-co
 }
 
 /**
- * Says why an update of `expected` found nothing to change, by the version that is stored: none, or another one.
+ * Gives the stored row where its version is the expected one; else says why a write at that version finds nothing: it is not
+ * there, or somebody else has changed it.
  *
- * Where the version is the expected one after all, something else stood in the way, and it succeeds.
+ * A Result: `yield*` takes it as it is in `Result.gen`, and in `Effect.gen` as `Effect.fromResult(expectVersion(…))`.
  */
-export const explainMiss = <E>(
+export const expectVersion = <Row extends { readonly version: number }, E>(
   id: string,
   expected: number,
-  stored: number | null | undefined,
+  stored: Option.Option<Row>,
   notFound: () => E
-): Effect.Effect<void, E | VersionConflict> => {
-  if (stored === null || stored === undefined) return Effect.fail(notFound())
-  return stored === expected ? Effect.void : Effect.fail(new VersionConflict({ id, expected, actual: stored }))
+): Result.Result<Row, E | VersionConflict> => {
+  if (Option.isNone(stored)) return Result.fail(notFound())
+  const { version } = stored.value
+  return version === expected
+    ? Result.succeed(stored.value)
+    : Result.fail(new VersionConflict({ id, expected, actual: version }))
 }

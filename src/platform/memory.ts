@@ -1,13 +1,4 @@
-/** The platform's capabilities in memory. Loads no driver; mingo and bson for those of MongoDB. */
-export * as AuditLogMemory from "./audit/AuditLogMemory.ts"
+/** The platform's capabilities in memory. Loads mingo and bson, for those of MongoDB. */
 export * as AnalyticsMemory from "./analytics/AnalyticsMemory.ts"
-export * as BillingMemory from "./billing/BillingMemory.ts"
 export * as CampaignsMemory from "./campaigns/CampaignsMemory.ts"
-export * as FederationMemory from "./federation/FederationMemory.ts"
-export * as NotificationsMemory from "./notifications/NotificationsMemory.ts"
-export * as PostgresRepositoriesMemory from "./PostgresRepositoriesMemory.ts"
-export * as ApiKeysMemory from "./users/ApiKeysMemory.ts"
-export * as RolesMemory from "./users/RolesMemory.ts"
-export * as UserTokensMemory from "./users/UserTokensMemory.ts"
-export * as UsersMemory from "./users/UsersMemory.ts"
-export * as WorkflowsMemory from "./workflows/WorkflowsMemory.ts"
+export * from "./postgresMemory.ts"

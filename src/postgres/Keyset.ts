@@ -1,5 +1,6 @@
 import type * as SqlClient from "effect/sql/SqlClient"
 import type * as Statement from "effect/sql/Statement"
+import { nullInKey } from "../core/nullInKey.ts"
 
 /** Which way a list runs. */
 export type Direction = "ascending" | "descending"
@@ -12,11 +13,18 @@ export interface Keyset {
   readonly order: Statement.Fragment
 }
 
+const holdsNull = ({ segments }: Statement.Fragment): boolean =>
+  segments.some((segment) => segment._tag === "Parameter" && segment.value === null)
+
 /**
  * Reads a list by its key instead of an offset: rows added or removed elsewhere move nothing, and page 1000 costs as page 1.
  *
- * `columns` are those of an index, the last of them unique; `after` holds their values in the last row of the page before, each
- * with its cast, because PostgreSQL compares them as a row.
+ * `columns` are the names of columns (not expressions) that an index has, the last of them unique; `after` holds their values in
+ * the last row of the page before, each with its cast, because PostgreSQL compares them as a row.
+ *
+ * They are `not null`, or the statement's own condition leaves null out: PostgreSQL finds no such row behind another. A null in
+ * `after` is a defect that names the column. What may be missing is ordered by a column that stands for it:
+ * `due_order date not null generated always as (coalesce(due_on, 'infinity'::date)) stored`.
  *
  * @example
  * ```ts
@@ -30,6 +38,9 @@ export const keyset = (
   direction: Direction,
   after: ReadonlyArray<Statement.Fragment> | undefined
 ): Keyset => {
+  const unknown =
+    after === undefined ? undefined : columns.find((_, i) => after[i] !== undefined && holdsNull(after[i]))
+  if (unknown !== undefined) throw nullInKey("`after`", unknown)
   const names = columns.map((column) => sql`${sql(column)}`)
   const ascending = direction === "ascending"
   const sorted = names.map((name) => (ascending ? name : sql`${name} desc`))

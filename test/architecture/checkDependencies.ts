@@ -67,6 +67,14 @@ const drivers: Record<Store, RegExp> = {
   redis: /^(ioredis|redis|@redis\/.+)(\/|$)/
 }
 
+/** The platform's subpaths that are of one store, and the drivers that each may load. */
+const faces: Readonly<Record<string, ReadonlyArray<Store>>> = {
+  "platform/postgres.ts": ["postgres"],
+  "platform/clickhouse.ts": ["clickhouse"],
+  "platform/mongodb.ts": ["mongodb"],
+  "platform/postgresMemory.ts": []
+}
+
 const driverOf = (specifier: string): Store | undefined => stores.find((store) => drivers[store].test(specifier))
 
 const isEffect = (specifier: string): boolean => /^effect(\/|$)/.test(specifier)
@@ -171,6 +179,11 @@ export const checkDependencies = (files: ReadonlyMap<string, string>): ReadonlyA
     if (path.endsWith("/index.ts") && stores.some((store) => store === part)) {
       const way = wayToDriver(modules, path, (driver) => driver !== part)
       if (way !== undefined) report(path, `a store's subpath loads another store's driver: ${way}`)
+    }
+    const own = Object.hasOwn(faces, path) ? faces[path] : undefined
+    if (own !== undefined) {
+      const way = wayToDriver(modules, path, (driver) => !own.includes(driver))
+      if (way !== undefined) report(path, `a subpath of the platform loads a driver that is not its own: ${way}`)
     }
   }
   return violations

@@ -44,7 +44,9 @@ const problemsWith = (planted: Record<string, string>): ReadonlyArray<string> =>
 describe("the import graph of src", () => {
   it("keeps to the table of who may know whom", () => {
     const files = sources()
-    assert.ok(files.has("core/StoreError.ts"))
+    for (const face of ["core/StoreError.ts", "platform/postgres.ts", "platform/postgresMemory.ts"]) {
+      assert.ok(files.has(face), face)
+    }
     assert.deepEqual(checkDependencies(files), [])
   })
 })
@@ -104,6 +106,14 @@ describe("checkDependencies", () => {
     "a store's subpath loads only its own driver": [
       { "redis/index.ts": `import "../platform/UsersLive.ts"` },
       "redis/index.ts: a store's subpath loads another store's driver: redis/index.ts → platform/UsersLive.ts → postgres/PostgresClient.ts → @effect/sql-pg"
+    ],
+    "fakes of PostgreSQL's capabilities load no driver": [
+      {
+        "platform/postgresMemory.ts": `export * from "./CampaignsMemory.ts"`,
+        "platform/CampaignsMemory.ts": `import "../mongodb/MongoDbMemory.ts"`,
+        "mongodb/MongoDbMemory.ts": `import { Query } from "mingo"`
+      },
+      "platform/postgresMemory.ts: a subpath of the platform loads a driver that is not its own: platform/postgresMemory.ts → platform/CampaignsMemory.ts → mongodb/MongoDbMemory.ts → mingo"
     ],
     "every file belongs to a part": [
       { "util/strings.ts": `export const a = 1` },

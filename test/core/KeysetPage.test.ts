@@ -3,6 +3,7 @@ import { DateTime, Effect, Option, Schema, Stream } from "effect"
 import * as assert from "node:assert/strict"
 import { readdirSync, readFileSync } from "node:fs"
 import { decodeInput } from "../../src/core/Decode.ts"
+import { Day } from "../../src/core/Day.ts"
 import { cursor, cursorAgrees, type Page, streamPages } from "../../src/core/KeysetPage.ts"
 
 const Text = Schema.String.pipe(Schema.brand("Cursor"))
@@ -34,6 +35,20 @@ describe("cursor", () => {
       }
     })
   )
+
+  it("of a key that admits null is a defect that names list, field and fix, and no program that TypeScript takes", () => {
+    const dated = (dueOn: Schema.Codec<string | null, string | null>) =>
+      // @ts-expect-error -- A key without null is asked for.
+      cursor("dated", Text, Schema.Struct({ dueOn, id: Schema.String }))
+    assert.throws(
+      () => dated(Schema.NullOr(Schema.String)),
+      /"dueOn" of the cursor of "dated" may not be null.*coalesce/
+    )
+    const due = cursor("due", Text, Schema.Struct({ dueOrder: Schema.Union([Day, Schema.Literal("infinity")]) }))
+    for (const dueOrder of ["2026-05-01", "infinity"]) {
+      assert.deepEqual(Schema.decodeSync(due.key)(due.after({ dueOrder })), { dueOrder })
+    }
+  })
 
   it("bears a name that no other list of the platform has", () => {
     const folder = new URL("../../src/platform/", import.meta.url)

@@ -76,7 +76,7 @@ describe("the guide to safe migrations", () => {
 })
 
 const ofNotes = `
-    import { explainMiss, makeIdsOf, Version } from "@ai-core/database/core"
+    import { expectVersion, makeIdsOf, Version } from "@ai-core/database/core"
     import { makeContained, makeLookup, onConstraint, type PostgresClient, rowReader, Timestamp, type Transaction, writeOrExplain } from "@ai-core/database/postgres"
     import { DateTime, Effect, Option, Schema } from "effect"
     import { Note, NoteId, NoteNotFound, type Notes, TitleTaken } from "./Notes.ts"
@@ -128,6 +128,10 @@ const surroundings: Readonly<Record<string, string>> = {
   "const byId": readNotes,
   "const versionRows": readNotes,
   "const cancel": ofReminders,
+  "const explain": `${ofReminders}
+    import { expectVersion, Version } from "@ai-core/database/core"
+    declare const operation: string, id: ReminderId, expectedVersion: number
+    const heldRows = rowReader(Schema.Struct({ state: ReminderState, version: Version }))`,
   "const page": ofReminders,
   "const states": ofReminders,
   "const claims": remindersInMemory,
@@ -167,7 +171,7 @@ const surroundings: Readonly<Record<string, string>> = {
     import * as NotesMigrations from "./NotesMigrations.ts"
     declare const program: Effect.Effect<void, unknown, Notes>`,
   "const stored = Layer.merge": `
-    import { UsersMemory } from "@ai-core/database/platform/memory"
+    import { UsersMemory } from "@ai-core/database/platform/postgres/memory"
     import { PlatformMigrations, UsersLive } from "@ai-core/database/platform/postgres"
     import { PostgresMemory, TransactionLive, TransactionMemory } from "@ai-core/database/postgres"
     import { Layer } from "effect"

@@ -44,18 +44,21 @@ describe("README", () => {
     }
   })
 
-  it.live("shows the report of a failure as it is", () =>
-    Effect.gen(function* () {
-      const { query, sql } = yield* PostgresClient.PostgresClient
-      yield* sql`CREATE TABLE users (id uuid PRIMARY KEY, email text UNIQUE)`
-      const error = yield* Effect.flip(
-        query(
-          { operation: "Users.findByEmail", kind: "read" },
-          sql`SELECT id, emial FROM users WHERE lower(email) = ${"alice@example.com"}`
+  it.live(
+    "shows the report of a failure as it is",
+    () =>
+      Effect.gen(function* () {
+        const { query, sql } = yield* PostgresClient.PostgresClient
+        yield* sql`CREATE TABLE users (id uuid PRIMARY KEY, email text UNIQUE)`
+        const error = yield* Effect.flip(
+          query(
+            { operation: "Users.findByEmail", kind: "read" },
+            sql`SELECT id, emial FROM users WHERE lower(email) = ${"alice@example.com"}`
+          )
         )
-      )
-      assert.ok(readme.includes(StoreErrorReport.render(error)), StoreErrorReport.render(error))
-    }).pipe(Effect.provide(PostgresEmbedded.layer()))
+        assert.ok(readme.includes(StoreErrorReport.render(error)), StoreErrorReport.render(error))
+      }).pipe(Effect.provide(PostgresEmbedded.layer())),
+    90_000
   )
 
   it("has programs that compile, and the first one runs", () => {
@@ -87,7 +90,7 @@ describe("README", () => {
     } finally {
       rmSync(folder, { recursive: true })
     }
-  }, 60_000)
+  }, 150_000)
 
   it("names only scripts and documents that are there", () => {
     const scripts: Record<string, string> = JSON.parse(readFileSync(new URL("package.json", root), "utf8")).scripts

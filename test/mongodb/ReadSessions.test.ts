@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { MongoClient, TopologyDescriptionChangedEvent } from "mongodb"
+import { MongoClient, type TopologyDescriptionChangedEvent } from "mongodb"
 import { makeReadSessions } from "../../src/mongodb/ReadSessions.ts"
 
 const minute = 60_000

@@ -3,7 +3,6 @@ import { Effect, Option, Schema } from "effect"
 import * as assert from "node:assert/strict"
 import { ConstraintViolated, isStoreError, StoreError, Timeout } from "../../src/core/StoreError.ts"
 import { makeContained } from "../../src/postgres/Contained.ts"
-import { keyset } from "../../src/postgres/Keyset.ts"
 import { onConstraint } from "../../src/postgres/onConstraint.ts"
 import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
 import { rowReader, SafeInteger, Timestamp } from "../../src/postgres/Row.ts"
@@ -42,36 +41,6 @@ describe("onConstraint", () => {
 
 describeLive("postgresql", "Parts of repositories", () => {
   it.layer(freshClient(), { excludeTestServices: true })("on a server", (it) => {
-    it.effect("keyset reads every row once, in both directions, across ties", () =>
-      Effect.gen(function* () {
-        const { sql } = yield* PostgresClient
-        yield* sql`create table ties (id int primary key, rank int not null)`
-        yield* sql`insert into ties select i, i % 3 from generate_series(1, 20) i`
-        const walk = (direction: "ascending" | "descending") =>
-          Effect.gen(function* () {
-            const seen: Array<number> = []
-            let after: { readonly id: number; readonly rank: number } | undefined
-            while (true) {
-              const page = keyset(
-                sql,
-                ["rank", "id"],
-                direction,
-                after && [sql`${after.rank}::int`, sql`${after.id}::int`]
-              )
-              const rows = yield* sql<{ id: number; rank: number }>`select id, rank from ties
-                where ${page.behind} order by ${page.order} limit 3`
-              after = rows.at(-1)
-              if (after === undefined) return seen
-              seen.push(...rows.map(({ id }) => id))
-            }
-          })
-        const expected = yield* sql<{ id: number }>`select id from ties order by rank, id`
-        const ids = expected.map(({ id }) => id)
-        assert.deepEqual(yield* walk("ascending"), ids)
-        assert.deepEqual(yield* walk("descending"), ids.toReversed())
-      })
-    )
-
     it.effect("rows are read as the driver gives them; what is wrong names row and column", () =>
       Effect.gen(function* () {
         const { sql } = yield* PostgresClient

@@ -521,6 +521,20 @@ export const mutants: ReadonlyArray<Mutant> = [
     }))
   },
   {
+    name: "Lists: the key of a cursor may be null",
+    file: keysetPage,
+    find: "if (nullable !== undefined) throw",
+    replace: 'if (nullable === "") throw',
+    red: [{ file: "test/core/KeysetPage.test.ts", test: "of a key that admits null" }]
+  },
+  {
+    name: "Lists: a page behind null is looked for in memory",
+    file: keysetPage,
+    find: "([, value]) => value === null",
+    replace: "([, value]) => value === undefined",
+    red: [{ file: "test/postgres/Keyset.test.ts", suite: "memory", test: "a null in the key" }]
+  },
+  {
     name: "Memory: a table that a foreign key leads to may be missing",
     file: memoryDatabase,
     find: "    assertReferences(tables, table)\n",

@@ -193,8 +193,8 @@ const ofCore: ReadonlyArray<Mutant> = [
   {
     name: "Calls: closing takes new calls",
     file: "src/core/Calls.ts",
-    find: "if (closing) return Effect.fail(closed(operation))",
-    replace: "",
+    find: "      closing\n        ? new StoreError({",
+    replace: "      closing === undefined\n        ? new StoreError({",
     red: [core.calls("drain waits for what is under way"), clickhouse.faults("closing waits for what is under way")]
   },
   {
@@ -1299,6 +1299,27 @@ const ofInput: ReadonlyArray<Mutant> = [
     find: "Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 }))",
     replace: "Schema.Number",
     red: [contract.users("page sizes and cursors that are none"), contract.campaigns("a page holds 1 to 1000")]
+  },
+  {
+    name: "Input: the 30th of February is taken",
+    file: "src/core/Day.ts",
+    find: "DateTime.formatIsoDateUtc(midnight) === text",
+    replace: 'DateTime.formatIsoDateUtc(midnight) !== ""',
+    red: [{ file: "test/postgres/Columns.test.ts", suite: "embedded", test: "takes what its column takes" }]
+  },
+  {
+    name: "Input: more than a bigint holds is taken",
+    file: "src/core/Integers.ts",
+    find: "2n ** 63n - 1n",
+    replace: "2n ** 64n",
+    red: [{ file: "test/postgres/Columns.test.ts", suite: "embedded", test: "takes what its column takes" }]
+  },
+  {
+    name: "Lists: a page behind null is looked for on PostgreSQL",
+    file: "src/postgres/Keyset.ts",
+    find: "segment.value === null",
+    replace: "segment.value === undefined",
+    red: [{ file: "test/postgres/Keyset.test.ts", suite: "embedded", test: "a null in the key" }]
   },
   {
     name: "Input: a negative TTL is taken",

@@ -81,7 +81,7 @@ export const crateMap: ReadonlyArray<CrateName> = [
     target: ["./platform/postgres", "UsersLive.layer"]
   },
   { crate: "PostgresRepository::users()", here: "`Users`", target: [".", "Users"] },
-  { crate: "PostgresRepository::workflows()", here: "`Workflows` (to come)", target: planned },
+  { crate: "PostgresRepository::workflows()", here: "`Workflows`", target: [".", "Workflows"] },
   {
     crate: "PostgresRepository::health_check",
     here: "`PostgresClient.ping`",

@@ -8,7 +8,7 @@ import { cursor, defaultPageSize, pageOf, PageSize } from "../../core/KeysetPage
 import type { StoreError } from "../../core/StoreError.ts"
 import { textOf } from "../../core/Text.ts"
 import { makeIds, TimeOrderedId } from "../../core/TimeOrderedId.ts"
-import { explainMiss, Version } from "../../core/Version.ts"
+import { expectVersion, Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
 import * as Money from "../Money.ts"
 import { UserId, UserNotFound } from "../users/Users.ts"
@@ -126,8 +126,9 @@ export const makeInvoices = (tables: Tables): Invoices => {
     const { changes, expectedVersion, id } = yield* changed(at("update"), input)
     return yield* changing(operation, id, (invoice) =>
       Effect.gen(function* () {
-        const { state, version } = invoice
-        yield* explainMiss(id, expectedVersion, version, () => new InvoiceNotFound({ id }))
+        const { state } = yield* Effect.fromResult(
+          expectVersion(id, expectedVersion, Option.some(invoice), () => new InvoiceNotFound({ id }))
+        )
         if (state !== "draft") return yield* new InvoiceNotDraft({ id, state })
         return yield* drafts.change(operation, invoice, changes)
       })

@@ -6,7 +6,7 @@ import { decodeInput } from "../../core/Decode.ts"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
-import { explainMiss, Version } from "../../core/Version.ts"
+import { expectVersion, Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
 import * as Money from "../Money.ts"
 import { plans, type PriceRow, prices } from "./BillingTables.ts"
@@ -119,7 +119,7 @@ export const makePlans = ({ insertNew, many, one, replace, run }: Tables): Plans
     const { changes, expectedVersion, id } = yield* changed(at("update"), input)
     return yield* changing(operation, id, (plan) =>
       Effect.as(
-        explainMiss(id, expectedVersion, plan.version, () => new PlanNotFound({ id })),
+        Effect.fromResult(expectVersion(id, expectedVersion, Option.some(plan), () => new PlanNotFound({ id }))),
         { ...plan, ...changes }
       )
     ).pipe(Effect.mapError(onConstraint({ plans_slug_key: () => new PlanSlugTaken({ slug: changes.slug ?? "" }) })))

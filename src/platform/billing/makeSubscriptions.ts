@@ -7,7 +7,7 @@ import { decodeInput, invalidData } from "../../core/Decode.ts"
 import type { IllegalTransition } from "../../core/StateMachine.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf, TimeOrderedId } from "../../core/TimeOrderedId.ts"
-import { explainMiss, Version } from "../../core/Version.ts"
+import { expectVersion, Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
 import { UserId, UserNotFound } from "../users/Users.ts"
 import { Moment } from "../Checks.ts"
@@ -171,8 +171,9 @@ export const makeSubscriptions = ({ insertNew, many, one, replace, run }: Tables
       id,
       (subscription) =>
         Effect.gen(function* () {
-          const { planId, priceId, state, version } = subscription
-          yield* explainMiss(id, expectedVersion, version, () => new SubscriptionNotFound({ id }))
+          const { planId, priceId, state } = yield* Effect.fromResult(
+            expectVersion(id, expectedVersion, Option.some(subscription), () => new SubscriptionNotFound({ id }))
+          )
           if (state === "canceled") return yield* new SubscriptionNotRunning({ id, state })
           const wanted = changes.priceId ?? priceId
           const plan = wanted === priceId ? { planId } : yield* onSale(operation, wanted)

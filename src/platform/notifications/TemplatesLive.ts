@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
-import { explainMiss } from "../../core/Version.ts"
+import { expectVersion } from "../../core/Version.ts"
 import { writeOrExplain } from "../../postgres/Attempts.ts"
 import { makeContained } from "../../postgres/Contained.ts"
 import { keyset } from "../../postgres/Keyset.ts"
@@ -86,7 +86,10 @@ export const makeTemplates = (client: PostgresClient["Service"], transaction: Tr
         keyed<{ readonly version: number }>`select version from ai_core.notification_templates
           where id = ${id} for update`
       ),
-      ([found]) => explainMiss(id, expectedVersion, found?.version, () => new TemplateNotFound({ id }))
+      ([found]) =>
+        Effect.fromResult(
+          expectVersion(id, expectedVersion, Option.fromUndefinedOr(found), () => new TemplateNotFound({ id }))
+        )
     )
 
   const updateTemplate: Service["updateTemplate"] = Effect.fnUntraced(function* (givenId, givenVersion, given) {

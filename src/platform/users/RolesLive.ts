@@ -1,11 +1,12 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Statement from "effect/sql/Statement"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
-import { explainMiss } from "../../core/Version.ts"
+import { expectVersion } from "../../core/Version.ts"
 import { makeContained } from "../../postgres/Contained.ts"
 import { keyset } from "../../postgres/Keyset.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
@@ -97,7 +98,9 @@ const make = Effect.gen(function* () {
             { operation, kind: "read" },
             keyed<{ readonly version: number }>`select version from ai_core.roles where id = ${id}::uuid`
           )
-          yield* explainMiss(id, expectedVersion, found?.version, () => new RoleNotFound({ id }))
+          yield* Effect.fromResult(
+            expectVersion(id, expectedVersion, Option.fromUndefinedOr(found), () => new RoleNotFound({ id }))
+          )
         }
         if (changes.permissions !== undefined) {
           yield* query(

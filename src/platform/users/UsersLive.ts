@@ -6,7 +6,7 @@ import * as Redacted from "effect/Redacted"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { Conflict, StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
-import { explainMiss } from "../../core/Version.ts"
+import { expectVersion } from "../../core/Version.ts"
 import { makeContained } from "../../postgres/Contained.ts"
 import { keyset } from "../../postgres/Keyset.ts"
 import { makeLookup } from "../../postgres/Lookup.ts"
@@ -139,7 +139,8 @@ const make = Effect.gen(function* () {
       const updated = yield* userRows.option(operation, rows)
       if (Option.isSome(updated)) return updated.value
       const found = yield* look(operation, id, email, username)
-      yield* explainMiss(id, expectedVersion, found.version, () => new UserNotFound({ id }))
+      const stored = Option.map(Option.fromNullOr(found.version), (version) => ({ version }))
+      yield* Effect.fromResult(expectVersion(id, expectedVersion, stored, () => new UserNotFound({ id })))
       if (found.emailTaken && email !== undefined) return yield* new EmailTaken({ email })
       if (found.usernameTaken && username !== undefined) return yield* new UsernameTaken({ username })
     }

@@ -1,9 +1,10 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
-import { explainMiss } from "../../core/Version.ts"
+import { expectVersion } from "../../core/Version.ts"
 import { makeContained } from "../../postgres/Contained.ts"
 import { keyset } from "../../postgres/Keyset.ts"
 import { onConstraint } from "../../postgres/onConstraint.ts"
@@ -74,9 +75,11 @@ export const makeDefinitions = (client: PostgresClient["Service"], transaction: 
 
   /** Says why a write of the draft at this version found nothing. */
   const explain = Effect.fnUntraced(function* (operation: string, id: WorkflowId, expectedVersion: number) {
-    const found = yield* look(operation, id)
-    yield* explainMiss(id, expectedVersion, found?.version, () => new WorkflowNotFound({ id }))
-    if (found?.state === "archived") return yield* new WorkflowArchived({ id })
+    const stored = Option.fromUndefinedOr(yield* look(operation, id))
+    const found = yield* Effect.fromResult(
+      expectVersion(id, expectedVersion, stored, () => new WorkflowNotFound({ id }))
+    )
+    if (found.state === "archived") return yield* new WorkflowArchived({ id })
     return found
   })
 

@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
-import { explainMiss } from "../../core/Version.ts"
+import { expectVersion } from "../../core/Version.ts"
 import { keyset } from "../../postgres/Keyset.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/Row.ts"
@@ -86,9 +86,10 @@ export const makeSchedules = (
           { operation, kind: "write" },
           keyed<object>`select ${columns} from ai_core.workflow_schedules as s where s.id = ${id} for update`
         )
-        const held = Option.getOrUndefined(yield* scheduleRows.option(operation, found))
-        yield* explainMiss(id, expectedVersion, held?.version, () => new ScheduleNotFound({ id }))
-        if (held === undefined) return yield* new ScheduleNotFound({ id })
+        const stored = yield* scheduleRows.option(operation, found)
+        const held = yield* Effect.fromResult(
+          expectVersion(id, expectedVersion, stored, () => new ScheduleNotFound({ id }))
+        )
         if (changes.versionNumber !== undefined && changes.versionNumber !== null) {
           // A schedule's workflow is never removed.
           yield* Effect.catchTag(

@@ -1,0 +1,11 @@
+/** The platform's capabilities of PostgreSQL in memory. Loads no driver. */
+export * as AuditLogMemory from "./audit/AuditLogMemory.ts"
+export * as BillingMemory from "./billing/BillingMemory.ts"
+export * as FederationMemory from "./federation/FederationMemory.ts"
+export * as NotificationsMemory from "./notifications/NotificationsMemory.ts"
+export * as PostgresRepositoriesMemory from "./PostgresRepositoriesMemory.ts"
+export * as ApiKeysMemory from "./users/ApiKeysMemory.ts"
+export * as RolesMemory from "./users/RolesMemory.ts"
+export * as UserTokensMemory from "./users/UserTokensMemory.ts"
+export * as UsersMemory from "./users/UsersMemory.ts"
+export * as WorkflowsMemory from "./workflows/WorkflowsMemory.ts"
