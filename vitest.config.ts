@@ -1,5 +1,6 @@
 import { defaultServerConditions } from "vite"
 import { defineConfig } from "vitest/config"
+import { ContractsFirst } from "./test/servers/ContractsFirst.ts"
 import { SummaryReporter } from "./test/servers/SummaryReporter.ts"
 
 // A Node that npm finds may be older than what the tests need, and would end the run with a crash of its reporter.
@@ -20,6 +21,9 @@ export default defineConfig({
     reporters: ["default", new SummaryReporter({ outputFile: "test-report.json" })],
     // Most of a run is waiting, for servers and for time, so two files share even a small machine.
     maxWorkers: 2,
+    // Loading the modules and the engine in WebAssembly costs seconds: a worker does it once, not once for each of its files.
+    isolate: false,
+    sequence: { sequencer: ContractsFirst },
     testTimeout: 30_000,
     hookTimeout: 60_000,
     teardownTimeout: 30_000
