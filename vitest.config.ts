@@ -24,7 +24,8 @@ export default defineConfig({
     // Loading the modules and the engine in WebAssembly costs seconds: a worker does it once, not once for each of its files.
     isolate: false,
     sequence: { sequencer: ContractsFirst },
-    testTimeout: 30_000,
+    // A machine that is busy with other things is slow; what hangs does not end in a minute, either.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 30_000
   }
