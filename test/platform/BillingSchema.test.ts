@@ -24,6 +24,7 @@ import {
   eur,
   line
 } from "../../src/testing/contracts/billing/support.ts"
+import { sharedEngine } from "../postgres/sharedEngine.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
 import { upDownUp } from "./migrationSteps.ts"
 
@@ -236,7 +237,7 @@ const enforced = (title: string, layer: Layer.Layer<Needs, unknown>) =>
   })
 
 describe("What the tables of billing refuse, whoever writes", () => {
-  enforced("embedded", repositories.pipe(Layer.provideMerge(PostgresEmbedded.layer())))
+  enforced("embedded", repositories.pipe(Layer.provideMerge(sharedEngine)))
 })
 
 const server = Layer.unwrap(
