@@ -330,10 +330,11 @@ describeOwned("postgresql", "a pool and its server", () => {
       const server = yield* ownServer("postgresql")
       yield* Effect.gen(function* () {
         const { stats } = yield* PostgresClient.PostgresClient
-        const warm = Effect.repeat(stats, { until: ({ size }) => size === 3 }).pipe(Effect.timeout("20 seconds"))
+        const untilSize = (n: number) => Effect.repeat(Effect.delay(stats, 10), { until: ({ size }) => size === n })
+        const warm = untilSize(3).pipe(Effect.timeout("20 seconds"))
         yield* warm
         yield* server.kill
-        yield* Effect.repeat(stats, { until: ({ size }) => size === 0 })
+        yield* untilSize(0)
         yield* Effect.sleep("1500 millis")
         yield* server.restart
         assert.equal((yield* warm).idle, 3)
