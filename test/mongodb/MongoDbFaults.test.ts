@@ -256,7 +256,7 @@ describeLive("mongodb", "MongoDB behind a broken line", () => {
       const { hostname, port } = new URL(url)
       const proxy = yield* TcpProxy.make({ target: { host: hostname, port: Number(port) } })
       yield* proxy.refuse
-      const starting = yield* Effect.forkChild(at(proxy.rewrite(url), { database, connectTimeout: "15 seconds" }))
+      const starting = yield* Effect.forkChild(at(proxy.rewrite(url), { database, connectTimeout: "40 seconds" }))
       yield* Effect.sleep("1500 millis")
       yield* proxy.pass
       const own = yield* Fiber.join(starting)
