@@ -266,7 +266,8 @@ const attempt = (
         Effect.flatMap(lastWords(log), (words) =>
           Effect.fail<FailedStart>({
             error: failed(`${why}\n${words}`, options.port),
-            crashed: crashes.has(child.signalCode ?? "")
+            // Refused the folder that another engine has, it crashes on its way out: another try would end so, too.
+            crashed: crashes.has(child.signalCode ?? "") && !words.includes("Cannot lock file")
           })
         )
       )

@@ -183,7 +183,7 @@ const suite = (server: Layer.Layer<TestServer, unknown>) =>
         const client = yield* connect()
         const error = yield* failureOf(client, "SELECT groupArray(number) FROM numbers(50000000)", {
           max_memory_usage: "1000000"
-        }).pipe(within("400 millis"))
+        }).pipe(within("20 seconds"))
         assert.deepEqual([error.reason._tag, codeOf(error), error.outcome], ["ResourceExhausted", "241", "not-applied"])
       })
     )
@@ -198,7 +198,7 @@ const suite = (server: Layer.Layer<TestServer, unknown>) =>
         yield* client.command("test", { query: "SYSTEM STOP MERGES parts" })
         const errors: Array<StoreError> = []
         for (let x = 0; x < 4 && errors.length === 0; x++) {
-          yield* Effect.catch(client.insert("test", "parts", [{ x }]).pipe(within("400 millis")), (error) =>
+          yield* Effect.catch(client.insert("test", "parts", [{ x }]).pipe(within("20 seconds")), (error) =>
             Effect.sync(() => errors.push(error))
           )
         }
@@ -214,7 +214,7 @@ const suite = (server: Layer.Layer<TestServer, unknown>) =>
         for (const compression of [true, false]) {
           const client = yield* connect({ compression })
           const query =
-            "SELECT number, randomPrintableASCII(100) AS filler, throwIf(number = 200000) FROM numbers(300000) SETTINGS max_block_size = 1000"
+            "SELECT number, randomPrintableASCII(100) AS filler, throwIf(number = 50000) FROM numbers(75000) SETTINGS max_block_size = 1000"
           const error = yield* failureOf(client, query)
           assert.deepEqual([error.reason._tag, codeOf(error)], ["Unclassified", "395"])
           const seen: Array<unknown> = []
@@ -224,7 +224,7 @@ const suite = (server: Layer.Layer<TestServer, unknown>) =>
             )
           )
           assert.equal(codeOf(streamed), "395")
-          assert.ok(seen.length > 1000 && seen.length <= 200_000, `${seen.length} rows`)
+          assert.ok(seen.length > 1000 && seen.length <= 50_000, `${seen.length} rows`)
           assert.equal((yield* client.stats).inUse, 0)
         }
       })
@@ -233,8 +233,10 @@ const suite = (server: Layer.Layer<TestServer, unknown>) =>
     it.effect("streams rows in order, and waits for a slow consumer in little memory", () =>
       Effect.gen(function* () {
         const client = yield* connect()
-        const query = "SELECT number AS n, repeat('x', 200) AS filler FROM numbers(1000000)"
-        const heap: Array<number> = []
+        const query = "SELECT number AS n, repeat('x', 200) AS filler FROM numbers(500000)"
+        const buffers = () => process.memoryUsage().arrayBuffers
+        let least = buffers()
+        let most = 0
         const last = yield* client.stream("test", { query, schema: Count }).pipe(
           Stream.chunks,
           Stream.runFoldEffect(
@@ -245,13 +247,16 @@ const suite = (server: Layer.Layer<TestServer, unknown>) =>
                   assert.equal(n, last + 1)
                   last = n
                 }
-                if (last % 50_000 < rows.length) heap.push(process.memoryUsage().arrayBuffers)
+                if (last % 50_000 < rows.length) {
+                  least = Math.min(least, buffers())
+                  most = Math.max(most, buffers() - least)
+                }
                 return last
               })
           )
         )
-        assert.equal(last, 999_999)
-        assert.ok(Math.max(...heap) < 60_000_000, `${Math.max(...heap)} bytes of buffers`)
+        assert.equal(last, 499_999)
+        assert.ok(most < 60_000_000, `${most} bytes of buffers`)
       })
     )
 

@@ -19,16 +19,22 @@ const folder = Effect.acquireRelease(
   (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
 )
 
-const alive = (pid: number): boolean => fs.existsSync(`/proc/${pid}`) && !stateOf(pid).startsWith("Z")
-const stateOf = (pid: number): string =>
-  fs.existsSync(`/proc/${pid}/stat`) ? (fs.readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1] ?? "") : "Z"
+/** What the system says in a file of a process; nothing where the process has gone, if only in this moment. */
+const said = (file: string): string => {
+  try {
+    return fs.readFileSync(file, "utf8")
+  } catch {
+    return ""
+  }
+}
+const stateOf = (pid: number): string => said(`/proc/${pid}/stat`).split(") ")[1] ?? "Z"
+const alive = (pid: number): boolean => !stateOf(pid).startsWith("Z")
 
 /** Engines that this process has started and that still run. */
 const engines = (): ReadonlyArray<number> =>
   fs
     .readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && fs.existsSync(`/proc/${name}/cmdline`))
-    .filter((name) => fs.readFileSync(`/proc/${name}/cmdline`, "utf8").includes("libchdb.so"))
+    .filter((name) => /^\d+$/.test(name) && said(`/proc/${name}/cmdline`).includes("libchdb.so"))
     .map(Number)
     .filter((pid) => stateOf(pid).split(" ")[1] === String(process.pid))
 

@@ -1,36 +1,12 @@
-import { Effect, Layer, Redacted } from "effect"
+import { Layer } from "effect"
 import * as BillingLive from "../../src/platform/billing/BillingLive.ts"
 import * as BillingMemory from "../../src/platform/billing/BillingMemory.ts"
-import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import * as UsersLive from "../../src/platform/users/UsersLive.ts"
 import * as UsersMemory from "../../src/platform/users/UsersMemory.ts"
-import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
-import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
-import * as PostgresMemory from "../../src/postgres/PostgresMemory.ts"
-import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
-import * as TransactionMemory from "../../src/postgres/TransactionMemory.ts"
 import { BillingContract } from "../../src/testing/contracts/BillingContract.ts"
-import { freshPostgres } from "../servers/index.ts"
-import { runContract } from "./runContract.ts"
+import { runOnPostgres } from "./postgresLayers.ts"
 
-const memory = Layer.mergeAll(BillingMemory.layer, UsersMemory.layer, TransactionMemory.layer).pipe(
-  Layer.provide(PostgresMemory.layer)
-)
-
-const repositories = Layer.mergeAll(BillingLive.layer, UsersLive.layer).pipe(
-  Layer.provideMerge(TransactionLive.layer),
-  Layer.provide(PlatformMigrations.layerPostgres)
-)
-const embedded = repositories.pipe(Layer.provide(PostgresEmbedded.layer()))
-const live = () =>
-  repositories.pipe(
-    Layer.provide(
-      Layer.unwrap(
-        Effect.map(freshPostgres, (url) => PostgresClient.layer({ url: Redacted.make(url), maxConnections: 8 }))
-      )
-    )
-  )
-
-runContract(BillingContract, { implementation: "memory", layer: memory })
-runContract(BillingContract, { implementation: "embedded", layer: embedded })
-runContract(BillingContract, { implementation: "live", stores: ["postgresql"], layer: live })
+runOnPostgres(BillingContract, {
+  memory: Layer.merge(BillingMemory.layer, UsersMemory.layer),
+  live: Layer.merge(BillingLive.layer, UsersLive.layer)
+})

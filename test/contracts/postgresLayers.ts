@@ -1,12 +1,12 @@
 import { Effect, Layer, Redacted } from "effect"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
-import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
 import * as PostgresMemory from "../../src/postgres/PostgresMemory.ts"
 import type { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import * as TransactionMemory from "../../src/postgres/TransactionMemory.ts"
 import type { Contract } from "../../src/testing/Contract.ts"
+import { sharedEngine } from "../postgres/sharedEngine.ts"
 import { freshPostgres } from "../servers/index.ts"
 import { runContract } from "./runContract.ts"
 
@@ -32,6 +32,6 @@ export const runOnPostgres = <R, E>(
       )
     )
   runContract(contract, { implementation: "memory", layer: memory })
-  runContract(contract, { implementation: "embedded", layer: stored.pipe(Layer.provide(PostgresEmbedded.layer())) })
+  runContract(contract, { implementation: "embedded", layer: stored.pipe(Layer.provide(sharedEngine)) })
   runContract(contract, { implementation: "live", stores: ["postgresql"], layer: live })
 }

@@ -10,12 +10,12 @@ import { Reminders } from "../../examples/own_repository/Reminders.ts"
 import { RemindersContract } from "../../examples/own_repository/RemindersContract.ts"
 import * as RemindersLive from "../../examples/own_repository/RemindersLive.ts"
 import * as RemindersMemory from "../../examples/own_repository/RemindersMemory.ts"
-import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
 import * as PostgresMemory from "../../src/postgres/PostgresMemory.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import * as TransactionMemory from "../../src/postgres/TransactionMemory.ts"
 import { runContract } from "../contracts/runContract.ts"
 import { freshClient } from "../postgres/freshClient.ts"
+import { sharedEngine } from "../postgres/sharedEngine.ts"
 import { describeLive } from "../servers/index.ts"
 
 const stored = Layer.merge(NotesLive.layer, RemindersLive.layer).pipe(
@@ -25,7 +25,7 @@ const stored = Layer.merge(NotesLive.layer, RemindersLive.layer).pipe(
 const memory = Layer.mergeAll(NotesMemory.layer, RemindersMemory.layer, TransactionMemory.layer).pipe(
   Layer.provide(PostgresMemory.layer)
 )
-const embedded = stored.pipe(Layer.provide(PostgresEmbedded.layer()))
+const embedded = stored.pipe(Layer.provide(sharedEngine))
 const live = () => stored.pipe(Layer.provide(freshClient()))
 
 runContract(NotesContract, { implementation: "memory", layer: memory })

@@ -236,15 +236,21 @@ describeLive("mongodb", "MongoDB behind a broken line", () => {
       assert.strictEqual((yield* own.client.stats).size, 3)
       yield* own.proxy.hang
       const startedAt = performance.now()
-      const read = yield* Effect.forkChild(Effect.flip(own.things.findOne({ key: "a" })))
-      const write = yield* Effect.forkChild(Effect.flip(own.things.insertOne({ key: "b", n: 0 })))
-      const soon = yield* Effect.flip(own.things.findAll({}).pipe(within("200 millis")))
+      const ended: Array<string> = []
+      const failing = <A, E, R>(name: string, call: Effect.Effect<A, E, R>) =>
+        Effect.ensuring(
+          Effect.flip(call),
+          Effect.sync(() => ended.push(name))
+        )
+      const read = yield* Effect.forkChild(failing("read", own.things.findOne({ key: "a" })))
+      const write = yield* Effect.forkChild(failing("write", own.things.insertOne({ key: "b", n: 0 })))
+      const soon = yield* failing("soon", own.things.findAll({}).pipe(within("200 millis")))
       assert.strictEqual(soon.reason._tag, "Timeout")
-      assert.ok(performance.now() - startedAt < 700, "the Context's deadline is the sooner one")
       const readError = yield* Fiber.join(read)
       assert.deepStrictEqual([readError.reason._tag, readError.outcome], ["Timeout", "not-applied"])
       const writeError = yield* Fiber.join(write)
       assert.deepStrictEqual([writeError.reason._tag, writeError.outcome], ["Timeout", "unknown"])
+      assert.strictEqual(ended[0], "soon", "the Context's deadline is the sooner one")
       assert.ok(performance.now() - startedAt < 5000)
       yield* own.proxy.pass
       yield* isWhole(own)
@@ -288,7 +294,7 @@ describeLive("mongodb", "MongoDB behind a broken line", () => {
       const { hostname, port } = new URL(url)
       const proxy = yield* TcpProxy.make({ target: { host: hostname, port: Number(port) } })
       yield* proxy.refuse
-      const starting = yield* Effect.forkChild(at(proxy.rewrite(url), { database, connectTimeout: "15 seconds" }))
+      const starting = yield* Effect.forkChild(at(proxy.rewrite(url), { database, connectTimeout: "40 seconds" }))
       yield* Effect.sleep("1500 millis")
       yield* proxy.pass
       const own = yield* Fiber.join(starting)

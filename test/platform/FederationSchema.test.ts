@@ -14,6 +14,7 @@ import type { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import { aClient, aCredential, aProvider, aRule, aService } from "../../src/testing/contracts/federation/support.ts"
 import { freshClient } from "../postgres/freshClient.ts"
+import { sharedEngine } from "../postgres/sharedEngine.ts"
 import { describeLive } from "../servers/index.ts"
 import { upDownUp } from "./migrationSteps.ts"
 
@@ -22,7 +23,7 @@ type Needs = Federation | Users | Transaction | PostgresClient
 const repositories = Layer.merge(FederationLive.layer, UsersLive.layer).pipe(
   Layer.provide(PlatformMigrations.layerPostgres)
 )
-const embedded = TransactionLive.layer.pipe(Layer.provideMerge(PostgresEmbedded.layer()))
+const embedded = TransactionLive.layer.pipe(Layer.provideMerge(sharedEngine))
 
 type Sql = PostgresClient["Service"]["sql"]
 

@@ -3,7 +3,6 @@ import { DateTime, Deferred, Duration, Effect, Fiber, Option } from "effect"
 import * as assert from "node:assert/strict"
 import { randomUUID } from "node:crypto"
 import { makeClaims } from "../../src/postgres/Claims.ts"
-import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
 import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import { memoryClaims } from "../../src/postgres/MemoryClaims.ts"
@@ -21,6 +20,7 @@ import {
 } from "../../src/postgres/WorkItem.ts"
 import { describeLive } from "../servers/index.ts"
 import { freshClient } from "./freshClient.ts"
+import { sharedEngine } from "./sharedEngine.ts"
 
 const states = { waiting: "todo", running: "doing", dead: "dead" } as const
 
@@ -347,7 +347,7 @@ describe("states of work that are not three", () => {
       const { sql } = yield* PostgresClient
       assert.throws(() => makeClaims(sql, { table: "app.files", states: two }), problem)
       assert.throws(() => makeClaims(sql, { table: "app.files", states: { ...states, dead: "todo" } }), /different/)
-    }).pipe(Effect.provide(PostgresEmbedded.layer()))
+    }).pipe(Effect.provide(sharedEngine))
   )
 
   it("are a defect in memory", () => {

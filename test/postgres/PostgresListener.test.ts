@@ -4,12 +4,12 @@ import assert from "node:assert/strict"
 import { unavailable } from "../../src/core/StartUp.ts"
 import { StoreError } from "../../src/core/StoreError.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
-import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
 import { type ListenEvent, makePostgresListener } from "../../src/postgres/PostgresListener.ts"
 import { sessionOpener } from "../../src/postgres/PostgresSession.ts"
 import { sections } from "../../src/core/DatabaseConfig.ts"
 import * as TcpProxy from "../../src/testing/TcpProxy.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
+import { sharedEngine } from "./sharedEngine.ts"
 
 /** Everything that happens to a listener, one event after the other. */
 const events = (stream: Stream.Stream<ListenEvent, StoreError>) =>
@@ -166,5 +166,5 @@ it.live("the embedded engine has one session, and says that nobody can listen in
     assert.equal(outcome, "not-applied")
     assert.ok(reason._tag === "InvalidData")
     assert.match(reason.problems[0]!.problem, /^the embedded engine has one session/)
-  }).pipe(Effect.provide(PostgresEmbedded.layer()))
+  }).pipe(Effect.provide(sharedEngine))
 )

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { execFile } from "node:child_process"
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { once } from "node:events"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { it } from "@effect/vitest"
@@ -126,7 +127,10 @@ it.live("a run that is killed outright leaves neither a server nor its folder be
     const program = `
       const { findServer } = await import(${JSON.stringify(new URL("./find.ts", import.meta.url).href)})
       const { Effect } = await import("effect")
-      await Effect.runPromise(Effect.scoped(Effect.andThen(findServer("redis"), Effect.never)))`
+      await Effect.runPromise(Effect.scoped(Effect.flatMap(findServer("redis"), () => {
+        console.log("found")
+        return Effect.never
+      })))`
     const run = execFile(process.execPath, ["--input-type=module", "-e", program], {
       cwd: join(import.meta.dirname, "../.."),
       env: {
@@ -137,11 +141,13 @@ it.live("a run that is killed outright leaves neither a server nor its folder be
     })
     const eventually = (holds: () => boolean): Effect.Effect<void> =>
       Effect.suspend(() => (holds() ? Effect.void : Effect.andThen(Effect.sleep("20 millis"), eventually(holds))))
-    yield* eventually(() => existsSync(join(files, "folder")))
-    yield* Effect.sleep("200 millis")
+    yield* Effect.promise(() => once(run.stdout!, "data"))
+    const told = join(files, "folder")
+    yield* eventually(() => existsSync(told) && readFileSync(told, "utf8").endsWith("\n"))
+    const own = readFileSync(told, "utf8").trim()
     const pid = yield* pidIn(files)
-    assert.equal(isRunning(pid), true)
+    assert.deepEqual([isRunning(pid), existsSync(own)], [true, true])
     run.kill("SIGKILL")
-    yield* eventually(() => !isRunning(pid))
+    yield* eventually(() => !isRunning(pid) && !existsSync(own))
   })
 )

@@ -44,6 +44,8 @@ export const runTests = async (
       "--reporter=json",
       `--outputFile=${report}`,
       `--testTimeout=${options.testTimeout}`,
+      // What a defect leaves running in one file must not colour the tests of another.
+      "--isolate",
       "-t",
       [...new Set(proofs.map((proof) => titleOf(proof).source))].join("|"),
       ...new Set(proofs.map(({ file }) => file))
