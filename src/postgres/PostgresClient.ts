@@ -75,7 +75,8 @@ export class PostgresClient extends Context.Service<
      * lock. Otherwise the unit has a connection to itself.
      *
      * It ends by the Context's Deadline, and is sent again as `query` is. Fails with `StoreError`, which shows the statement
-     * that was refused; `CommitUnknown` says that the answer never came. Interrupted after it was sent, it runs to its end.
+     * that was refused; `CommitUnknown` says that the answer never came, `Timeout` of unknown outcome that it was not awaited.
+     * Interrupted after it was sent, it runs to its end.
      * (Only BEGIN itself cancelled on the server, by an administrator, may leave a part of it: an unknown outcome.)
      *
      * @example
