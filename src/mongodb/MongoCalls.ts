@@ -53,6 +53,15 @@ export interface CallLimits {
   readonly waitQueue: number
 }
 
+/** What the driver refuses at once is refused like all else. */
+const handed = <A>({ send }: Pick<Command<A, unknown>, "send">, limits: CommandLimits): Promise<A> => {
+  try {
+    return send(limits)
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
 /**
  * The driver's own limits are off, because it starts and clears a timer for each of them in every call: those of the calls here
  * are looked at together.
@@ -82,7 +91,7 @@ export const makeMongoCalls = (options: {
 
     /** Of a call that ran out of time: what it was waiting for. */
     const reasonOf = (call: FailedCall): Reason => {
-      const refused = pool.refusal()
+      const refused = isUnderWay(call.sent) ? undefined : pool.refusal()
       if (refused !== undefined && call.sent && call.kind !== "read") return new ConnectionLost(refused)
       if (refused !== undefined) return unavailable(endpoint, refused)
       return !call.sent && call.stats.inUse >= call.stats.max
@@ -140,13 +149,11 @@ export const makeMongoCalls = (options: {
         }
 
         let call = calls.begin(operation, Math.min(deadline, startedAt + firstLook), expire)
-        const answer = command.send(
-          kind !== "read"
-            ? { maxTimeMS: Math.max(1, Math.ceil(deadline - startedAt)), signal: passage }
-            : session === undefined
-              ? { signal: passage }
-              : { signal: passage, session: session.driver }
-        )
+        const answer = handed(command, {
+          signal: passage,
+          ...(kind === "read" ? {} : { maxTimeMS: Math.max(1, Math.ceil(deadline - startedAt)) }),
+          ...(session === undefined ? {} : { session: session.driver })
+        })
         passage.handedOver()
         answer.then(
           (value) => {

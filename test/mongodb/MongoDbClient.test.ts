@@ -332,6 +332,18 @@ describeLive("mongodb", "MongoDbClient", () => {
     })
   )
 
+  it.live("what the driver refuses before it sends anything is a failure like any other", () =>
+    Effect.gen(function* () {
+      const { client, things } = yield* connect({ maxPoolSize: 1 })
+      const { outcome, reason } = yield* Effect.flip(things.findOne({}, { sort: { n: 7 as never } }))
+      assert.deepStrictEqual([reason._tag, outcome], ["InvalidStatement", "not-applied"])
+      yield* things.insertOne({ key: "a", n: 1 })
+      assert.ok(Option.isSome(yield* things.findOne({ key: "a" })))
+      const { inUse, waiting } = yield* client.stats
+      assert.deepStrictEqual({ inUse, waiting }, { inUse: 0, waiting: 0 })
+    })
+  )
+
   it.live("the driver's own client is one and the same, has its own connections, and is closed with ours", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()

@@ -114,6 +114,27 @@ describeLive("mongodb", "MongoDB behind a broken line", () => {
     })
   )
 
+  it.live("a call that takes too long is told as that, though the server takes no new connection", () =>
+    Effect.gen(function* () {
+      const own = yield* proxied({ maxPoolSize: 2 })
+      yield* own.things.insertMany(Array.from({ length: 30 }, (_, n) => ({ key: `k${n}`, n })))
+      const endless = Array.from({ length: 4 }, (_, i) => [
+        { $set: { [`a${i}`]: { $range: [0, 400] } } },
+        { $unwind: `$a${i}` }
+      ]).flat()
+      const slow = yield* Effect.forkChild(
+        Effect.flip(own.things.aggregate([...endless, { $count: "n" }], Schema.Unknown).pipe(within("1500 millis")))
+      )
+      yield* Effect.repeat(Effect.delay(own.client.stats, "10 millis"), { until: ({ inUse }) => inUse === 1 })
+      yield* own.proxy.refuse
+      const refused = yield* Effect.flip(own.things.findOne({ key: "k1" }).pipe(within("500 millis")))
+      assert.strictEqual(refused.reason._tag, "Unavailable")
+      assert.strictEqual((yield* Fiber.join(slow)).reason._tag, "Timeout")
+      yield* own.proxy.pass
+      yield* isWhole(own)
+    })
+  )
+
   it.live("the driver's own client has the driver's limits", () =>
     Effect.gen(function* () {
       const own = yield* proxied({ serverSelectionTimeout: "300 millis" })

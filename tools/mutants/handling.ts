@@ -834,6 +834,20 @@ const ofMongodb: ReadonlyArray<Mutant> = [
     red: [mongodb.faults("a server that went away")]
   },
   {
+    name: "MongoDB: what the driver refuses at once is a defect",
+    file: "src/mongodb/MongoCalls.ts",
+    find: "return Promise.reject(error)",
+    replace: "throw error",
+    red: [mongodb.client("what the driver refuses before it sends anything")]
+  },
+  {
+    name: "MongoDB: a call that takes too long is told as refused, because another one was",
+    file: "src/mongodb/MongoCalls.ts",
+    find: "isUnderWay(call.sent) ? undefined : pool.refusal()",
+    replace: "pool.refusal()",
+    red: [mongodb.faults("a call that takes too long is told as that")]
+  },
+  {
     name: "MongoDB: waiting for a server has no limit of its own",
     file: "src/mongodb/MongoCalls.ts",
     find: "? limits.waitQueue : limits.serverSelection",
