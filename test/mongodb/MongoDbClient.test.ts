@@ -332,6 +332,16 @@ describeLive("mongodb", "MongoDbClient", () => {
     })
   )
 
+  it.live("past its deadline a call is not sent", () =>
+    Effect.gen(function* () {
+      const { things } = yield* connect()
+      const { outcome, reason } = yield* Effect.flip(things.insertOne({ key: "late", n: 1 }).pipe(within("0 millis")))
+      assert.deepStrictEqual([reason._tag, outcome], ["Timeout", "not-applied"])
+      yield* Effect.sleep("100 millis")
+      assert.strictEqual(yield* things.countDocuments({}), 0)
+    })
+  )
+
   it.live("what the driver refuses before it sends anything is a failure like any other", () =>
     Effect.gen(function* () {
       const { client, things } = yield* connect({ maxPoolSize: 1 })

@@ -140,18 +140,14 @@ const ofCore: ReadonlyArray<Mutant> = [
     file: "src/core/Calls.ts",
     find: "Math.min(now + timeoutMillis, fiber.getRef(Deadline))",
     replace: "now + timeoutMillis",
-    red: [core.calls("the Context's deadline holds where it is sooner"), mongodb.faults("a server that falls silent")]
+    red: [core.calls("the Context's deadline holds where it is sooner")]
   },
   {
     name: "Calls: what was given up is told as not applied",
     file: "src/core/Calls.ts",
     find: "resume(Effect.fail(timedOut(outcome)))",
     replace: `resume(Effect.fail(timedOut("not-applied")))`,
-    red: [
-      core.calls("drain gives up what is left"),
-      mongodb.client("a write that takes too long may have been applied"),
-      clickhouse.faults("accepts and never answers")
-    ]
+    red: [core.calls("drain gives up what is left"), clickhouse.faults("accepts and never answers")]
   },
   {
     name: "Calls: a call past its deadline is sent",
@@ -165,11 +161,7 @@ const ofCore: ReadonlyArray<Mutant> = [
     file: "src/core/Calls.ts",
     find: "            end(call)\n            abandon?.()\n",
     replace: "            end(call)\n",
-    red: [
-      core.calls("an interrupted call is abandoned once"),
-      mongodb.client("an interrupted read no longer runs"),
-      clickhouse.client("an interrupted query no longer runs")
-    ]
+    red: [core.calls("an interrupted call is abandoned once"), clickhouse.client("an interrupted query no longer runs")]
   },
   {
     name: "Calls: a driver that throws ends the deadlines of all",
@@ -832,6 +824,27 @@ const ofMongodb: ReadonlyArray<Mutant> = [
     find: "if (refused !== undefined) return unavailable(endpoint, refused)",
     replace: "",
     red: [mongodb.faults("a server that went away")]
+  },
+  {
+    name: "MongoDB: the Context's deadline is ignored",
+    file: "src/mongodb/MongoCalls.ts",
+    find: "Math.min(startedAt + timeoutMillis, until)",
+    replace: "startedAt + timeoutMillis",
+    red: [mongodb.faults("a server that falls silent"), mongodb.client("past its deadline a call is not sent")]
+  },
+  {
+    name: "MongoDB: a call past its deadline is sent",
+    file: "src/mongodb/MongoCalls.ts",
+    find: "if (deadline <= startedAt) {",
+    replace: "if (deadline < 0) {",
+    red: [mongodb.client("past its deadline a call is not sent")]
+  },
+  {
+    name: "MongoDB: an interrupted call is left to the driver",
+    file: "src/mongodb/MongoCalls.ts",
+    find: "          calls.end(call)\n          giveUp()\n",
+    replace: "          calls.end(call)\n",
+    red: [mongodb.client("an interrupted read no longer runs"), mongodb.client("a write that was sent is carried out")]
   },
   {
     name: "MongoDB: what the driver refuses at once is a defect",
