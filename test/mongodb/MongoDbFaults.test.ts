@@ -116,7 +116,8 @@ describeLive("mongodb", "MongoDB behind a broken line", () => {
 
   it.live("a call that takes too long is told as that, though the server takes no new connection", () =>
     Effect.gen(function* () {
-      const own = yield* proxied({ maxPoolSize: 2 })
+      // Were it not for the Context's deadline, the calls would take longer than the test may.
+      const own = yield* proxied({ maxPoolSize: 2, timeout: "5 minutes" })
       yield* own.things.insertMany(Array.from({ length: 30 }, (_, n) => ({ key: `k${n}`, n })))
       const endless = Array.from({ length: 4 }, (_, i) => [
         { $set: { [`a${i}`]: { $range: [0, 400] } } },

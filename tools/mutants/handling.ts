@@ -830,7 +830,10 @@ const ofMongodb: ReadonlyArray<Mutant> = [
     file: "src/mongodb/MongoCalls.ts",
     find: "Math.min(startedAt + timeoutMillis, until)",
     replace: "startedAt + timeoutMillis",
-    red: [mongodb.faults("a server that falls silent"), mongodb.client("past its deadline a call is not sent")]
+    red: [
+      mongodb.faults("a call that takes too long is told as that"),
+      mongodb.client("past its deadline a call is not sent")
+    ]
   },
   {
     name: "MongoDB: a call past its deadline is sent",
