@@ -113,9 +113,6 @@ export const makeMongoCalls = (options: {
       if (refused !== undefined) return Effect.fail(refused)
       const startedAt = clock.currentTimeMillisUnsafe()
       const deadline = Math.min(startedAt + timeoutMillis, until)
-      const failed = (sent: boolean, waitedMillis: number): FailedCall => {
-        return { operation, kind, endpoint, sent, waitedMillis, stats: stats() }
-      }
       if (deadline <= startedAt) {
         const reason = new Timeout({ afterMillis: 0 })
         return Effect.fail(new StoreError({ store: "mongodb", operation, outcome: "not-applied", reason }))
@@ -130,6 +127,14 @@ export const makeMongoCalls = (options: {
         const lent = pool.lent()
         const isSent = (): boolean => (later ? pool.lent() !== lent : passage.sent)
         let waitedFor = true
+        const failed = (): FailedCall => ({
+          operation,
+          kind,
+          endpoint,
+          sent: isSent(),
+          waitedMillis: clock.currentTimeMillisUnsafe() - startedAt,
+          stats: stats()
+        })
 
         const expire = (now: number): void => {
           const limit = Math.min(deadline, startedAt + mayTake(isSent()))
@@ -138,7 +143,7 @@ export const makeMongoCalls = (options: {
             return
           }
           waitedFor = false
-          const error = tooLate(failed(isSent(), clock.currentTimeMillisUnsafe() - startedAt))
+          const error = tooLate(failed())
           giveUp()
           resume(Effect.fail(error))
         }
@@ -146,6 +151,15 @@ export const makeMongoCalls = (options: {
           if (!isUnderWay(isSent())) return passage.cut()
           // Stays on the register, so that shutdown waits for a write that is on its way.
           call = calls.begin(operation, clock.currentTimeMillisUnsafe() + patience[kind], () => passage.cut())
+        }
+
+        /** The driver has done with it; says whether somebody waits for that. */
+        const settle = (): boolean => {
+          calls.end(call)
+          passage.arrived()
+          const waited = waitedFor
+          waitedFor = false
+          return waited
         }
 
         let call = calls.begin(operation, Math.min(deadline, startedAt + firstLook), expire)
@@ -157,20 +171,13 @@ export const makeMongoCalls = (options: {
         passage.handedOver()
         answer.then(
           (value) => {
-            calls.end(call)
-            passage.arrived()
             if (session !== undefined) connected.sessions.giveBack(session)
-            if (!waitedFor) return
-            waitedFor = false
-            resume(command.decode(value))
+            if (settle()) resume(command.decode(value))
           },
           (cause: unknown) => {
-            calls.end(call)
-            passage.arrived()
             if (session !== undefined) connected.sessions.end(session)
-            if (!waitedFor) return
-            waitedFor = false
-            const error = toStoreError(cause, failed(isSent(), clock.currentTimeMillisUnsafe() - startedAt))
+            if (!settle()) return
+            const error = toStoreError(cause, failed())
             resume(
               renewing && error.reason._tag === "AuthenticationFailed"
                 ? Effect.flatMap(connections.renew(connected), (renewed) =>

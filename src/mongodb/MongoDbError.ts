@@ -136,10 +136,14 @@ const errno = (error: unknown): { readonly code?: string } => {
   return code === undefined ? {} : { code }
 }
 
+/** The line broke: what was sent may be lost with it, what was not found no server. */
+const broken = (error: unknown, call: FailedCall): Reason =>
+  call.sent ? new ConnectionLost(errno(error)) : unavailable(call.endpoint, errno(error))
+
 /** What a failed network call or check-out says; the driver's class says in which phase it was. */
 const networkReason = (error: MongoNetworkError, call: FailedCall): Reason => {
   if (error instanceof MongoNetworkTimeoutError) return new Timeout({ afterMillis: call.waitedMillis })
-  return call.sent ? new ConnectionLost(errno(error)) : unavailable(call.endpoint, errno(error))
+  return broken(error, call)
 }
 
 /**
@@ -148,10 +152,7 @@ const networkReason = (error: MongoNetworkError, call: FailedCall): Reason => {
  */
 const wrappedReason = (error: MongoBulkWriteError, call: FailedCall): Reason | undefined => {
   if (typeof error.code === "number") return undefined
-  if (errnoOf(error) !== undefined || "beforeHandshake" in error) {
-    return call.sent ? new ConnectionLost(errno(error)) : unavailable(call.endpoint, errno(error))
-  }
-  return undefined
+  return errnoOf(error) !== undefined || "beforeHandshake" in error ? broken(error, call) : undefined
 }
 
 const reasonOf = (error: unknown, call: FailedCall): Reason => {
@@ -176,9 +177,7 @@ const reasonOf = (error: unknown, call: FailedCall): Reason => {
     if (error instanceof MongoAPIError) return new InvalidStatement({ detail: error.name })
   }
   // A socket that breaks while the driver writes to it fails with Node's own error, which the driver passes on unlabelled.
-  if (errnoOf(error) !== undefined) {
-    return call.sent ? new ConnectionLost(errno(error)) : unavailable(call.endpoint, errno(error))
-  }
+  if (errnoOf(error) !== undefined) return broken(error, call)
   // What BSON cannot carry fails before anything is sent.
   const name = record(error)["name"]
   if (name === "BSONError" || name === "BSONRuntimeError")
