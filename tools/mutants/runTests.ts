@@ -46,6 +46,8 @@ export const runTests = async (
       `--testTimeout=${options.testTimeout}`,
       // What a defect leaves running in one file must not colour the tests of another.
       "--isolate",
+      // Where one proof is asked for, its first red test tells all.
+      ...(proofs.length === 1 ? ["--bail=1"] : []),
       "-t",
       [...new Set(proofs.map((proof) => titleOf(proof).source))].join("|"),
       ...new Set(proofs.map(({ file }) => file))
