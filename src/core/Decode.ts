@@ -5,8 +5,8 @@ import type * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
 import type * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
-import * as SchemaCompiler from "effect/schema/SchemaCompiler"
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
+import { directDecoder } from "./DirectDecoder.ts"
 import { fieldProblems } from "./FieldProblems.ts"
 import type { Store } from "./Store.ts"
 import { type FieldProblem, InvalidData, StoreError } from "./StoreError.ts"
@@ -36,25 +36,10 @@ const failWith = (at: Subject, cause: Cause.Cause<SchemaIssue.Issue>): Exit.Exit
 
 type Plain<A> = Schema.ConstraintDecoder<A>
 
-/**
- * A schema whose right values are decoded by one function, which answers undefined to any other value.
- *
- * Effect's interpreter takes a quarter of a microsecond for each transformation. It still decodes wrong values, to say what is
- * wrong, so the function must mean what the schema means.
- */
-export const decodedBy = <S extends Schema.Top & Schema.ConstraintDecoder<unknown>>(
-  schema: S,
-  decode: (value: unknown) => S["Type"] | undefined
-): S["Rebuild"] => {
-  const compiled = schema.annotate({})
-  SchemaCompiler.set(compiled.ast, {
-    decode: (value) => {
-      const decoded = decode(value)
-      return decoded === undefined ? SchemaCompiler.invalid : decoded
-    },
-    decodeEffect: SchemaParser.decodeUnknownEffect(schema)
-  })
-  return compiled
+interface Decoder<A> {
+  /** A right value, decoded; undefined where the schema must look. */
+  readonly direct: (value: unknown) => A | undefined
+  readonly decode: (value: unknown) => Exit.Exit<A, SchemaIssue.Issue>
 }
 
 /**
@@ -63,15 +48,16 @@ export const decodedBy = <S extends Schema.Top & Schema.ConstraintDecoder<unknow
  * Effect compiles a schema to a function, which takes a third of the interpreter's time for a row of seven columns. Where the
  * process forbids code from text, the interpreter decodes as ever.
  */
-const decoderOf = <A>(schema: Plain<A>, options?: SchemaAST.ParseOptions) => {
-  let decode: ((input: unknown) => Exit.Exit<A, SchemaIssue.Issue>) | undefined
-  return (input: unknown): Exit.Exit<A, SchemaIssue.Issue> => {
-    if (decode === undefined) {
-      SchemaJITCompiler.enable(schema.ast)
-      decode = SchemaParser.decodeUnknownExit(schema, options)
+const decoderOf = <A>(schema: Plain<A>, options?: SchemaAST.ParseOptions): (() => Decoder<A>) => {
+  let made: Decoder<A> | undefined
+  const make = (): Decoder<A> => {
+    SchemaJITCompiler.enable(schema.ast)
+    return {
+      direct: directDecoder(schema, { exact: options?.onExcessProperty === "error" }) ?? (() => undefined),
+      decode: SchemaParser.decodeUnknownExit(schema, options)
     }
-    return decode(input)
   }
+  return () => (made ??= make())
 }
 
 /**
@@ -80,8 +66,11 @@ const decoderOf = <A>(schema: Plain<A>, options?: SchemaAST.ParseOptions) => {
  * Fails with `StoreError` (`InvalidData`, not applied) before anything is sent to the store.
  */
 export const decodeInput = <A>(schema: Plain<A>): ((at: Subject, input: unknown) => Exit.Exit<A, StoreError>) => {
-  const decode = decoderOf(schema, { errors: "all", onExcessProperty: "error" })
+  const decoder = decoderOf(schema, { errors: "all", onExcessProperty: "error" })
   return (at, input) => {
+    const { decode, direct } = decoder()
+    const value = direct(input)
+    if (value !== undefined) return Exit.succeed(value)
     const exit = decode(input)
     return Exit.isSuccess(exit) ? Exit.succeed(exit.value) : failWith(at, exit.cause)
   }
@@ -93,13 +82,16 @@ export const decodeInput = <A>(schema: Plain<A>): ((at: Subject, input: unknown)
  * Fields that the schema does not know are dropped. Fails with `StoreError` (`InvalidData`) naming the subject and the path.
  */
 export const decodeStored = <A>(schema: Plain<A>): ((at: Subject, stored: unknown) => Exit.Exit<A, StoreError>) => {
-  const decode = decoderOf(schema)
+  const decoder = decoderOf(schema)
   // Looking for every wrong field costs a third more, and only a failure wants to know.
-  const explain = decoderOf(schema, { errors: "all" })
+  const explainer = decoderOf(schema, { errors: "all" })
   return (at, stored) => {
+    const { decode, direct } = decoder()
+    const value = direct(stored)
+    if (value !== undefined) return Exit.succeed(value)
     const exit = decode(stored)
     if (Exit.isSuccess(exit)) return Exit.succeed(exit.value)
-    const told = explain(stored)
+    const told = explainer().decode(stored)
     return failWith(at, Exit.isSuccess(told) ? exit.cause : told.cause)
   }
 }

@@ -1,9 +1,16 @@
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { decodedBy } from "./DirectDecoder.ts"
 
 /** Counts the writes of a row or document: 1 when made, one more with every update. */
-export const Version = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 2_147_483_647 }))
+export const Version = decodedBy(
+  Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 2_147_483_647 })),
+  (version) =>
+    typeof version === "number" && Number.isInteger(version) && version >= 1 && version <= 2_147_483_647
+      ? version
+      : undefined
+)
 export type Version = typeof Version.Type
 
 /** Somebody else changed it since it was read: read it again, decide again, write again. */

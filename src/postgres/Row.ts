@@ -3,7 +3,8 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { decodedBy, decodeStored, invalidData } from "../core/Decode.ts"
+import { decodeStored, invalidData } from "../core/Decode.ts"
+import { decodedBy } from "../core/DirectDecoder.ts"
 import type { StoreError } from "../core/StoreError.ts"
 
 const fromDate = (date: unknown): DateTime.Utc | undefined =>

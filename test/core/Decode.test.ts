@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { describe, it } from "@effect/vitest"
-import { Effect, Schema, SchemaGetter } from "effect"
-import { decodedBy, decodeInput, decodeStored } from "../../src/core/Decode.ts"
+import { Cause, Effect, Exit, Schema } from "effect"
+import { decodeInput, decodeStored } from "../../src/core/Decode.ts"
 import type { StoreError } from "../../src/core/StoreError.ts"
 
 const Order = Schema.Struct({
@@ -69,6 +69,16 @@ describe("decodeInput", () => {
     })
   )
 
+  it("a getter that throws is a defect of the effect, and not thrown at once", () => {
+    const plain = decodeInput(Schema.Struct({ name: Schema.String }))
+    const exit = plain(at, {
+      get name() {
+        throw new TypeError("no name")
+      }
+    })
+    assert.ok(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+  })
+
   it.effect("the message reads as a sentence", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(decode(at, { ...right, limit: 1.5, extra: 1 }))
@@ -97,43 +107,4 @@ describe("decodeStored", () => {
       assert.equal(error.message, "MongoDB Orders.find: document 66f0: items[0].tags is missing (not-applied)")
     })
   )
-})
-
-describe("decodedBy", () => {
-  const calls: Array<unknown> = []
-  const Words = decodedBy(
-    Schema.String.pipe(
-      Schema.decodeTo(Schema.Array(Schema.NonEmptyString), {
-        decode: SchemaGetter.transform((text) => text.split(" ")),
-        encode: SchemaGetter.transform((words) => words.join(" "))
-      })
-    ),
-    (text) => {
-      calls.push(text)
-      return typeof text === "string" && !/^ | {2}| $|^$/.test(text) ? text.split(" ") : undefined
-    }
-  )
-  const decode = decodeStored(Schema.Struct({ title: Words, more: Schema.NullOr(Words) }))
-
-  it.effect("decodes right values by the function, wherever the schema stands", () =>
-    Effect.gen(function* () {
-      assert.deepEqual(yield* decode(at, { title: "a b", more: "c" }), { title: ["a", "b"], more: ["c"] })
-      assert.deepEqual(yield* decode(at, { title: "a", more: null }), { title: ["a"], more: null })
-      assert.deepEqual(calls, ["a b", "c", "a"])
-    })
-  )
-
-  it.effect("says of a wrong value what the schema says", () =>
-    Effect.gen(function* () {
-      const error = yield* Effect.flip(decode(at, { title: "a  b", more: 1 }))
-      assert.deepEqual(
-        problemsOf(error).map((line) => line.slice(0, line.indexOf(":"))),
-        ["title[1]", "more"]
-      )
-    })
-  )
-
-  it("encodes as the schema does", () => {
-    assert.equal(Schema.encodeSync(Words)(["a", "b"]), "a b")
-  })
 })

@@ -9,7 +9,8 @@ const core = {
   startUp: at("test/core/StartUp.test.ts"),
   calls: at("test/core/Calls.test.ts"),
   retry: at("test/core/Retry.test.ts"),
-  decode: at("test/core/Decode.test.ts")
+  decode: at("test/core/Decode.test.ts"),
+  direct: at("test/core/DirectDecoder.test.ts")
 }
 const postgres = {
   network: at("test/postgres/PostgresNetwork.test.ts"),
@@ -1290,6 +1291,27 @@ const ofInput: ReadonlyArray<Mutant> = [
       contract.campaigns("wrong input is refused by the names of its fields"),
       contract.analytics("a wrong event is refused")
     ]
+  },
+  {
+    name: "Input: unknown fields that hide are taken",
+    file: "src/core/DirectDecoder.ts",
+    find: "Reflect.ownKeys(value)",
+    replace: "Object.keys(value)",
+    red: [core.direct("leaves to the schema what hides other fields")]
+  },
+  {
+    name: "Input: what a plain value must be is not looked at",
+    file: "src/core/DirectDecoder.ts",
+    find: "filters.every(",
+    replace: "filters.some(",
+    red: [core.direct("decodes what the schema decodes")]
+  },
+  {
+    name: "Input: a field may be undefined where it may be left out",
+    file: "src/core/DirectDecoder.ts",
+    find: "optional && !(name in value)",
+    replace: "optional",
+    red: [core.direct("decodes what the schema decodes")]
   },
   {
     name: "Input: only the first wrong field is named",

@@ -2,7 +2,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type * as Statement from "effect/sql/Statement"
-import { decodedBy } from "../../core/Decode.ts"
+import { decodedBy } from "../../core/DirectDecoder.ts"
 import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/Row.ts"
 import { User } from "./Users.ts"
 

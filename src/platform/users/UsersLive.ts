@@ -104,16 +104,13 @@ const make = Effect.gen(function* () {
       Effect.mapError(byId.findMany(ids), (error) => error.during("Users.findMany"))
     )
 
-  const findByEmail: Users["Service"]["findByEmail"] = Effect.fnUntraced(function* (given) {
-    const operation = "Users.findByEmail"
-    const { email } = yield* UsersInput.findByEmail(given)
-    const rows = yield* query(
-      { operation, kind: "read" },
-      keyed<object>`select ${columns} from ai_core.users
+  const findByEmail: Users["Service"]["findByEmail"] = (given) =>
+    Effect.flatMap(UsersInput.findByEmail(given), ({ email }) => {
+      const operation = "Users.findByEmail"
+      const statement = keyed<object>`select ${columns} from ai_core.users
         where lower(email collate "C") = lower(${email}::text collate "C")`
-    )
-    return yield* userRows.option(operation, rows)
-  })
+      return Effect.flatMap(query({ operation, kind: "read" }, statement), (rows) => userRows.option(operation, rows))
+    })
 
   const update: Users["Service"]["update"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
     const operation = "Users.update"
