@@ -38,11 +38,19 @@ export interface Row {
   readonly over?: Spread | undefined
 }
 
-export interface Settings {
+/** How often and how long each variant runs. */
+export interface Rounds {
   /** Rounds that count; one more is run first to warm up. */
-  readonly rounds: number
+  readonly count: number
   /** How long one timed run of the baseline is to take. */
-  readonly targetMillis: number
+  readonly millis: number
+}
+
+export interface Settings {
+  /** Of calls: many and short, so that variants are compared within the same moment of a machine that does other things too. */
+  readonly calls: Rounds
+  /** Of work that takes its time: many rows, whole processes. */
+  readonly work: Rounds
   /** URL of a store that the bench asked for by `needs`. */
   readonly url: (store: Store) => string
   /** The package as a user gets it, built once a run. */
@@ -127,10 +135,11 @@ export const compare = (options: {
   /** Callers at once, of which the operations are a multiple; 1. */
   readonly concurrency?: number | undefined
   readonly difference?: boolean | undefined
+  readonly rounds?: Rounds | undefined
 }): Effect.Effect<Samples, unknown> =>
   Effect.gen(function* () {
     const { bench, concurrency = 1, settings, unit, variants } = options
-    const { rounds, targetMillis } = settings
+    const { count: rounds, millis: targetMillis } = options.rounds ?? settings.calls
     const [baseline] = variants
     let tried = concurrency * 8
     let took = yield* runOnce(baseline, tried)
@@ -174,7 +183,7 @@ export const compareProcesses = <Figure extends string>(options: {
   readonly settings: Settings
 }): Effect.Effect<ReadonlyArray<Samples>, unknown> =>
   Effect.gen(function* () {
-    const measured = yield* inRounds(options.variants, options.settings.rounds, ({ figures }) => figures)
+    const measured = yield* inRounds(options.variants, options.settings.work.count, ({ figures }) => figures)
     const baselines = new Set(options.variants.map(({ baseline }) => baseline))
     return options.units.flatMap(([figure, unit]) =>
       [...baselines].map((baseline): Samples => ({

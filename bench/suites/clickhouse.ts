@@ -138,6 +138,7 @@ const insertBench: Bench = {
           bench: "clickhouse/insert",
           unit: "ops/s",
           settings,
+          rounds: settings.work,
           variants: [
             {
               name: "@clickhouse/client",

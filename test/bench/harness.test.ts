@@ -6,8 +6,8 @@ import { fibers, promises, wrong } from "../../bench/loops.ts"
 import { table } from "../../bench/report.ts"
 
 const settings: Settings = {
-  rounds: 3,
-  targetMillis: 5,
+  calls: { count: 3, millis: 5 },
+  work: { count: 3, millis: 5 },
   url: () => assert.fail("no store is needed"),
   built: Effect.die("no build is needed")
 }

@@ -163,6 +163,7 @@ const bulk: Bench = {
           bench: "postgres/bulk-insert",
           unit: "ops/s",
           settings,
+          rounds: settings.work,
           // An eighth of what the least run inserts: starting psql takes a tenth of a second.
           concurrency: 12_500,
           variants: [
@@ -204,6 +205,7 @@ const stream: Bench = {
           bench: "postgres/stream",
           unit: "ops/s",
           settings,
+          rounds: settings.work,
           variants: [
             {
               name: "pg-cursor, undecoded",

@@ -77,14 +77,14 @@ const migrationsBench: Bench = {
   name: "postgres/migrations",
   about: "each of the platform's migrations on an empty database, durably",
   needs: ["postgresql"],
-  measure: ({ rounds, url }) =>
+  measure: ({ work, url }) =>
     Effect.gen(function* () {
       const base = url("postgresql")
       const admin = yield* scopedPool({ connectionString: base, max: 1 })
       yield* durably(admin)
       const migrations = yield* readFolder(postgresFolder)
       const values = new Map(migrations.map((one) => [nameOf(one), new Map<string, Array<number>>()]))
-      for (let round = 0; round <= rounds; round++) {
+      for (let round = 0; round <= work.count; round++) {
         for (const { name, run } of rotated(variants, round)) {
           const own = `ai_core_bench_${process.pid}_${round}_${variants.findIndex((variant) => variant.name === name)}`
           const took = yield* run(yield* database(admin, base, own), migrations)
