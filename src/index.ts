@@ -20,8 +20,8 @@ export { MigrationError } from "./migrations/MigrationError.ts"
 export * from "./platform/index.ts"
 export { AdvisoryLocks, type LockLease, type LockOptions } from "./postgres/AdvisoryLocks.ts"
 export * as Tenant from "./postgres/Tenant.ts"
+export { conflictRetry } from "./postgres/ConflictRetry.ts"
 export {
-  conflictRetry,
   type IsolationLevel,
   Transaction,
   type TransactionOptions,

@@ -11,6 +11,7 @@ import type { Statement } from "effect/sql/Statement"
 import type { retrying } from "../core/Retry.ts"
 import type { StoreCall } from "../core/StoreCall.ts"
 import { isStoreError, type StoreError } from "../core/StoreError.ts"
+import type { makeConflictRetry } from "./ConflictRetry.ts"
 import type { PostgresClient } from "./PostgresClient.ts"
 import { commitFailure, isInFailedTransaction, isServerError, isStale, leavesOpen } from "./PostgresError.ts"
 import type { PostgresPool, SendOnce } from "./PostgresPool.ts"
@@ -123,10 +124,11 @@ export const makeUnit =
     readonly pool: Pick<PostgresPool, "shared" | "unit">
     readonly sql: Pick<SqlClient, "transactionService" | "withTransaction">
     readonly retry: ReturnType<typeof retrying>
+    readonly repeated: ReturnType<typeof makeConflictRetry>
     readonly storeError: (call: StoreCall, error: SqlError, statement?: Statement<unknown>) => StoreError
   }): PostgresClient["Service"]["unit"] =>
   (call, statements) => {
-    const { pool, retry, sql, storeError } = options
+    const { pool, repeated, retry, sql, storeError } = options
     type Results = UnitResults<typeof statements>
 
     const told = (failure: UnitFailure): StoreError => {
@@ -166,8 +168,9 @@ export const makeUnit =
 
     return Effect.withFiber((fiber) => {
       const alone = Context.getOrUndefined(fiber.context, sql.transactionService) === undefined
-      const again = { idempotent: call.kind === "read" || call.idempotent === true }
-      if (alone && fiber.getRef(CurrentTenant) === undefined) return retry(send(fiber, true), again)
+      const outermost = (unit: Effect.Effect<Results, StoreError>) =>
+        repeated(retry(unit, { idempotent: call.kind === "read" || call.idempotent === true }))
+      if (alone && fiber.getRef(CurrentTenant) === undefined) return outermost(send(fiber, true))
       const inside = Effect.forEach(statements, (statement) =>
         Effect.mapError(statement.raw, (error) => storeError(call, error, statement))
       )
@@ -176,6 +179,6 @@ export const makeUnit =
         onSuccess: (results) => resultsOf<typeof statements>(results as ReadonlyArray<Result>),
         onFailure: (error) => (isStoreError(error) ? error : storeError(call, error))
       })
-      return alone ? retry(nested, again) : nested
+      return alone ? outermost(nested) : nested
     })
   }

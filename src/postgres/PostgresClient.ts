@@ -21,6 +21,7 @@ import { startUp } from "../core/StartUp.ts"
 import type { StoreCall } from "../core/StoreCall.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import { parseStoreUrl } from "../core/StoreUrl.ts"
+import { makeConflictBudget, makeConflictRetry } from "./ConflictRetry.ts"
 import { makeUnit, type UnitResults } from "./PipelinedUnit.ts"
 import { fromSqlError } from "./PostgresError.ts"
 import { type ListenEvent, makePostgresListener } from "./PostgresListener.ts"
@@ -74,8 +75,8 @@ export class PostgresClient extends Context.Service<
      * Where all of them are `keyed`, up to 8 units share a connection, pipelined: for those that are short and rarely wait for a
      * lock. Otherwise the unit has a connection to itself.
      *
-     * It ends by the Context's Deadline, and is sent again as `query` is. Fails with `StoreError`, which shows the statement
-     * that was refused; `CommitUnknown` says that the answer never came, `Timeout` of unknown outcome that it was not awaited.
+     * It ends by the Context's Deadline, and is sent again as `query` is, after a serialization failure or a deadlock as a
+     * `Transaction` is run again. Fails with `StoreError`, which shows the statement that was refused; `CommitUnknown` says that the answer never came, `Timeout` of unknown outcome that it was not awaited.
      * Interrupted after it was sent, it runs to its end.
      * (Only BEGIN itself cancelled on the server, by an administrator, may leave a part of it: an unknown outcome.)
      *
@@ -246,6 +247,7 @@ export const makeFor = (
       pool,
       sql,
       retry,
+      repeated: makeConflictRetry(makeConflictBudget()),
       storeError: (call, error, statement) => storeError(call, error, clock.currentTimeMillisUnsafe(), statement)
     })
 

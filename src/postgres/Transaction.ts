@@ -1,7 +1,7 @@
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import type { StoreError } from "../core/StoreError.ts"
 
 /** What a transaction sees of those beside it, as SQL names it; what the server is set to (read committed) where none is asked for. */
@@ -16,7 +16,7 @@ export interface TransactionOptions {
   readonly deferrable?: boolean | undefined
   /** Longest time from asking for a connection to COMMIT, retries included. The Context's Deadline counts where it is sooner. */
   readonly timeout?: Duration.Input | undefined
-  /** When the whole transaction is run again after a conflict; {@link conflictRetry}. `false` where the effect may run only once. */
+  /** When the whole transaction is run again after a conflict; `conflictRetry`. `false` where the effect may run only once. */
   readonly retry?: Schedule.Schedule<unknown> | false | undefined
 }
 
@@ -36,13 +36,6 @@ export interface TransactionSettings {
  * - `too old`: the server no longer knows
  */
 export type TransactionOutcome = "committed" | "aborted" | "in progress" | "too old"
-
-/** The default schedule after a conflict: up to 9 more attempts, after about 10 ms, doubled each time up to 1 s, drawn at random. */
-export const conflictRetry: Schedule.Schedule<unknown> = Schedule.exponential("10 millis").pipe(
-  (growing) => Schedule.min([growing, Schedule.spaced("1 second")]),
-  Schedule.jittered,
-  Schedule.upTo({ times: 9 })
-)
 
 /**
  * Makes several calls of PostgreSQL capabilities one: all of them happen, or none.

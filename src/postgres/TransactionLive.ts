@@ -6,12 +6,12 @@ import { BeginTransaction } from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
 import { Deadline } from "../core/Deadline.ts"
 import { decodeStored, invalidData } from "../core/Decode.ts"
-import { makeRetryBudget } from "../core/Retry.ts"
 import { InvalidStatement, isStoreError, StoreError } from "../core/StoreError.ts"
+import { isConflict, makeConflictBudget } from "./ConflictRetry.ts"
 import { PostgresClient } from "./PostgresClient.ts"
 import { isServerError } from "./PostgresError.ts"
 import { Transaction, type TransactionOptions, type TransactionOutcome } from "./Transaction.ts"
-import { isConflict, makeRun } from "./TransactionRun.ts"
+import { makeRun } from "./TransactionRun.ts"
 
 const beginOf = ({ deferrable, isolation, readOnly }: TransactionOptions): string | undefined => {
   const modes = [
@@ -40,13 +40,6 @@ const decodeOutcome = decodeStored(
 )
 
 const futureId = "22023"
-
-/**
- * A storm of conflicts costs about as many repetitions as connections for each success; beyond that they are a livelock.
- *
- * It is not the budget of calls that are sent again, which is small because it is there for outages.
- */
-const conflictBudget = { capacity: 1000, perSuccess: 20 }
 
 /** Transactions of a PostgreSQL server or embedded engine. */
 export const layer: Layer.Layer<Transaction, never, PostgresClient> = Layer.effect(
@@ -132,7 +125,7 @@ export const layer: Layer.Layer<Transaction, never, PostgresClient> = Layer.effe
           ([row]) => decodeSettings({ store: "postgresql", operation: "Transaction.begin", subject: "row" }, row)
         ),
         isConflict: (error) => isConflict(error) || conflictCode(error),
-        budget: makeRetryBudget(conflictBudget)
+        budget: makeConflictBudget()
       }),
       afterCommit: (effect) =>
         sql.afterCommit(Effect.asVoid(Effect.provideService(effect, Deadline, Number.POSITIVE_INFINITY))),

@@ -1,14 +1,13 @@
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as Schedule from "effect/Schedule"
 import { Deadline, within } from "../core/Deadline.ts"
 import { invalidData } from "../core/Decode.ts"
 import type { RetryBudget } from "../core/Retry.ts"
-import { Conflict, type FieldProblem, isStoreError, StoreError, Timeout } from "../core/StoreError.ts"
+import { type FieldProblem, StoreError, Timeout } from "../core/StoreError.ts"
+import { makeConflictRetry } from "./ConflictRetry.ts"
 import { checkOptions } from "./TransactionInput.ts"
-import { conflictRetry, type Transaction, type TransactionOptions, type TransactionSettings } from "./Transaction.ts"
+import type { Transaction, TransactionOptions, TransactionSettings } from "./Transaction.ts"
 
 /** What an implementation of `Transaction` does itself. */
 export interface TransactionStore {
@@ -27,31 +26,6 @@ export interface TransactionStore {
   readonly isConflict: (error: unknown) => boolean
   /** What all transactions together may cost in repetitions. */
   readonly budget: RetryBudget
-}
-
-/** A serialization failure or a deadlock; other conflicts, such as a lock that is taken, are the effect's own to handle. */
-export const isConflict = (error: unknown): boolean =>
-  isStoreError(error) &&
-  error.reason._tag === "Conflict" &&
-  (error.reason.code === "40001" || error.reason.code === "40P01")
-
-/** The same failure, which says how often the transaction was tried. */
-const after = (attempts: number, error: StoreError): StoreError => {
-  const { cause, operation, outcome, reason, statement, store } = error
-  if (reason._tag !== "Conflict") return error
-  const { code, detail } = reason
-  return new StoreError({
-    store,
-    operation,
-    outcome,
-    reason: new Conflict({
-      attempts,
-      ...(code === undefined ? {} : { code }),
-      ...(detail === undefined ? {} : { detail })
-    }),
-    ...(statement === undefined ? {} : { statement }),
-    ...(cause === undefined ? {} : { cause })
-  })
 }
 
 const none: TransactionOptions = {}
@@ -83,44 +57,7 @@ const problemsOf = (asked: TransactionOptions, given: TransactionSettings): Read
 
 /** `Transaction.run` over one store: deadline, repetition and what holds for nested ones are the same for all of them. */
 export const makeRun = (store: TransactionStore): Transaction["Service"]["run"] => {
-  const { budget } = store
-
-  const repeated = <A, E, R>(
-    attempt: Effect.Effect<A, E | StoreError, R>,
-    schedule: Schedule.Schedule<unknown>
-  ): Effect.Effect<A, E | StoreError, R> => {
-    const again = (first: E | StoreError) =>
-      Effect.suspend(() => {
-        const affordable = Schedule.while(schedule, ({ duration, input }) =>
-          Effect.gen(function* () {
-            if (!store.isConflict(input)) return false
-            const left = (yield* Deadline) - (yield* Clock.currentTimeMillis)
-            return Duration.toMillis(duration) < left && budget.withdraw()
-          })
-        )
-        let attempts = 1
-        // The first failure is told to the schedule as it was; every further one is an attempt's own.
-        let told = false
-        const next = Effect.suspend(() => {
-          if (!told) {
-            told = true
-            return Effect.fail(first)
-          }
-          attempts++
-          return attempt
-        })
-        return Effect.mapError(Effect.retry(next, affordable), (error) =>
-          attempts > 1 && isStoreError(error) ? after(attempts, error) : error
-        )
-      })
-    return Effect.matchEffect(attempt, {
-      onSuccess: (value) => {
-        budget.deposit()
-        return Effect.succeed(value)
-      },
-      onFailure: (error) => (store.isConflict(error) ? again(error) : Effect.fail(error))
-    })
-  }
+  const repeated = makeConflictRetry(store.budget, store.isConflict)
 
   const nested = <A, E, R>(
     effect: Effect.Effect<A, E, R>,
@@ -140,7 +77,7 @@ export const makeRun = (store: TransactionStore): Transaction["Service"]["run"] 
     effect: Effect.Effect<A, E, R>,
     options: TransactionOptions
   ): Effect.Effect<A, E | StoreError, R> => {
-    const { retry = conflictRetry, timeout } = options
+    const { retry, timeout } = options
     const run = Effect.withFiber((fiber) => {
       if (store.isInside(fiber)) return nested(effect, options)
       const unbounded = fiber.getRef(Deadline) === Number.POSITIVE_INFINITY

@@ -23,13 +23,8 @@ export { type BulkColumns, type BulkInsert, type BulkInsertSpec, makeBulkInsert 
 export type { UnitResult, UnitResults } from "./PipelinedUnit.ts"
 export { type RowReader, NullableSafeInteger, NullableTimestamp, rowReader, SafeInteger, Timestamp } from "./Row.ts"
 export * as Tenant from "./Tenant.ts"
-export {
-  conflictRetry,
-  type IsolationLevel,
-  Transaction,
-  type TransactionOptions,
-  type TransactionOutcome
-} from "./Transaction.ts"
+export { conflictRetry } from "./ConflictRetry.ts"
+export { type IsolationLevel, Transaction, type TransactionOptions, type TransactionOutcome } from "./Transaction.ts"
 export { streamRows, type StreamRowsSpec } from "./StreamRows.ts"
 export * as TransactionLive from "./TransactionLive.ts"
 export * as TransactionMemory from "./TransactionMemory.ts"

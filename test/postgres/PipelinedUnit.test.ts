@@ -5,6 +5,7 @@ import { ConnectionError, SqlError, UnknownError } from "effect/sql/SqlError"
 import assert from "node:assert/strict"
 import { within } from "../../src/core/Deadline.ts"
 import { makeRetryBudget, retrying } from "../../src/core/Retry.ts"
+import { makeConflictRetry } from "../../src/postgres/ConflictRetry.ts"
 import { makeUnit } from "../../src/postgres/PipelinedUnit.ts"
 import * as Postgres from "../../src/postgres/PostgresClient.ts"
 import { fromSqlError } from "../../src/postgres/PostgresError.ts"
@@ -251,6 +252,48 @@ describeLive("postgresql", "PostgresClient.unit", () => {
     }).pipe(live)
   )
 
+  it.live("two that wait for each other both end, under a tenant too", () =>
+    Effect.gen(function* () {
+      const { add, client } = yield* accounts
+      yield* client.unit(write, [add(1), add(2)])
+      // Each has a connection to itself, or the second would wait behind the first without a lock.
+      const one = (...[first, second]: readonly [number, number]) =>
+        client.unit(write, [
+          client.sql`update t set n = n + 1 where id = ${first}`,
+          client.sql`select pg_sleep(0.2)::text`,
+          client.sql`update t set n = n + 1 where id = ${second}`
+        ])
+      const both = Effect.all([one(1, 2), one(2, 1)], { concurrency: 2 })
+      yield* both
+      yield* both.pipe(Tenant.within("acme"))
+      assert.deepEqual(yield* client.sql`select n from t`, [{ n: 4 }, { n: 4 }])
+      const [{ deadlocks } = { deadlocks: 0 }] = yield* client.sql<{
+        deadlocks: number
+      }>`select pg_stat_force_next_flush(),
+        deadlocks::int from pg_stat_database where datname = current_database()`
+      assert.ok(deadlocks >= 1, "nothing waited for each other")
+    }).pipe(live)
+  )
+
+  it.live("one that conflicts each time is given up, and says how often it was tried", () =>
+    Effect.gen(function* () {
+      const { client } = yield* accounts
+      yield* client.sql`create sequence tries`
+      yield* client.sql.unsafe(`create function conflict() returns int language plpgsql as $$
+        begin perform nextval('tries'); raise exception 'no' using errcode = '40001'; end $$`)
+      const error = yield* Effect.flip(client.unit(write, [client.keyed`select conflict() as n`]))
+      assert.ok(error.reason._tag === "Conflict")
+      assert.deepEqual([error.reason.code, error.reason.attempts, error.outcome], ["40001", 10, "not-applied"])
+      const [tries] = yield* client.sql`select last_value::int as n from tries`
+      assert.deepEqual(tries, { n: 10 })
+      const { run } = yield* Transaction
+      yield* client.sql`alter sequence tries restart`
+      yield* run(Effect.flip(client.unit(write, [client.keyed`select conflict() as n`])))
+      const [inside] = yield* client.sql`select last_value::int as n from tries`
+      assert.deepEqual(inside, { n: 1 })
+    }).pipe(live)
+  )
+
   it.live("inside a transaction one that was refused is not sent again", () =>
     Effect.gen(function* () {
       const { client, statement, tries } = yield* refused(1000)
@@ -442,6 +485,7 @@ const answered = (answers: Readonly<Record<string, Effect.Effect<Result, SqlErro
       },
       sql,
       retry: retrying(makeRetryBudget(), { attempts: 1, base: 1, cap: 1 }),
+      repeated: makeConflictRetry(makeRetryBudget()),
       storeError: (call, error) =>
         fromSqlError(error, call, { endpoint, elapsedMillis: 0, statementMillis: Number.POSITIVE_INFINITY })
     })

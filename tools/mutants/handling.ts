@@ -502,8 +502,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "Transaction: a conflict is not run again",
-    file: transactionRun,
-    find: "store.isConflict(error) ? again(error) : Effect.fail(error)",
+    file: "src/postgres/ConflictRetry.ts",
+    find: "mayRepeat(error) ? again(error) : Effect.fail(error)",
     replace: "Effect.fail(error)",
     red: [
       postgres.transaction("storms of 64 on one row"),

@@ -107,8 +107,8 @@ export const unit: ReadonlyArray<Mutant> = [
   {
     name: "Unit: who goes waits for its end",
     file,
-    find: "retry(send(fiber, true), again)",
-    replace: "Effect.uninterruptible(retry(send(fiber, true), again))",
+    find: "return outermost(send(fiber, true))",
+    replace: "return Effect.uninterruptible(outermost(send(fiber, true)))",
     red: [live("interrupted after it was sent it runs to its end")]
   },
   {
@@ -198,16 +198,26 @@ export const unit: ReadonlyArray<Mutant> = [
   {
     name: "Unit: one under a tenant is not sent again",
     file,
-    find: "alone ? retry(nested, again) : nested",
+    find: "alone ? outermost(nested) : nested",
     replace: "nested",
     red: [live("one that was refused for a while is sent again, under a tenant too")]
   },
   {
     name: "Unit: one inside a transaction is sent again",
     file,
-    find: "alone ? retry(nested, again) : nested",
-    replace: "retry(nested, again)",
-    red: [live("inside a transaction one that was refused is not sent again")]
+    find: "alone ? outermost(nested) : nested",
+    replace: "outermost(nested)",
+    red: [
+      live("inside a transaction one that was refused is not sent again"),
+      live("one that conflicts each time is given up")
+    ]
+  },
+  {
+    name: "Unit: one that conflicts is not run again",
+    file,
+    find: "repeated(retry(unit, {",
+    replace: "(retry(unit, {",
+    red: [live("two that wait for each other both end"), live("one that conflicts each time is given up")]
   },
   {
     name: "Unit: one that fails inside a transaction leaves what it did",
