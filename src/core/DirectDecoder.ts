@@ -31,6 +31,10 @@ export const decodedBy = <S extends Schema.Top & Schema.ConstraintDecoder<unknow
   return compiled
 }
 
+/** Whether more is to be done for the schema than its own kind says: a transformation, or a check of what it is made from. */
+const isEncoded = (ast: SchemaAST.AST): boolean =>
+  ast.encoding !== undefined || ("encodingChecks" in ast && ast.encodingChecks !== undefined)
+
 type Test = (value: unknown) => boolean
 
 const typeTest = (ast: SchemaAST.AST): Test | undefined => {
@@ -62,7 +66,7 @@ const filtersOf = (checks: ReadonlyArray<SchemaAST.Check<unknown>>): ReadonlyArr
 
 /** Whether a value is right as it is; undefined for a schema of other things than plain values. */
 const plainTest = (ast: SchemaAST.AST): Test | undefined => {
-  if (ast.encoding !== undefined) return undefined
+  if (isEncoded(ast)) return undefined
   const isOfType = typeTest(ast)
   const filters = filtersOf(ast.checks ?? [])
   return isOfType === undefined || filters.length === 0
@@ -117,7 +121,7 @@ const direct = (ast: SchemaAST.AST, exact: boolean): Direct | undefined => {
   if (own !== undefined) return own
   const isRight = plainTest(ast)
   if (isRight !== undefined) return (value) => (isRight(value) ? value : undefined)
-  if (ast.encoding !== undefined || ast.checks !== undefined) return undefined
+  if (isEncoded(ast) || ast.checks !== undefined) return undefined
   if (ast._tag === "Objects") return struct(ast, exact)
   return ast._tag === "Arrays" ? list(ast, exact) : undefined
 }

@@ -126,6 +126,8 @@ describe("directDecoder", () => {
       Schema.Tuple([Schema.String]),
       Schema.Struct({ name: Schema.FiniteFromString }),
       Schema.Struct({ name: Schema.String }).check(Schema.makeFilter(() => true)),
+      Schema.flip(Schema.Struct({ name: Schema.String }).check(Schema.makeFilter(() => true))),
+      Schema.flip(Schema.Union([Schema.String, Schema.Null]).check(Schema.makeFilter(() => true))),
       Schema.Struct({ name: Schema.optionalKey(Schema.Date) }),
       Schema.Union([Schema.String, Schema.Date]),
       Schema.Union([Schema.String, Schema.Literal("a")], { mode: "oneOf" }),
