@@ -20,7 +20,7 @@ export { MigrationError } from "./migrations/MigrationError.ts"
 export * from "./platform/index.ts"
 export { AdvisoryLocks, type LockLease, type LockOptions } from "./postgres/AdvisoryLocks.ts"
 export * as Tenant from "./postgres/Tenant.ts"
-export { conflictRetry } from "./postgres/ConflictRetry.ts"
+export { conflictRetry } from "./postgres/transactions/ConflictRetry.ts"
 export {
   type IsolationLevel,
   Transaction,

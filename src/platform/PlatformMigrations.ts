@@ -6,7 +6,7 @@ import type { MigrationConfig } from "../core/DatabaseConfig.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import type { MigrationError } from "../migrations/MigrationError.ts"
 import * as Migrations from "../migrations/Migrations.ts"
-import * as PostgresBackup from "../postgres/PostgresBackup.ts"
+import * as PostgresBackup from "../postgres/migrations/PostgresBackup.ts"
 import type { PostgresClient } from "../postgres/PostgresClient.ts"
 import * as PostgresMigrations from "../postgres/PostgresMigrations.ts"
 

@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { AdvisoryLocks, type LockLease } from "./AdvisoryLocks.ts"
 import { makeLease, outsideTransaction, untilTaken } from "./LockWait.ts"
-import { transactionsOf } from "./MemoryTransactions.ts"
+import { transactionsOf } from "./memory/MemoryTransactions.ts"
 import { PostgresMemory } from "./PostgresMemory.ts"
 
 /** Advisory locks beside the transactions of a memory; a lease is never lost. */

@@ -7,10 +7,10 @@ import { type PostgresOptions, sections } from "../core/DatabaseConfig.ts"
 import type { ConfigInvalid } from "../core/Setting.ts"
 import { type Endpoint, unavailable } from "../core/StartUp.ts"
 import { StoreError } from "../core/StoreError.ts"
-import { lockFolder } from "./FolderLock.ts"
-import { makeTurns, PgliteWire } from "./PgliteWire.ts"
+import { lockFolder } from "./session/FolderLock.ts"
+import { makeTurns, PgliteWire } from "./session/PgliteWire.ts"
 import { makeFor, type PostgresTags } from "./PostgresClient.ts"
-import type { PostgresTarget } from "./PostgresSession.ts"
+import type { PostgresTarget } from "./session/PostgresSession.ts"
 
 /** How the embedded engine runs. */
 export interface PostgresEmbeddedOptions {

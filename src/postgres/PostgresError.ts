@@ -26,7 +26,7 @@ import {
   Timeout,
   Unclassified
 } from "../core/StoreError.ts"
-import { parameterProblem } from "./ParameterProblem.ts"
+import { parameterProblem } from "./statements/ParameterProblem.ts"
 
 /** Why the pool destroyed a connection: its statement had outlived every deadline. */
 export class StatementExpired extends Error {

@@ -6,7 +6,7 @@ import type { Statement } from "effect/sql/Statement"
 import { decodeStored } from "../core/Decode.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import { PostgresClient } from "./PostgresClient.ts"
-import { summaryOf } from "./StatementSummary.ts"
+import { summaryOf } from "./statements/StatementSummary.ts"
 
 /** Connections of this database in one state. */
 export const ConnectionState = Schema.Struct({

@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import type { SqlError } from "effect/sql/SqlError"
 import { backoff } from "../core/Retry.ts"
 import { InvalidData, StoreError } from "../core/StoreError.ts"
-import type { PostgresSession } from "./PostgresSession.ts"
+import type { PostgresSession } from "./session/PostgresSession.ts"
 
 /** What happens to somebody who listens. */
 export type ListenEvent =

@@ -15,9 +15,9 @@ import {
   type MemoryWriter,
   readerOf,
   writeTo
-} from "./MemoryDatabase.ts"
-import type { MemoryTable } from "./MemoryTable.ts"
-import { type MemoryTables, register } from "./MemoryTables.ts"
+} from "./memory/MemoryDatabase.ts"
+import type { MemoryTable } from "./memory/MemoryTable.ts"
+import { type MemoryTables, register } from "./memory/MemoryTables.ts"
 
 /** An open transaction. */
 interface MemoryTransaction {

@@ -10,7 +10,7 @@ import { makeLock } from "./migrations/Lock.ts"
 import { makeSteps } from "./migrations/Steps.ts"
 import { makeTransactions } from "./migrations/Transactions.ts"
 import { PostgresClient } from "./PostgresClient.ts"
-import * as PostgresLint from "./PostgresLint.ts"
+import * as PostgresLint from "./migrations/PostgresLint.ts"
 
 /** Where the history is kept, and how long to wait for others. */
 export interface PostgresMigrationsOptions {

@@ -7,11 +7,11 @@ import { isSqlError } from "effect/sql/SqlError"
 import { Deadline } from "../core/Deadline.ts"
 import { decodeStored, invalidData } from "../core/Decode.ts"
 import { InvalidStatement, isStoreError, StoreError } from "../core/StoreError.ts"
-import { isConflict, makeConflictBudget } from "./ConflictRetry.ts"
+import { isConflict, makeConflictBudget } from "./transactions/ConflictRetry.ts"
 import { PostgresClient } from "./PostgresClient.ts"
 import { isServerError } from "./PostgresError.ts"
 import { Transaction, type TransactionOptions, type TransactionOutcome } from "./Transaction.ts"
-import { makeRun } from "./TransactionRun.ts"
+import { makeRun } from "./transactions/TransactionRun.ts"
 
 const beginOf = ({ deferrable, isolation, readOnly }: TransactionOptions): string | undefined => {
   const modes = [

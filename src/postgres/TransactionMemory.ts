@@ -5,11 +5,11 @@ import { Deadline } from "../core/Deadline.ts"
 import { invalidData } from "../core/Decode.ts"
 import { makeRetryBudget } from "../core/Retry.ts"
 import { InvalidStatement, StoreError } from "../core/StoreError.ts"
-import { isConflict } from "./ConflictRetry.ts"
-import { transactionsOf } from "./MemoryTransactions.ts"
+import { isConflict } from "./transactions/ConflictRetry.ts"
+import { transactionsOf } from "./memory/MemoryTransactions.ts"
 import { PostgresMemory } from "./PostgresMemory.ts"
 import { Transaction } from "./Transaction.ts"
-import { makeRun } from "./TransactionRun.ts"
+import { makeRun } from "./transactions/TransactionRun.ts"
 
 /** Transactions over the memory of all memory repositories. */
 export const layer: Layer.Layer<Transaction, never, PostgresMemory> = Layer.effect(

@@ -7,7 +7,7 @@ import type { StoreError } from "../../src/core/StoreError.ts"
 import { TimeOrderedId } from "../../src/core/TimeOrderedId.ts"
 import { Version } from "../../src/core/Version.ts"
 import { Email } from "../../src/platform/users/Users.ts"
-import { Timestamp } from "../../src/postgres/Row.ts"
+import { Timestamp } from "../../src/postgres/repository/Row.ts"
 
 const at = { store: "postgresql", operation: "Orders.find", subject: "row" } as const
 

@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url"
 import { describe } from "vitest"
 import { renderLint } from "../../src/migrations/LintReport.ts"
 import { readFolder } from "../../src/migrations/MigrationFile.ts"
-import { rules } from "../../src/postgres/LintRules.ts"
-import { lint } from "../../src/postgres/PostgresLint.ts"
+import { rules } from "../../src/postgres/migrations/LintRules.ts"
+import { lint } from "../../src/postgres/migrations/PostgresLint.ts"
 import { compile } from "./compile.ts"
 
 const root = new URL("../../", import.meta.url)

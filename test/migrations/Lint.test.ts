@@ -5,9 +5,9 @@ import { describe, vi } from "vitest"
 import { parseMigration, readFolder } from "../../src/migrations/MigrationFile.ts"
 import { renderLint } from "../../src/migrations/LintReport.ts"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
-import type { rules } from "../../src/postgres/LintRules.ts"
-import { lint } from "../../src/postgres/PostgresLint.ts"
-import { splitScript } from "../../src/postgres/SqlScript.ts"
+import type { rules } from "../../src/postgres/migrations/LintRules.ts"
+import { lint } from "../../src/postgres/migrations/PostgresLint.ts"
+import { splitScript } from "../../src/postgres/migrations/SqlScript.ts"
 
 const findings = (up: string, options: { readonly mark?: string; readonly down?: string } = {}) =>
   Effect.flatMap(
@@ -253,7 +253,7 @@ describe("lint of PostgreSQL migrations", () => {
         throw Object.assign(new Error("Cannot find package"), { code: "ERR_MODULE_NOT_FOUND" })
       })
       vi.resetModules()
-      const { lint } = yield* Effect.promise(() => import("../../src/postgres/PostgresLint.ts"))
+      const { lint } = yield* Effect.promise(() => import("../../src/postgres/migrations/PostgresLint.ts"))
       const error = yield* Effect.flip(lint([]))
       assert.deepEqual([error._tag, /npm install --save-dev libpg-query/.test(error.hint)], ["LinterMissing", true])
     }).pipe(Effect.ensuring(Effect.sync(() => vi.doUnmock("libpg-query"))))

@@ -4,7 +4,7 @@ import * as assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
-import { splitScript } from "../../src/postgres/SqlScript.ts"
+import { splitScript } from "../../src/postgres/migrations/SqlScript.ts"
 
 const halves = (file: string): readonly [up: string, down: string] => {
   const text = readFileSync(`${PlatformMigrations.postgresFolder}${file}`, "utf8")

@@ -4,8 +4,8 @@ import { TestClock } from "effect/testing"
 import * as assert from "node:assert/strict"
 import { within } from "../../src/core/Deadline.ts"
 import { isStoreError } from "../../src/core/StoreError.ts"
-import type { MemoryReader } from "../../src/postgres/MemoryDatabase.ts"
-import { type MemoryTable, memoryTable } from "../../src/postgres/MemoryTable.ts"
+import type { MemoryReader } from "../../src/postgres/memory/MemoryDatabase.ts"
+import { type MemoryTable, memoryTable } from "../../src/postgres/memory/MemoryTable.ts"
 import * as PostgresMemory from "../../src/postgres/PostgresMemory.ts"
 
 const fresh = Layer.fresh(PostgresMemory.layer)

@@ -18,7 +18,7 @@ const campaigns = [{ suite: "memory", file: "test/contracts/Campaigns.test.ts" }
 
 const usersMemory = "src/platform/users/UsersMemory.ts"
 const postgresMemory = "src/postgres/PostgresMemory.ts"
-const memoryTransactions = "src/postgres/MemoryTransactions.ts"
+const memoryTransactions = "src/postgres/memory/MemoryTransactions.ts"
 const locksMemory = "src/postgres/AdvisoryLocksMemory.ts"
 const redisMemory = "src/redis/RedisMemory.ts"
 const window = "src/redis/SlidingWindow.ts"
@@ -27,8 +27,8 @@ const cacheStore = "src/redis/CacheStore.ts"
 const cacheKey = "src/redis/CacheKey.ts"
 const singleFlight = "src/redis/SingleFlight.ts"
 const limiterStore = "src/redis/LimiterStore.ts"
-const memoryDatabase = "src/postgres/MemoryDatabase.ts"
-const memoryTables = "src/postgres/MemoryTables.ts"
+const memoryDatabase = "src/postgres/memory/MemoryDatabase.ts"
+const memoryTables = "src/postgres/memory/MemoryTables.ts"
 const keysetPage = "src/core/KeysetPage.ts"
 const analyticsInput = "src/platform/analytics/AnalyticsInput.ts"
 const analyticsMemory = "src/platform/analytics/AnalyticsMemory.ts"
@@ -532,14 +532,14 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: keysetPage,
     find: "([, value]) => value === null",
     replace: "([, value]) => value === undefined",
-    red: [{ file: "test/postgres/Keyset.test.ts", suite: "memory", test: "a null in the key" }]
+    red: [{ file: "test/postgres/repository/Keyset.test.ts", suite: "memory", test: "a null in the key" }]
   },
   {
     name: "Memory: a table that a foreign key leads to may be missing",
     file: memoryDatabase,
     find: "    assertReferences(tables, table)\n",
     replace: "",
-    red: [{ file: "test/postgres/MemoryDatabase.test.ts", test: "names the foreign key, the table it leads to" }]
+    red: [{ file: "test/postgres/memory/MemoryDatabase.test.ts", test: "names the foreign key, the table it leads to" }]
   },
   {
     name: "Memory: a second table of a name takes the place of the first",
@@ -553,7 +553,9 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: memoryTables,
     find: "if (known === table) return",
     replace: "if (known !== undefined) return",
-    red: [{ file: "test/postgres/MemoryDatabase.test.ts", test: "takes another table of the same name for none" }]
+    red: [
+      { file: "test/postgres/memory/MemoryDatabase.test.ts", test: "takes another table of the same name for none" }
+    ]
   },
   {
     name: "Users: a page has no next",

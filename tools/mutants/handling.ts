@@ -17,16 +17,16 @@ const postgres = {
   faults: at("test/postgres/PostgresFaults.test.ts"),
   diskFull: at("test/postgres/PostgresDiskFull.test.ts"),
   client: at("test/postgres/PostgresClient.test.ts"),
-  pool: at("test/postgres/PostgresPool.test.ts"),
-  tls: at("test/postgres/PostgresTls.test.ts"),
+  pool: at("test/postgres/pool/PostgresPool.test.ts"),
+  tls: at("test/postgres/session/PostgresTls.test.ts"),
   pooler: at("test/postgres/PgBouncer.test.ts"),
   listener: at("test/postgres/PostgresListener.test.ts"),
-  log: at("test/postgres/StatementLog.test.ts"),
+  log: at("test/postgres/statements/StatementLog.test.ts"),
   transaction: at("test/postgres/Transaction.test.ts"),
   tenant: at("test/postgres/Tenant.test.ts"),
   locks: at("test/postgres/AdvisoryLocks.test.ts"),
-  parameters: at("test/postgres/Parameters.test.ts"),
-  claims: at("test/postgres/Claims.test.ts"),
+  parameters: at("test/postgres/statements/Parameters.test.ts"),
+  claims: at("test/postgres/repository/Claims.test.ts"),
   schedules: at("test/platform/WorkflowSchedules.test.ts")
 }
 const redis = {
@@ -232,17 +232,17 @@ const ofCore: ReadonlyArray<Mutant> = [
   }
 ]
 
-const pool = "src/postgres/PostgresPool.ts"
+const pool = "src/postgres/pool/PostgresPool.ts"
 const postgresError = "src/postgres/PostgresError.ts"
 
-const transactions = "src/postgres/PostgresTransactions.ts"
-const transactionRun = "src/postgres/TransactionRun.ts"
+const transactions = "src/postgres/transactions/PostgresTransactions.ts"
+const transactionRun = "src/postgres/transactions/TransactionRun.ts"
 const locksLive = "src/postgres/AdvisoryLocksLive.ts"
 
 const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: a silent server at start is not given up",
-    file: "src/postgres/PostgresSession.ts",
+    file: "src/postgres/session/PostgresSession.ts",
     find: "Effect.timeoutOrElse({ duration: config.connectTimeout, orElse: () => Effect.fail(silent) })",
     replace: "Effect.uninterruptible",
     red: [postgres.network("accepts and never answers")]
@@ -281,7 +281,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: a dead connection is lent",
-    file: "src/postgres/PoolSlots.ts",
+    file: "src/postgres/pool/PoolSlots.ts",
     find: "const usable = (slot: Slot): boolean => !slot.retired && slot.socket.writable",
     replace: "const usable = (_: Slot): boolean => true",
     red: [postgres.network("resets the connection in a call")]
@@ -316,7 +316,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: sessions have no statement timeout",
-    file: "src/postgres/PostgresSession.ts",
+    file: "src/postgres/session/PostgresSession.ts",
     find: "{ statement_timeout: String(Math.ceil(statementMillis)) }",
     replace: "{}",
     red: [postgres.client("statement timeout")]
@@ -337,42 +337,42 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: short statements starve a caller that needs a connection of its own",
-    file: "src/postgres/PostgresPool.ts",
+    file: "src/postgres/pool/PostgresPool.ts",
     find: "line.size() === 0 ? lendTo(lease, at, 0) : undefined",
     replace: "lendTo(lease, at, 0)",
     red: [postgres.client("short statements keep coming")]
   },
   {
     name: "PostgreSQL: a connection that may have died is lent unasked",
-    file: "src/postgres/PoolSlots.ts",
+    file: "src/postgres/pool/PoolSlots.ts",
     find: "if (trusts || isFresh(slot, at)) return slot",
     replace: "return slot",
     red: [postgres.pool("gone silent while idle")]
   },
   {
     name: "PostgreSQL: connections that never come back are not told from busy ones",
-    file: "src/postgres/PoolExhaustion.ts",
+    file: "src/postgres/pool/PoolExhaustion.ts",
     find: "if (leaked > 0) return",
     replace: "if (leaked < 0) return",
     red: [postgres.pool("five connections, 500 callers")]
   },
   {
     name: "PostgreSQL: nobody knows who holds the connections",
-    file: "src/postgres/PoolExhaustion.ts",
+    file: "src/postgres/pool/PoolExhaustion.ts",
     find: "if (lease !== undefined) holders.push(",
     replace: "if (lease === null) holders.push(",
     red: [postgres.pool("five connections, 500 callers"), postgres.pool("a transaction is named")]
   },
   {
     name: "PostgreSQL: slow statements are told as too many callers",
-    file: "src/postgres/PoolExhaustion.ts",
+    file: "src/postgres/pool/PoolExhaustion.ts",
     find: "slow * 2 >= open",
     replace: "slow < 0",
     red: [postgres.pool("slow statements")]
   },
   {
     name: "PostgreSQL: a server that takes no more connections is told as a small pool",
-    file: "src/postgres/PoolExhaustion.ts",
+    file: "src/postgres/pool/PoolExhaustion.ts",
     find: "if (lastFailure !== undefined && open < limit) {",
     replace: "if (lastFailure === null) {",
     red: [postgres.pool("the server takes no more connections")]
@@ -386,42 +386,42 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: a leaked connection is logged every second",
-    file: "src/postgres/PoolUpkeep.ts",
+    file: "src/postgres/pool/PoolUpkeep.ts",
     find: "if (lease.reported || ",
     replace: "if (",
     red: [postgres.pool("a connection held for too long")]
   },
   {
     name: "PostgreSQL: the minimum is not opened again after an outage",
-    file: "src/postgres/PoolUpkeep.ts",
+    file: "src/postgres/pool/PoolUpkeep.ts",
     find: "    grow()\n    if (++ticks",
     replace: "    if (++ticks",
     red: [postgres.pool("keeps its minimum warm")]
   },
   {
     name: "PostgreSQL: verify-full takes a certificate for another host",
-    file: "src/postgres/PostgresTls.ts",
+    file: "src/postgres/session/PostgresTls.ts",
     find: `mode === "verify-full" ? { ca } :`,
     replace: `mode === "" ? { ca } :`,
     red: [postgres.tls("each sslmode")]
   },
   {
     name: "PostgreSQL: an authority that is named is not asked",
-    file: "src/postgres/PostgresTls.ts",
+    file: "src/postgres/session/PostgresTls.ts",
     find: `if (file !== "system") {`,
     replace: `if (mode === "verify-full" && file !== "system") {`,
     red: [postgres.tls("each sslmode")]
   },
   {
     name: "PostgreSQL: an unknown sslmode is taken",
-    file: "src/postgres/PostgresTls.ts",
+    file: "src/postgres/session/PostgresTls.ts",
     find: "if (!modes.includes(mode)) return",
     replace: "if (modes.length === 0) return",
     red: [postgres.tls("what cannot be meant is refused")]
   },
   {
     name: "PostgreSQL: statements are prepared behind a pooler",
-    file: "src/postgres/PostgresSession.ts",
+    file: "src/postgres/session/PostgresSession.ts",
     find: "prepare: !pooled,",
     replace: "prepare: true,",
     red: [postgres.pooler("statements of many callers at once")]
@@ -442,7 +442,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: a session that may not write is lent again",
-    file: "src/postgres/PostgresPool.ts",
+    file: "src/postgres/pool/PostgresPool.ts",
     find: "isReadOnlySession(Cause.squash(exit.cause))) slot.retired = true",
     replace: "isReadOnlySession(Cause.squash(exit.cause))) slot.retired = false",
     red: [postgres.faults("read-only: NotPrimary")]
@@ -470,14 +470,14 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: the log shows values",
-    file: "src/postgres/StatementLog.ts",
+    file: "src/postgres/statements/StatementLog.ts",
     find: "statement: summaryOf(statement)",
     replace: "statement",
     red: [postgres.log("at debug level")]
   },
   {
     name: "PostgreSQL: a slow statement is not reported",
-    file: "src/postgres/StatementLog.ts",
+    file: "src/postgres/statements/StatementLog.ts",
     find: "const slow = elapsedMillis >= slowMillis",
     replace: "const slow = elapsedMillis < 0",
     red: [postgres.log("above it")]
@@ -502,7 +502,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "Transaction: a conflict is not run again",
-    file: "src/postgres/ConflictRetry.ts",
+    file: "src/postgres/transactions/ConflictRetry.ts",
     find: "mayRepeat(error) ? again(error) : Effect.fail(error)",
     replace: "Effect.fail(error)",
     red: [
@@ -549,7 +549,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "Transaction: what outlives it goes on",
-    file: "src/postgres/TransactionLevel.ts",
+    file: "src/postgres/transactions/TransactionLevel.ts",
     find: "    this.#ended = true\n",
     replace: "",
     red: [contract.transaction("a call that outlives its transaction")]
@@ -650,14 +650,14 @@ const ofValuesAndTime: ReadonlyArray<Mutant> = [
   },
   {
     name: "Claims: burying reads every row in flight",
-    file: "src/postgres/Claims.ts",
+    file: "src/postgres/repository/Claims.ts",
     find: "w.lease_until <= statement_timestamp()",
     replace: "w.lease_until <= clock_timestamp()",
     red: [postgres.claims("burying reads the leases that have ended")]
   },
   {
     name: "Claims: a lease never ends within the transaction",
-    file: "src/postgres/Claims.ts",
+    file: "src/postgres/repository/Claims.ts",
     find: "w.lease_until <= statement_timestamp()",
     replace: "w.lease_until <= now()",
     red: [postgres.claims("a lease ends within the transaction")]
@@ -1135,7 +1135,7 @@ const ofMigrations: ReadonlyArray<Mutant> = [
   },
   {
     name: "Migrations: a backup is not read back",
-    file: "src/postgres/PostgresBackup.ts",
+    file: "src/postgres/migrations/PostgresBackup.ts",
     find: "Effect.andThen(dump, check)",
     replace: "dump",
     red: [
@@ -1357,21 +1357,21 @@ const ofInput: ReadonlyArray<Mutant> = [
     file: "src/core/Day.ts",
     find: "DateTime.formatIsoDateUtc(midnight) === text",
     replace: 'DateTime.formatIsoDateUtc(midnight) !== ""',
-    red: [{ file: "test/postgres/Columns.test.ts", suite: "embedded", test: "takes what its column takes" }]
+    red: [{ file: "test/postgres/repository/Columns.test.ts", suite: "embedded", test: "takes what its column takes" }]
   },
   {
     name: "Input: more than a bigint holds is taken",
     file: "src/core/Integers.ts",
     find: "2n ** 63n - 1n",
     replace: "2n ** 64n",
-    red: [{ file: "test/postgres/Columns.test.ts", suite: "embedded", test: "takes what its column takes" }]
+    red: [{ file: "test/postgres/repository/Columns.test.ts", suite: "embedded", test: "takes what its column takes" }]
   },
   {
     name: "Lists: a page behind null is looked for on PostgreSQL",
-    file: "src/postgres/Keyset.ts",
+    file: "src/postgres/repository/Keyset.ts",
     find: "segment.value === null",
     replace: "segment.value === undefined",
-    red: [{ file: "test/postgres/Keyset.test.ts", suite: "embedded", test: "a null in the key" }]
+    red: [{ file: "test/postgres/repository/Keyset.test.ts", suite: "embedded", test: "a null in the key" }]
   },
   {
     name: "Input: a negative TTL is taken",

@@ -2,7 +2,7 @@
 import { Context, Effect, Layer, Redacted, Schema, type Scope } from "effect"
 import { Pool, type PoolConfig } from "pg"
 import * as PostgresClient from "../../../src/postgres/PostgresClient.ts"
-import { rowReader, Timestamp } from "../../../src/postgres/Row.ts"
+import { rowReader, Timestamp } from "../../../src/postgres/repository/Row.ts"
 import { Transaction } from "../../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../../src/postgres/TransactionLive.ts"
 import { type Settings, Skip } from "../../harness.ts"

@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
 import { Version } from "../../core/Version.ts"
-import { NullableSafeInteger, NullableTimestamp, SafeInteger, Timestamp } from "../../postgres/Row.ts"
+import { NullableSafeInteger, NullableTimestamp, SafeInteger, Timestamp } from "../../postgres/repository/Row.ts"
 import { UserId } from "../users/Users.ts"
 import { CreditMovement } from "./Credit.ts"
 import { InvoiceId, InvoiceState } from "./Invoices.ts"

@@ -1,5 +1,5 @@
 import * as Schema from "effect/Schema"
-import { NullableSafeInteger, NullableTimestamp, Timestamp } from "../../postgres/Row.ts"
+import { NullableSafeInteger, NullableTimestamp, Timestamp } from "../../postgres/repository/Row.ts"
 import { table } from "../tables/Tables.ts"
 import { FederationClient } from "./Clients.ts"
 import { ProviderCredential } from "./Credentials.ts"

@@ -7,7 +7,7 @@ import { cursor, defaultPageSize, pageOf, PageSize } from "../../core/KeysetPage
 import { Slug } from "../../core/Text.ts"
 import { makeIdsOf, TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
-import { onConstraint } from "../../postgres/onConstraint.ts"
+import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { Moment } from "../Checks.ts"
 import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import type { Tables } from "../tables/Tables.ts"

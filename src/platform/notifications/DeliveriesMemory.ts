@@ -7,10 +7,10 @@ import * as Result from "effect/Result"
 import * as Struct from "effect/Struct"
 import { defaultPageSize, pageOfSorted } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
-import type { MemoryReader } from "../../postgres/MemoryDatabase.ts"
+import type { MemoryReader } from "../../postgres/memory/MemoryDatabase.ts"
 import type { PostgresMemory } from "../../postgres/PostgresMemory.ts"
-import { memoryClaims } from "../../postgres/MemoryClaims.ts"
-import { isLeaseOver, jittered, LeaseToken, pauseAfter } from "../../postgres/WorkItem.ts"
+import { memoryClaims } from "../../postgres/memory/MemoryClaims.ts"
+import { isLeaseOver, jittered, LeaseToken, pauseAfter } from "../../postgres/repository/WorkItem.ts"
 import {
   type ClaimedDelivery,
   commandedStates,

@@ -5,7 +5,7 @@ import * as Order from "effect/Order"
 import * as Result from "effect/Result"
 import * as Struct from "effect/Struct"
 import { defaultPageSize, pageOfSorted } from "../../core/KeysetPage.ts"
-import type { MemoryReader } from "../../postgres/MemoryDatabase.ts"
+import type { MemoryReader } from "../../postgres/memory/MemoryDatabase.ts"
 import type { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import { OutsideChannel } from "./Channel.ts"
 import {

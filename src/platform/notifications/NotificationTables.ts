@@ -1,6 +1,6 @@
 import type * as DateTime from "effect/DateTime"
-import { memoryTable } from "../../postgres/MemoryTable.ts"
-import type { LeaseToken } from "../../postgres/WorkItem.ts"
+import { memoryTable } from "../../postgres/memory/MemoryTable.ts"
+import type { LeaseToken } from "../../postgres/repository/WorkItem.ts"
 import type { UserId } from "../users/Users.ts"
 import type { Channel } from "./Channel.ts"
 import type { Delivery } from "./Delivery.ts"

@@ -2,9 +2,9 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import type { StoreError } from "../../core/StoreError.ts"
-import type { Direction } from "../../postgres/Keyset.ts"
-import { type MemoryTable, memoryTable } from "../../postgres/MemoryTable.ts"
-import { type RowReader, rowReader } from "../../postgres/Row.ts"
+import type { Direction } from "../../postgres/repository/Keyset.ts"
+import { type MemoryTable, memoryTable } from "../../postgres/memory/MemoryTable.ts"
+import { type RowReader, rowReader } from "../../postgres/repository/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
 
 /** A value of a row that a statement may compare. */

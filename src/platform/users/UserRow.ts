@@ -3,7 +3,7 @@ import * as Schema from "effect/Schema"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type * as Statement from "effect/sql/Statement"
 import { decodedBy } from "../../core/DirectDecoder.ts"
-import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/Row.ts"
+import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/repository/Row.ts"
 import { User } from "./Users.ts"
 
 const StoredHash = decodedBy(Schema.RedactedFromValue(Schema.String), (hash) =>

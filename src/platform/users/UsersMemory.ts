@@ -7,8 +7,8 @@ import * as Result from "effect/Result"
 import { defaultPageSize, pageOfSorted } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
-import { memoryTable } from "../../postgres/MemoryTable.ts"
-import { onConstraint } from "../../postgres/onConstraint.ts"
+import { memoryTable } from "../../postgres/memory/MemoryTable.ts"
+import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import {
   cursorAfter,

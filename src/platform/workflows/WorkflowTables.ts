@@ -1,6 +1,6 @@
 import * as DateTime from "effect/DateTime"
 import * as Order from "effect/Order"
-import { memoryTable } from "../../postgres/MemoryTable.ts"
+import { memoryTable } from "../../postgres/memory/MemoryTable.ts"
 import type { Workflow, WorkflowVersion } from "./WorkflowDefinition.ts"
 import type { WorkflowExecution } from "./WorkflowExecution.ts"
 import type { WorkflowSchedule } from "./WorkflowSchedule.ts"

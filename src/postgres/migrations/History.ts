@@ -5,7 +5,7 @@ import type { AppliedMigration, HistoryChange, Migration, MigrationState } from 
 import type { StoreError } from "../../core/StoreError.ts"
 import type { PostgresClient } from "../PostgresClient.ts"
 import { leaseTable } from "../PostgresLease.ts"
-import { schemaSnapshot } from "../SchemaSnapshot.ts"
+import { schemaSnapshot } from "./SchemaSnapshot.ts"
 import type { Transactions } from "./Transactions.ts"
 
 const historyTable = "schema_migrations"

@@ -9,7 +9,7 @@ const tables = "src/platform/workflows/WorkflowTables.ts"
 const definitions = "src/platform/workflows/DefinitionsMemory.ts"
 const executions = "src/platform/workflows/ExecutionsMemory.ts"
 const steps = "src/platform/workflows/StepsMemory.ts"
-const claims = "src/postgres/MemoryClaims.ts"
+const claims = "src/postgres/memory/MemoryClaims.ts"
 const schedules = "src/platform/workflows/SchedulesMemory.ts"
 
 /** Defects of workflows in memory. */

@@ -1,9 +1,9 @@
 import { at, type Mutant } from "../Mutant.ts"
 
-const file = "src/postgres/BeginAhead.ts"
-const transactions = "src/postgres/PostgresTransactions.ts"
-const ahead = at("test/postgres/BeginAhead.test.ts")
-const forgotten = at("test/postgres/ForgottenStatements.test.ts")
+const file = "src/postgres/pool/BeginAhead.ts"
+const transactions = "src/postgres/transactions/PostgresTransactions.ts"
+const ahead = at("test/postgres/pool/BeginAhead.test.ts")
+const forgotten = at("test/postgres/statements/ForgottenStatements.test.ts")
 
 /** What is handled where BEGIN goes along with the COMMIT before it, taken out. */
 export const beginAhead: ReadonlyArray<Mutant> = [

@@ -1,7 +1,7 @@
 import { at, type Mutant } from "../Mutant.ts"
 
-const file = "src/postgres/BulkInsert.ts"
-const test = at("test/postgres/BulkInsert.test.ts")
+const file = "src/postgres/repository/BulkInsert.ts"
+const test = at("test/postgres/repository/BulkInsert.test.ts")
 const refusals = [test("refuses by itself what the server would refuse, and nothing else")]
 
 /** What a bulk insert handles, taken out. */

@@ -1,7 +1,7 @@
 import { at, type Mutant } from "../Mutant.ts"
 
-const file = "src/postgres/Lookup.ts"
-const test = at("test/postgres/Lookup.test.ts")
+const file = "src/postgres/repository/Lookup.ts"
+const test = at("test/postgres/repository/Lookup.test.ts")
 
 /** What a lookup handles, taken out. */
 export const lookup: ReadonlyArray<Mutant> = [

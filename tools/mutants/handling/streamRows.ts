@@ -1,7 +1,7 @@
 import { at, type Mutant } from "../Mutant.ts"
 
-const file = "src/postgres/StreamRows.ts"
-const test = at("test/postgres/StreamRows.test.ts")
+const file = "src/postgres/repository/StreamRows.ts"
+const test = at("test/postgres/repository/StreamRows.test.ts")
 
 /** What a stream of rows handles, taken out. */
 export const streamRows: ReadonlyArray<Mutant> = [
@@ -120,7 +120,7 @@ export const streamRows: ReadonlyArray<Mutant> = [
   },
   {
     name: "Streamed rows: its connection is not given back",
-    file: "src/postgres/PostgresPool.ts",
+    file: "src/postgres/pool/PostgresPool.ts",
     find: "Effect.addFinalizer(() => Effect.sync(() => release(held, now())))",
     replace: "Effect.addFinalizer(() => Effect.void)",
     red: [

@@ -1,8 +1,8 @@
 import { at, type Mutant } from "../Mutant.ts"
 
-const file = "src/postgres/PipelinedUnit.ts"
-const live = at("test/postgres/PipelinedUnit.test.ts", "PostgresClient.unit")
-const answered = at("test/postgres/PipelinedUnit.test.ts", "a unit that is answered so")
+const file = "src/postgres/statements/PipelinedUnit.ts"
+const live = at("test/postgres/statements/PipelinedUnit.test.ts", "PostgresClient.unit")
+const answered = at("test/postgres/statements/PipelinedUnit.test.ts", "a unit that is answered so")
 
 /** What a unit handles, taken out. */
 export const unit: ReadonlyArray<Mutant> = [
@@ -113,14 +113,14 @@ export const unit: ReadonlyArray<Mutant> = [
   },
   {
     name: "Unit: the connection of one that still runs is given back",
-    file: "src/postgres/PostgresPool.ts",
+    file: "src/postgres/pool/PostgresPool.ts",
     find: "if (lease.sending) lease.abandoned = true\n          else release(lease, at)",
     replace: "release(lease, at)",
     red: [live("interrupted after it was sent it runs to its end")]
   },
   {
     name: "Unit: the connection of one whose caller has gone is never given back",
-    file: "src/postgres/PostgresPool.ts",
+    file: "src/postgres/pool/PostgresPool.ts",
     find: "if (lease.abandoned) release(lease, now())",
     replace: "if (lease.abandoned) return",
     red: [live("interrupted after it was sent it runs to its end")]
@@ -141,21 +141,21 @@ export const unit: ReadonlyArray<Mutant> = [
   },
   {
     name: "Unit: its deadline does not hold once it was sent",
-    file: "src/postgres/PostgresPool.ts",
+    file: "src/postgres/pool/PostgresPool.ts",
     find: 'kind === "exclusive" ? contextDeadline : Number.POSITIVE_INFINITY',
     replace: "Number.POSITIVE_INFINITY",
     red: [live("is over soon after its deadline")]
   },
   {
     name: "Unit: its deadline ends the connection that others share",
-    file: "src/postgres/PostgresPool.ts",
+    file: "src/postgres/pool/PostgresPool.ts",
     find: 'kind === "exclusive" ? contextDeadline : Number.POSITIVE_INFINITY',
     replace: "contextDeadline",
     red: [live("one that passes its deadline leaves those alone")]
   },
   {
     name: "Unit: one that shares its connection has no deadline",
-    file: "src/postgres/PostgresPool.ts",
+    file: "src/postgres/pool/PostgresPool.ts",
     find: 'kind === "exclusive" ? answered : abandonAt(lease, contextDeadline, answered)',
     replace: "answered",
     red: [live("one that passes its deadline leaves those alone")]
@@ -169,7 +169,7 @@ export const unit: ReadonlyArray<Mutant> = [
   },
   {
     name: "Unit: it shares a connection with statements",
-    file: "src/postgres/PoolSlots.ts",
+    file: "src/postgres/pool/PoolSlots.ts",
     find: "kind === slot.kind && sharers < sharedDepth",
     replace: 'kind !== "exclusive" && sharers < sharedDepth',
     red: [live("those of keyed statements share a connection")]

@@ -5,7 +5,7 @@ import * as Stream from "effect/Stream"
 import * as assert from "node:assert/strict"
 import type { DeliveryCursor } from "../../../platform/notifications/Delivery.ts"
 import { Notifications } from "../../../platform/notifications/Notifications.ts"
-import { leaseEnded } from "../../../postgres/WorkItem.ts"
+import { leaseEnded } from "../../../postgres/repository/WorkItem.ts"
 import { passTime } from "../../Contract.ts"
 import { failsWith, pages, refuses, untyped } from "../expectations.ts"
 import {

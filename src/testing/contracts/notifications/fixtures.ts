@@ -10,7 +10,7 @@ import { Notifications } from "../../../platform/notifications/Notifications.ts"
 import { TemplateId } from "../../../platform/notifications/NotificationTemplate.ts"
 import type { User, Users } from "../../../platform/users/Users.ts"
 import type { Transaction } from "../../../postgres/Transaction.ts"
-import { LeaseToken } from "../../../postgres/WorkItem.ts"
+import { LeaseToken } from "../../../postgres/repository/WorkItem.ts"
 import { unique } from "../../Contract.ts"
 import { someUser } from "../expectations.ts"
 

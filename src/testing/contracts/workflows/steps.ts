@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as assert from "node:assert/strict"
 import { Workflows } from "../../../platform/workflows/Workflows.ts"
-import { leaseEnded } from "../../../postgres/WorkItem.ts"
+import { leaseEnded } from "../../../postgres/repository/WorkItem.ts"
 import { passTime, unique } from "../../Contract.ts"
 import {
   type Cases,

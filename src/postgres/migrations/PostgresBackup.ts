@@ -1,0 +1,134 @@
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { execFile } from "node:child_process"
+import { mkdir, rm, writeFile } from "node:fs/promises"
+import { join, resolve } from "node:path"
+import { type Credential, currentCredential } from "../../core/Credential.ts"
+import { BackupFailed } from "../../core/MigrationFailure.ts"
+import { parseStoreUrl } from "../../core/StoreUrl.ts"
+
+/** What is backed up, by which programs, and where to. */
+export interface PostgresBackupOptions {
+  readonly url: Credential
+  /** Folder of the backups; made where it is missing. */
+  readonly folder: string
+  /** Longest run of `pg_dump`; 1 hour. */
+  readonly timeout?: Duration.Input | undefined
+  /** Folder of `pg_dump` and `pg_restore`; they are looked for on PATH by default. */
+  readonly programs?: string | undefined
+}
+
+const ownerOnly = 0o600
+
+const withoutThem =
+  "Install PostgreSQL's client programs, of the server's version or newer, or switch backups off (DB_BACKUP_BEFORE_MIGRATION=false)"
+
+const inFolder = <A>(folder: string, work: () => Promise<A>): Effect.Effect<A, BackupFailed> =>
+  Effect.tryPromise({
+    try: work,
+    catch: (cause) =>
+      new BackupFailed({
+        detail: `${folder} cannot be written${cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : ""}`,
+        hint: "Name another folder (DB_BACKUP_FOLDER)"
+      })
+  })
+
+/** Runs a program to its end; it is ended where the fiber is interrupted. */
+const execute = (
+  program: string,
+  args: ReadonlyArray<string>,
+  env: Record<string, string>
+): Effect.Effect<string, BackupFailed> =>
+  Effect.callback((resume) => {
+    const child = execFile(
+      program,
+      args,
+      { env: { ...process.env, ...env }, maxBuffer: 64 * 1024 * 1024 },
+      (error, stdout, stderr) => {
+        if (error === null) return resume(Effect.succeed(stdout))
+        const missing = error.code === "ENOENT"
+        resume(
+          Effect.fail(
+            new BackupFailed({
+              detail: missing
+                ? `${program} is not installed`
+                : stderr.trim() || `${program} ended with ${error.code ?? error.signal}`,
+              hint: missing ? withoutThem : "Correct that, or switch backups off (DB_BACKUP_BEFORE_MIGRATION=false)"
+            })
+          )
+        )
+      }
+    )
+    return Effect.sync(() => {
+      child.kill("SIGKILL")
+    })
+  })
+
+/**
+ * Backs schemas up by `pg_dump -Fc` into a file that only its owner may read, and reads the file's contents back by
+ * `pg_restore --list`.
+ *
+ * The password goes to the programs by their environment, never by their arguments. A file that is not whole is removed. Fails
+ * with `BackupFailed`, which says what to install or to switch off.
+ *
+ * @example
+ * ```ts
+ * const driver = yield* PostgresMigrations.make({
+ *   schema: "app",
+ *   backup: PostgresBackup.make({ url, folder: "backups" })
+ * })
+ * ```
+ */
+export const make =
+  (options: PostgresBackupOptions): ((schemas: ReadonlyArray<string>) => Effect.Effect<string, BackupFailed>) =>
+  (schemas) =>
+    Effect.gen(function* () {
+      const program = (name: string) => (options.programs === undefined ? name : join(options.programs, name))
+      const url = yield* currentCredential(options.url)
+      const { password } = yield* Effect.mapError(
+        parseStoreUrl("postgresql", url),
+        ({ message }) => new BackupFailed({ detail: message, hint: "Correct the URL" })
+      )
+      const shown = new URL(Redacted.value(url))
+      shown.password = ""
+      const secret = password === undefined ? {} : { PGPASSWORD: Redacted.value(password) }
+      const folder = resolve(options.folder)
+      const now = DateTime.formatIso(yield* DateTime.now).replace(/[-:.]/g, "")
+      const file = join(folder, `${schemas.join("+").replace(/[^\w+-]/g, "_")}-${now}.dump`)
+      yield* inFolder(folder, () => mkdir(folder, { recursive: true, mode: 0o700 }))
+      // Made first, so that nobody else may read it while it grows.
+      yield* inFolder(folder, () => writeFile(file, "", { flag: "wx", mode: ownerOnly }))
+      const dump = execute(
+        program("pg_dump"),
+        [
+          "--format=custom",
+          "--no-password",
+          `--file=${file}`,
+          ...schemas.map((schema) => `--schema="${schema.replaceAll('"', '""')}"`),
+          `--dbname=${shown.href}`
+        ],
+        secret
+      )
+      const check = Effect.flatMap(execute(program("pg_restore"), ["--list", file], {}), (contents) =>
+        /^\d+;/m.test(contents)
+          ? Effect.void
+          : Effect.fail(new BackupFailed({ detail: `${file} holds nothing`, hint: "See what pg_dump could read" }))
+      )
+      const limit = Duration.fromInputUnsafe(options.timeout ?? "1 hour")
+      yield* Effect.andThen(dump, check).pipe(
+        Effect.timeoutOrElse({
+          duration: limit,
+          orElse: () =>
+            Effect.fail(
+              new BackupFailed({
+                detail: `pg_dump was not done within ${Duration.format(limit)}`,
+                hint: "Allow it more time, or back up otherwise"
+              })
+            )
+        }),
+        Effect.onError(() => Effect.ignore(Effect.promise(() => rm(file, { force: true }))))
+      )
+      return file
+    })

@@ -1,0 +1,66 @@
+import * as DateTime from "effect/DateTime"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import { decodeStored, invalidData } from "../../core/Decode.ts"
+import { decodedBy } from "../../core/DirectDecoder.ts"
+import type { StoreError } from "../../core/StoreError.ts"
+
+const fromDate = (date: unknown): DateTime.Utc | undefined =>
+  date instanceof Date && !Number.isNaN(date.getTime()) ? DateTime.fromDateUnsafe(date) : undefined
+
+/** A `timestamptz` as the driver gives it; `infinity`, which it makes an invalid Date, is refused. */
+export const Timestamp = decodedBy(Schema.DateTimeUtcFromDate, fromDate)
+
+/** The same, or null; `NullOr(Timestamp)` takes six times as long to find out that it is null. */
+export const NullableTimestamp = decodedBy(Schema.NullOr(Schema.DateTimeUtcFromDate), (date) =>
+  date === null ? null : fromDate(date)
+)
+
+const IntFromBigInt = Schema.BigInt.check(
+  Schema.isBetweenBigInt({ minimum: BigInt(Number.MIN_SAFE_INTEGER), maximum: BigInt(Number.MAX_SAFE_INTEGER) })
+).pipe(Schema.decodeTo(Schema.Int, SchemaTransformation.transform({ decode: Number, encode: BigInt })))
+
+const fromBigInt = (integer: unknown): number | undefined =>
+  typeof integer === "bigint" && Number.isSafeInteger(Number(integer)) ? Number(integer) : undefined
+
+/** A `bigint` as the driver gives it, as a number where that holds it exactly; larger ones are refused. */
+export const SafeInteger = decodedBy(IntFromBigInt, fromBigInt)
+
+/** The same, or null. */
+export const NullableSafeInteger = decodedBy(Schema.NullOr(IntFromBigInt), (integer) =>
+  integer === null ? null : fromBigInt(integer)
+)
+
+/** Reads the rows that a kind of statement gives. Fails with `StoreError` (`InvalidData`), which names row and column. */
+export interface RowReader<A> {
+  readonly all: (operation: string, rows: ReadonlyArray<unknown>) => Exit.Exit<ReadonlyArray<A>, StoreError>
+  /** The first row, if there is one. */
+  readonly option: (operation: string, rows: ReadonlyArray<unknown>) => Exit.Exit<Option.Option<A>, StoreError>
+  /** The row that the statement always gives. */
+  readonly one: (operation: string, rows: ReadonlyArray<unknown>) => Exit.Exit<A, StoreError>
+}
+
+/**
+ * Makes a reader of rows; `schema` decodes one row as the driver gives it.
+ *
+ * @example
+ * ```ts
+ * const notes = rowReader(Note.mapFields((fields) => ({ ...fields, createdAt: Timestamp })))
+ * ```
+ */
+export const rowReader = <A>(schema: Schema.ConstraintDecoder<A>): RowReader<A> => {
+  const decode = decodeStored(schema)
+  const decodeAll = decodeStored(Schema.Array(schema))
+  const none = Exit.succeed(Option.none<A>())
+  const at = (operation: string) => ({ store: "postgresql", operation, subject: "row" }) as const
+  return {
+    all: (operation, rows) => (rows.length === 0 ? Exit.succeed([]) : decodeAll(at(operation), rows)),
+    option: (operation, [row]) => (row === undefined ? none : Exit.map(decode(at(operation), row), Option.some)),
+    one: (operation, [row]) =>
+      row === undefined
+        ? Exit.fail(invalidData(at(operation), [{ field: "", problem: "is missing" }]))
+        : decode(at(operation), row)
+  }
+}

@@ -1,0 +1,476 @@
+import type { PgConnection, Result } from "@effect/sql-pg/PgConnection"
+import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { Connection } from "effect/sql/SqlConnection"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import type { Calls } from "../../core/Calls.ts"
+import { Deadline } from "../../core/Deadline.ts"
+import { invalidData } from "../../core/Decode.ts"
+import {
+  ConnectionLost,
+  InvalidStatement,
+  isStoreError,
+  type Reason,
+  StoreError,
+  Timeout
+} from "../../core/StoreError.ts"
+import { type RunStatement, SqlConnection } from "../session/PostgresConnection.ts"
+import { commitFailure, isServerError, leavesOpen } from "../PostgresError.ts"
+import type { LeasedConnection, PostgresPool } from "../pool/PostgresPool.ts"
+import { CurrentTenant } from "../Tenant.ts"
+import { newTurn, TransactionLevel, type Turn } from "./TransactionLevel.ts"
+
+/** A StoreError of ours, in the shape that Effect's client fails with. */
+export const asSqlError = (error: StoreError): SqlError =>
+  new SqlError({ reason: new ConnectionError({ cause: error, message: error.message, operation: error.operation }) })
+
+/** The same for what may be a failure of the pool's own. */
+export const poolFailure = <E>(error: E | StoreError): E | SqlError => (isStoreError(error) ? asSqlError(error) : error)
+
+const failure = (operation: string, reason: Reason): StoreError =>
+  new StoreError({ store: "postgresql", operation, outcome: "not-applied", reason })
+
+const lostBefore = (): SqlError =>
+  asSqlError(failure("Transaction.commit", new ConnectionLost({ detail: "it ended before COMMIT was sent" })))
+
+/** PostgreSQL answers COMMIT with ROLLBACK where a statement inside had failed. */
+const rolledBack = (): SqlError =>
+  asSqlError(
+    failure(
+      "Transaction.commit",
+      new InvalidStatement({
+        code: "25P02",
+        detail: "a statement inside had failed, so PostgreSQL rolled the transaction back"
+      })
+    )
+  )
+
+/** The failure of a call whose transaction has ended before it. */
+export const ended = (operation: string): StoreError =>
+  failure(operation, new InvalidStatement({ detail: "the transaction around this call has ended" }))
+
+const wrongTenant = (operation: string, problem: string): StoreError =>
+  invalidData({ store: "postgresql", operation, subject: "input" }, [{ field: "tenant", problem }])
+
+/** What is held between the start and the end of a transaction, or of a reservation. */
+interface Session {
+  readonly leased: LeasedConnection
+  readonly pinned: PgConnection
+  /** Ends the pinning, so that what is sent next is not awaited one by one. */
+  readonly unpin: Effect.Effect<void>
+  readonly tenant: string | undefined
+  readonly readOnly: boolean
+  /** It was taken for longer than a transaction: BEGIN and COMMIT are sent over it like any statement. */
+  readonly reserved: boolean
+  /** The level of the transaction; where there is none of ours, of its statements. */
+  readonly level: TransactionLevel
+}
+
+/** The connection of a session, as its statements see it. */
+class HeldConnection extends SqlConnection {
+  readonly session: Session
+  readonly #stream: (fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<void, SqlError, Scope.Scope>
+
+  constructor(
+    session: Session,
+    run: RunStatement,
+    stream: (fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<void, SqlError, Scope.Scope>
+  ) {
+    super(session.pinned, run)
+    this.session = session
+    this.#stream = stream
+  }
+
+  override executeStream(...statement: Parameters<SqlConnection["executeStream"]>) {
+    return Stream.unwrap(Effect.as(Effect.withFiber(this.#stream), super.executeStream(...statement)))
+  }
+}
+
+/** Transactions of one client, over connections that it leases. */
+export interface PostgresTransactions {
+  /** Where a fiber finds the transaction around it. */
+  readonly service: SqlClient.SqlClient["transactionService"]
+  readonly withTransaction: SqlClient.SqlClient["withTransaction"]
+  /** A connection of one's own, outside a transaction; refused under a tenant. The operation names its holder. */
+  readonly reserve: (operation: string) => Effect.Effect<Connection, SqlError, Scope.Scope>
+  /** The same, with what tells of the connection itself. */
+  readonly session: (
+    operation: string
+  ) => Effect.Effect<{ readonly connection: Connection; readonly leased: LeasedConnection }, StoreError, Scope.Scope>
+  /** Lends a connection for one statement; under a tenant in a transaction of its own. */
+  readonly lending: (
+    borrow: PostgresPool["shared"]
+  ) => <A, E, R>(use: (connection: Connection) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError, R>
+}
+
+let serial = 0
+
+/**
+ * Makes the transactions of a client.
+ *
+ * BEGIN and the tenant's setting, and COMMIT and the question for the transaction's id, are each sent together: they cannot be
+ * interrupted, so they need no connection that is pinned. Statements inside run pinned, so that an interrupted one is cancelled
+ * on the server.
+ */
+export const makeTransactions = (options: {
+  readonly lease: PostgresPool["lease"]
+  readonly calls: Calls
+  readonly clock: Clock.Clock
+  /** Longest wait for a turn. */
+  readonly acquireMillis: number
+  readonly spanAttributes: ReadonlyArray<readonly [string, unknown]>
+  /** How BEGIN and COMMIT fail. */
+  readonly failed: (operation: string, kind: "read" | "write", error: SqlError, startedAt: number) => StoreError
+}): PostgresTransactions => {
+  const { calls, clock } = options
+  const service: PostgresTransactions["service"] = Context.Service(`@ai-core/database/postgres/Transaction/${++serial}`)
+  type Entry = SqlClient.TransactionConnection.Service
+  /** The levels of savepoints, and of transactions that a session of one's own is reserved for longer than. */
+  const levels = new WeakMap<Entry, TransactionLevel>()
+
+  const around = (fiber: Fiber.Fiber<unknown, unknown>): Entry | undefined =>
+    Context.getOrUndefined(fiber.context, service)
+  const sessionOf = (connection: Connection): Session => {
+    if (!(connection instanceof HeldConnection)) throw new Error("this connection was not reserved from this client")
+    return connection.session
+  }
+  const isOutermost = ([connection, id]: Entry): boolean => id === 0 && !sessionOf(connection).reserved
+  const levelOf = (entry: Entry): TransactionLevel => levels.get(entry) ?? sessionOf(entry[0]).level
+
+  // ---- turns
+
+  const stillBusy = (error: StoreError): StoreError =>
+    error.reason._tag === "Timeout"
+      ? failure(
+          error.operation,
+          new Timeout({
+            afterMillis: error.reason.afterMillis,
+            detail: "another statement, stream or nested transaction of this transaction was still open"
+          })
+        )
+      : error
+
+  const wait = (level: TransactionLevel, turn: Turn): Effect.Effect<void, SqlError> =>
+    Effect.mapError(
+      calls.run<void>({
+        operation: "Transaction.turn",
+        timeoutMillis: options.acquireMillis,
+        outcome: "not-applied",
+        start: (done) => {
+          turn.wake = () => done(Effect.void)
+          return level.queue(turn)
+        }
+      }),
+      (error) => asSqlError(stillBusy(error))
+    )
+
+  /** Takes the turn and goes on, or refuses where there is nothing left to take it in. */
+  const take = <A, E, R>(
+    level: TransactionLevel,
+    turn: Turn,
+    use: () => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | SqlError, R> =>
+    Effect.suspend((): Effect.Effect<A, E | SqlError, R> => {
+      const unlessOver = (): Effect.Effect<A, E | SqlError, R> =>
+        level.over ? Effect.fail(asSqlError(ended("Transaction.turn"))) : use()
+      return level.over || level.take(turn) ? unlessOver() : Effect.flatMap(wait(level, turn), unlessOver)
+    })
+
+  /** The turn is taken inside the frame that gives it back, so that no interruption falls between the two. */
+  const inTurn = <A, E, R>(
+    level: TransactionLevel,
+    use: () => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | SqlError, R> =>
+    Effect.suspend(() => {
+      const turn = newTurn()
+      return Effect.onExitPrimitive(take(level, turn, use), () => {
+        level.release(turn)
+        return undefined
+      })
+    })
+
+  const scopedTurn = (level: TransactionLevel): Effect.Effect<void, SqlError, Scope.Scope> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        const turn = newTurn()
+        return Effect.andThen(
+          Effect.addFinalizer(() => Effect.sync(() => level.release(turn))),
+          restore(take(level, turn, () => Effect.void))
+        )
+      })
+    )
+
+  // ---- one session
+
+  const wrongTenantFor = (tenant: string | undefined): SqlError =>
+    asSqlError(
+      wrongTenant(
+        "Transaction.statement",
+        tenant === undefined
+          ? "needs a transaction that was begun inside Tenant.within"
+          : "is another than that of the transaction around"
+      )
+    )
+
+  const open = (
+    leased: LeasedConnection,
+    pinned: PgConnection,
+    begun: Omit<Session, "leased" | "pinned" | "level">
+  ): Connection => {
+    const session: Session = { leased, pinned, level: new TransactionLevel(undefined), ...begun }
+    const levelFor = (fiber: Fiber.Fiber<unknown, unknown>): TransactionLevel => {
+      const entry = around(fiber)
+      return entry === undefined || entry[0] !== connection ? session.level : levelOf(entry)
+    }
+    const connection: Connection = new HeldConnection(
+      session,
+      (statement, text, operation) =>
+        Effect.withFiber((fiber) =>
+          fiber.getRef(CurrentTenant) === begun.tenant
+            ? inTurn(levelFor(fiber), () => Effect.mapError(leased.watched(statement, text, operation), poolFailure))
+            : Effect.fail(wrongTenantFor(begun.tenant))
+        ),
+      (fiber) =>
+        fiber.getRef(CurrentTenant) === begun.tenant
+          ? scopedTurn(levelFor(fiber))
+          : Effect.fail(wrongTenantFor(begun.tenant))
+    )
+    return connection
+  }
+
+  // ---- begin, savepoint, commit, rollback
+
+  const failed =
+    (operation: string, kind: "read" | "write", startedAt: number) =>
+    (error: SqlError | StoreError): StoreError =>
+      isStoreError(error) ? error : options.failed(operation, kind, error, startedAt)
+
+  const control = ({ leased, pinned }: Session, sql: string, prepare = true) =>
+    Effect.mapError(leased.watched(pinned.query(sql, [], prepare), sql), poolFailure)
+
+  /**
+   * A ROLLBACK that cannot be sent has happened all the same, because the server ends the transaction with the session; Effect's
+   * client would make a defect of it. A savepoint's that is refused leaves a transaction that COMMIT will find out about.
+   *
+   * None has a prepared form, which the server may have forgotten.
+   */
+  const undo = (session: Session, sql: string): Effect.Effect<void> =>
+    Effect.catch(
+      Effect.asVoid(Effect.provideService(control(session, sql, false), Deadline, Number.POSITIVE_INFINITY)),
+      (error) =>
+        Effect.sync(() => {
+          if (sql === "ROLLBACK" || !isServerError(error.reason.cause)) session.leased.retire()
+        })
+    )
+
+  /** Nothing is applied by what opens a transaction, so it fails like a read. */
+  const began = <A>(effect: Effect.Effect<A, SqlError | StoreError>): Effect.Effect<A, SqlError> =>
+    Effect.suspend(() => {
+      const toStoreError = failed("Transaction.begin", "read", clock.currentTimeMillisUnsafe())
+      return Effect.mapError(effect, (error) => asSqlError(toStoreError(error)))
+    })
+
+  const setTenant = (
+    { connection, retire }: LeasedConnection,
+    begin: Effect.Effect<Result, SqlError>,
+    tenant: string
+  ) =>
+    Effect.gen(function* () {
+      const beginning = yield* Effect.forkChild(begin, { startImmediately: true })
+      const set = yield* Effect.exit(connection.query("select set_config('ai_core.tenant', $1, true)", [tenant]))
+      yield* Fiber.join(beginning)
+      if (Exit.isSuccess(set)) return
+      yield* Effect.catch(connection.query("ROLLBACK"), () => Effect.sync(retire))
+      yield* set
+    })
+
+  const acquireTransaction = (
+    restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  ): Effect.Effect<Connection, SqlError, Scope.Scope> =>
+    Effect.withFiber((fiber) => {
+      const tenant = fiber.getRef(CurrentTenant)
+      if (tenant === "" || tenant?.includes("\0") === true) {
+        return Effect.fail(
+          asSqlError(wrongTenant("Transaction.begin", "must be text that is not empty and has no zero byte"))
+        )
+      }
+      const statement = fiber.getRef(SqlClient.BeginTransaction) ?? "BEGIN"
+      const plain = statement === "BEGIN"
+      const readOnly = !plain && /\bREAD ONLY\b/i.test(statement)
+      const lease = options.lease("Transaction", plain && tenant === undefined)
+      return Effect.flatMap(Effect.mapError(restore(lease), asSqlError), (leased) => {
+        const begin = Effect.suspend(() => {
+          // Taken only when it is awaited: a BEGIN that nobody has taken is undone.
+          const begun = leased.takeBegun()
+          // What is sent along with it must not come before it, as it would where the server had forgotten a prepared one.
+          return begun === undefined ? leased.connection.query(statement, [], tenant === undefined) : Fiber.join(begun)
+        })
+        const sent: Effect.Effect<unknown, SqlError> = tenant === undefined ? begin : setTenant(leased, begin, tenant)
+        const pin = Scope.makeUnsafe()
+        return Effect.map(
+          Effect.flatMap(began(leased.watched(sent, statement)), () => Scope.provide(leased.connection.pin, pin)),
+          (pinned) => open(leased, pinned, { tenant, readOnly, reserved: false, unpin: Scope.close(pin, Exit.void) })
+        )
+      })
+    })
+
+  /**
+   * Commits, and asks for the transaction's id in the same breath.
+   *
+   * The id is answered before COMMIT begins, so that it is known where only COMMIT's answer is lost. Nobody waits for it.
+   */
+  const commit = (connection: Connection): Effect.Effect<void, SqlError> =>
+    Effect.suspend(() => {
+      const session = sessionOf(connection)
+      const { leased, pinned, readOnly, reserved } = session
+      let id: string | undefined
+      const question = Effect.matchCauseEager(
+        leased.connection.queryValues("select pg_current_xact_id_if_assigned()::text"),
+        {
+          onFailure: () => undefined,
+          onSuccess: ([row]) => {
+            const text = row?.[0]
+            if (typeof text === "string") id = text
+          }
+        }
+      )
+      const sent = Effect.suspend(() => {
+        if (!leased.alive()) return Effect.fail(lostBefore())
+        const told = failed("Transaction.commit", "write", clock.currentTimeMillisUnsafe())
+        const commit = reserved ? pinned.query("COMMIT", [], false) : leased.connection.query("COMMIT")
+        const committing = reserved
+          ? commit
+          : Effect.suspend(() => {
+              if (!leased.mayBeginNext()) return commit
+              return Effect.flatMap(Effect.forkChild(commit, { startImmediately: true }), (sent) => {
+                leased.beginNext()
+                return Fiber.join(sent)
+              })
+            })
+        const asked =
+          readOnly || reserved
+            ? committing
+            : Effect.flatMap(Effect.forkChild(question, { startImmediately: true }), () => committing)
+        return Effect.mapError(leased.watched(asked, "COMMIT"), (error) => {
+          if (isStoreError(error)) {
+            leased.retire()
+            return asSqlError(error.during("Transaction.commit"))
+          }
+          const { cause } = error.reason
+          // Only a server that carried it out, or answered why not, has ended the transaction.
+          if (!isServerError(cause) || leavesOpen(cause)) leased.retire()
+          const failure = commitFailure(told(error), id)
+          return asSqlError(leavesOpen(cause) ? failure.during(failure.operation, "not-applied") : failure)
+        })
+      })
+      return Effect.flatMap(
+        Effect.flatMap(session.unpin, () => sent),
+        ({ command }) => (command === "ROLLBACK" ? Effect.fail(rolledBack()) : Effect.void)
+      )
+    })
+
+  const raw = SqlClient.makeWithTransaction({
+    transactionService: service,
+    spanAttributes: options.spanAttributes,
+    acquireConnection: acquireTransaction,
+    begin: (connection) => {
+      const session = sessionOf(connection)
+      // One that was acquired for a transaction has begun with that.
+      return session.reserved ? began(Effect.asVoid(control(session, "BEGIN"))) : Effect.void
+    },
+    savepoint: (connection, id) => began(Effect.asVoid(control(sessionOf(connection), `SAVEPOINT effect_sql_${id}`))),
+    releaseSavepoint: (connection, id) => undo(sessionOf(connection), `RELEASE SAVEPOINT effect_sql_${id}`),
+    commit,
+    rollback: (connection) => {
+      const session = sessionOf(connection)
+      return Effect.andThen(undo(session, "ROLLBACK"), session.unpin)
+    },
+    rollbackSavepoint: (connection, id) => undo(sessionOf(connection), `ROLLBACK TO SAVEPOINT effect_sql_${id}`)
+  })
+
+  /** Runs the effect of a transaction as a level of it, which ends once no call of it is under way. */
+  const asLevel = <A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+    parent: TransactionLevel | undefined
+  ): Effect.Effect<A, E | SqlError, R> =>
+    Effect.withFiber((fiber) => {
+      const entry = around(fiber)
+      // A transaction's own level is its session's: noting it for each one would cost the garbage collector more.
+      const outermost = entry !== undefined && isOutermost(entry)
+      const level = outermost ? levelOf(entry) : new TransactionLevel(parent)
+      if (entry !== undefined && !outermost) levels.set(entry, level)
+      return Effect.onExitPrimitive(effect, (exit) => {
+        if (Exit.isFailure(exit) || !level.busy) {
+          level.end()
+          return undefined
+        }
+        const turn = newTurn()
+        return Effect.onExit(
+          take(level, turn, () => Effect.void),
+          () =>
+            Effect.sync(() => {
+              level.end()
+              level.release(turn)
+            })
+        )
+      })
+    })
+
+  const withTransaction: PostgresTransactions["withTransaction"] = (effect) =>
+    Effect.withFiber((fiber) => {
+      const entry = around(fiber)
+      if (entry === undefined) return raw(asLevel(effect, undefined))
+      if (fiber.getRef(CurrentTenant) !== sessionOf(entry[0]).tenant) {
+        return Effect.fail(
+          asSqlError(wrongTenant("Transaction.begin", "is another than that of the transaction around"))
+        )
+      }
+      const level = levelOf(entry)
+      return inTurn(level, () => raw(asLevel(effect, level)))
+    })
+
+  const session: PostgresTransactions["session"] = (operation) =>
+    Effect.flatMap(options.lease(operation), (leased) =>
+      Effect.map(leased.connection.pin, (pinned) => ({
+        connection: open(leased, pinned, { tenant: undefined, readOnly: false, reserved: true, unpin: Effect.void }),
+        leased
+      }))
+    )
+
+  const reserve: PostgresTransactions["reserve"] = (operation) =>
+    Effect.flatMap(CurrentTenant, (tenant) =>
+      tenant === undefined
+        ? Effect.mapBoth(session(operation), { onFailure: asSqlError, onSuccess: ({ connection }) => connection })
+        : Effect.fail(
+            asSqlError(
+              wrongTenant(
+                "acquire",
+                "has no reserved connections, nor streams outside a transaction: begin one around it"
+              )
+            )
+          )
+    )
+
+  const lending: PostgresTransactions["lending"] = (borrow) => (use) =>
+    Effect.withFiber((fiber) =>
+      fiber.getRef(CurrentTenant) === undefined
+        ? Effect.mapError(
+            borrow((connection, note) => use(new SqlConnection(connection, note))),
+            poolFailure
+          )
+        : withTransaction(
+            Effect.withFiber((inside) => {
+              const entry = around(inside)
+              return entry === undefined ? Effect.die("a transaction has no connection") : use(entry[0])
+            })
+          )
+    )
+
+  return { service, withTransaction, reserve, session, lending }
+}

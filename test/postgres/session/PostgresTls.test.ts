@@ -1,0 +1,203 @@
+import { it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Redacted, type Scope } from "effect"
+import assert from "node:assert/strict"
+import { execFileSync } from "node:child_process"
+import { chmodSync, chownSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { describe } from "vitest"
+import { isStoreError } from "../../../src/core/StoreError.ts"
+import * as PostgresClient from "../../../src/postgres/PostgresClient.ts"
+import * as TcpProxy from "../../../src/testing/TcpProxy.ts"
+import { describeOwned, type OwnServer, ownServer } from "../../servers/index.ts"
+import { temporaryFolder } from "../../servers/startServer.ts"
+
+const hasOpenssl = (() => {
+  try {
+    execFileSync("openssl", ["version"], { stdio: "pipe" })
+    return true
+  } catch {
+    return false
+  }
+})()
+
+const read = { operation: "Test.read", kind: "read" } as const
+const write = { operation: "Test.write", kind: "write" } as const
+
+const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+
+/** A new certificate in the folder, of an authority that signs itself or of one made before; answers with its file. */
+const certificate = (folder: string, name: string, options: ReadonlyArray<string>): string => {
+  const file = join(folder, `${name}.pem`)
+  execFileSync(
+    "openssl",
+    ["req", "-x509", ...curve, "-keyout", join(folder, `${name}.key`), "-out", file, ...options],
+    {
+      stdio: "pipe"
+    }
+  )
+  return file
+}
+
+const query = <A>(url: string, ask: (client: PostgresClient.PostgresClient["Service"]) => Effect.Effect<A, unknown>) =>
+  Effect.flatMap(PostgresClient.PostgresClient, ask).pipe(
+    Effect.provide(PostgresClient.layer({ url: Redacted.make(url), minConnections: 0, connectTimeout: "1 second" }))
+  )
+
+interface Scene {
+  readonly server: OwnServer
+  /** Files of the authority that signed the server's certificate, and of another one. */
+  readonly authority: string
+  readonly stranger: string
+  /** The URL with this host, and what it says of TLS. */
+  readonly url: (host: string, parameters: Readonly<Record<string, string>>) => string
+}
+
+/** A server with a certificate for `localhost`. */
+const scene: Effect.Effect<Scene, unknown, Scope.Scope> = Effect.gen(function* () {
+  const server = yield* ownServer("postgresql")
+  const folder = yield* temporaryFolder("postgresql")
+  const authority = certificate(folder, "authority", ["-subj", "/CN=authority"])
+  const stranger = certificate(folder, "stranger", ["-subj", "/CN=stranger"])
+  certificate(folder, "server", [
+    "-subj",
+    "/CN=localhost",
+    "-addext",
+    "subjectAltName=DNS:localhost",
+    "-CA",
+    authority,
+    "-CAkey",
+    join(folder, "authority.key")
+  ])
+  yield* query(server.url, ({ sql }) =>
+    Effect.gen(function* () {
+      const [row] = yield* sql<{ data_directory: string }>`SHOW data_directory`
+      const owner = statSync(row!.data_directory)
+      const key = join(folder, "server.key")
+      chownSync(key, owner.uid, owner.gid)
+      chmodSync(key, 0o600)
+      yield* sql.unsafe(`ALTER SYSTEM SET ssl_cert_file = '${join(folder, "server.pem")}'`)
+      yield* sql.unsafe(`ALTER SYSTEM SET ssl_key_file = '${key}'`)
+      yield* sql.unsafe("ALTER SYSTEM SET ssl = on")
+    })
+  )
+  yield* server.restart
+  return {
+    server,
+    authority,
+    stranger,
+    url: (host, parameters) => {
+      const url = new URL(server.url)
+      url.hostname = host
+      for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+      return url.href
+    }
+  }
+})
+
+const isEncrypted = (url: string) =>
+  query(url, ({ sql }) =>
+    Effect.map(sql<{ ssl: boolean }>`SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()`, ([row]) => row?.ssl)
+  )
+
+/** Why a client with this URL cannot be made. */
+const refusal = (url: string) =>
+  Effect.map(Effect.flip(isEncrypted(url)), (error) => {
+    assert.ok(isStoreError(error), String(error))
+    return error
+  })
+
+describe.skipIf(!hasOpenssl)("with openssl", () => {
+  describeOwned("postgresql", "PostgreSQL over TLS", () => {
+    it.live("each sslmode means what it means to libpq", () =>
+      Effect.gen(function* () {
+        const { authority, server, stranger, url } = yield* scene
+        assert.equal(yield* isEncrypted(server.url), false)
+        assert.equal(yield* isEncrypted(url("localhost", { sslmode: "disable" })), false)
+        // Encrypted, whoever answers.
+        assert.equal(yield* isEncrypted(url("127.0.0.1", { sslmode: "require" })), true)
+        // Of this authority, for whatever host.
+        assert.equal(yield* isEncrypted(url("127.0.0.1", { sslmode: "verify-ca", sslrootcert: authority })), true)
+        assert.equal(yield* isEncrypted(url("127.0.0.1", { sslmode: "require", sslrootcert: authority })), true)
+        assert.equal(yield* isEncrypted(url("localhost", { sslmode: "verify-full", sslrootcert: authority })), true)
+
+        const codes: Record<string, string> = {}
+        for (const [name, host, sslmode, sslrootcert] of [
+          ["verify-full, wrong host", "127.0.0.1", "verify-full", authority],
+          ["verify-full, wrong authority", "localhost", "verify-full", stranger],
+          ["verify-full, none of the public authorities", "localhost", "verify-full", "system"],
+          ["verify-ca, wrong authority", "localhost", "verify-ca", stranger],
+          ["require, wrong authority", "localhost", "require", stranger]
+        ] as const) {
+          const { outcome, reason } = yield* refusal(url(host, { sslmode, sslrootcert }))
+          assert.ok(reason._tag === "Unavailable", reason._tag)
+          assert.equal(outcome, "not-applied")
+          codes[name] = reason.code ?? ""
+        }
+        assert.deepEqual(codes, {
+          "verify-full, wrong host": "ERR_TLS_CERT_ALTNAME_INVALID",
+          "verify-full, wrong authority": "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+          "verify-full, none of the public authorities": "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+          "verify-ca, wrong authority": "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+          "require, wrong authority": "UNABLE_TO_VERIFY_LEAF_SIGNATURE"
+        })
+      })
+    )
+
+    it.live("a statement over TLS is cancelled, timed out and told as one in plain text is", () =>
+      Effect.gen(function* () {
+        const { authority, url } = yield* scene
+        const proxy = yield* TcpProxy.forUrl(url("127.0.0.1", { sslmode: "verify-ca", sslrootcert: authority }))
+        const layer = PostgresClient.layer({
+          url: Redacted.make(proxy.url),
+          minConnections: 0,
+          statementTimeout: "1 second",
+          acquireTimeout: "2 seconds"
+        })
+        const {
+          query: ask,
+          sql,
+          stats
+        } = yield* Effect.provide(PostgresClient.PostgresClient, yield* Layer.build(layer))
+        const interrupted = yield* Effect.forkChild(sql`SELECT pg_sleep(30), 'over-tls'`)
+        const running = sql<{ n: number }>`SELECT count(*)::int AS n FROM pg_stat_activity
+          WHERE query LIKE '%over-tls%' AND state = 'active' AND pid <> pg_backend_pid()`
+        yield* Effect.repeat(running, { until: ([row]) => row?.n === 1 })
+        yield* Fiber.interrupt(interrupted)
+        yield* Effect.repeat(running, { until: ([row]) => row?.n === 0, times: 100 })
+        assert.deepEqual(yield* running, [{ n: 0 }])
+
+        yield* proxy.hang
+        const error = yield* Effect.flip(ask(write, sql`SELECT 1`))
+        assert.equal(error.reason._tag, "Timeout", error.message)
+        assert.equal(error.outcome, "unknown")
+        yield* proxy.pass
+        assert.deepEqual(yield* ask(read, sql`SELECT 1 AS n`), [{ n: 1 }])
+        assert.equal((yield* stats).inUse, 0)
+      })
+    )
+
+    it.live("what cannot be meant is refused by name: an unknown mode, no authority, no such file, no TLS", () =>
+      Effect.gen(function* () {
+        const server = yield* ownServer("postgresql")
+        const problems: Array<string> = []
+        for (const parameters of [
+          "sslmode=prefer",
+          "sslmode=verify-ca",
+          "sslmode=verify-full&sslrootcert=/nowhere.pem"
+        ]) {
+          const { reason } = yield* refusal(`${server.url}?${parameters}`)
+          assert.ok(reason._tag === "InvalidData", reason._tag)
+          problems.push(...reason.problems.map(({ field, problem }) => `${field} ${problem}`))
+        }
+        assert.deepEqual(problems, [
+          "url must have one of disable, require, verify-ca, verify-full in sslmode",
+          "url must name a file in sslrootcert for verify-ca: a public authority vouches for anybody",
+          "url names a file in sslrootcert that cannot be read (ENOENT)"
+        ])
+        const { message, reason } = yield* refusal(`${server.url}?sslmode=require`)
+        assert.equal(reason._tag, "Unavailable")
+        assert.match(message, /The server does not support TLS/)
+      })
+    )
+  })
+})

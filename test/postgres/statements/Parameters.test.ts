@@ -1,0 +1,186 @@
+import * as PgTypes from "@effect/sql-pg/PgTypes"
+import { it } from "@effect/vitest"
+import { Effect, Schema, Stream } from "effect"
+import assert from "node:assert/strict"
+import { inspect } from "node:util"
+import { describe } from "vitest"
+import * as StoreErrorReport from "../../../src/core/StoreErrorReport.ts"
+import type { StoreError } from "../../../src/core/StoreError.ts"
+import { parameterProblem } from "../../../src/postgres/statements/ParameterProblem.ts"
+import { PostgresClient } from "../../../src/postgres/PostgresClient.ts"
+import { rowReader } from "../../../src/postgres/repository/Row.ts"
+import { streamRows } from "../../../src/postgres/repository/StreamRows.ts"
+import { Transaction } from "../../../src/postgres/Transaction.ts"
+import { describeLive } from "../../servers/index.ts"
+import { freshClient } from "../freshClient.ts"
+
+const write = { operation: "Test.write", kind: "write" } as const
+
+/** Values that no statement can carry, and what is said of them. */
+const circular: { self?: unknown } = {}
+circular.self = circular
+const unfit: ReadonlyArray<readonly [value: unknown, problem: RegExp]> = [
+  [{ secret: "hidden" }, /^is an object, which is no type of PostgreSQL: write it as JSON text, cast to jsonb$/],
+  [Symbol("hidden"), /^is a symbol/],
+  [() => "hidden", /^is a function/],
+  [2n ** 63n, /^is outside the range of bigint/],
+  [new Date(Number.NaN), /^is no time that timestamptz can hold/],
+  [[1, 2.5], /^is a list of values of several types \(integer, double precision\)/],
+  [["hidden", 1], /^is a list of values of several types \(text, integer\)/],
+  [[1, 3_000_000_000], /^is a list of values of several types \(integer, bigint\)/],
+  [[null, null], /^is a list of nulls alone/],
+  [[[1], [2]], /^is a list of lists/],
+  [[{ secret: "hidden" }], /^holds an object/],
+  [[1n, 2n ** 64n], /^holds a value that is outside the range of bigint/],
+  [PgTypes.uuid("hidden"), /^does not fit the type that it was given/],
+  [PgTypes.jsonb(circular), /^does not fit the type that it was given/]
+]
+
+/** Values that a statement carries. */
+const fit: ReadonlyArray<unknown> = [
+  null,
+  undefined,
+  "",
+  true,
+  1,
+  -1.5,
+  Number.NaN,
+  1e300,
+  3_000_000_000,
+  2n ** 63n - 1n,
+  new Date(0),
+  new Uint8Array([1]),
+  new Int8Array([1]),
+  [],
+  ["a", null],
+  [1, 2],
+  [1.5, 2.5],
+  [1n],
+  [true],
+  [new Date(0)],
+  [new Uint8Array([1])],
+  PgTypes.jsonb({ a: 1 }),
+  PgTypes.uuid(null)
+]
+
+describeLive("postgresql", "Parameters", () => {
+  it.layer(freshClient(), { excludeTestServices: true })("on a server", (it) => {
+    const table = Effect.gen(function* () {
+      const client = yield* PostgresClient
+      yield* client.sql`create table if not exists notes (id int, body text)`
+      yield* client.sql`truncate notes`
+      return { ...client, stored: client.sql<{ readonly id: number }>`select id from notes order by id` }
+    })
+
+    const assertUnsent = ({ outcome, reason }: StoreError, field: string, problem: RegExp) => {
+      assert.ok(reason._tag === "InvalidData", reason._tag)
+      assert.equal(outcome, "not-applied")
+      assert.equal(reason.subject, "input")
+      assert.deepEqual(
+        reason.problems.map((p) => p.field),
+        [field]
+      )
+      assert.match(reason.problems[0]!.problem, problem)
+    }
+
+    it.effect("one that cannot be sent is told by its number, without its value, and nothing was applied", () =>
+      Effect.gen(function* () {
+        const { keyed, query, sql, stored } = yield* table
+        for (const [value, problem] of unfit) {
+          for (const run of [sql, keyed]) {
+            const error = yield* Effect.flip(query(write, run`insert into notes values (${1}, ${value}::text)`))
+            assertUnsent(error, "$2", problem)
+            for (const text of [StoreErrorReport.render(error), inspect(error, { depth: 9 })]) {
+              assert.ok(!text.includes("hidden"), text)
+            }
+          }
+        }
+        yield* query(write, keyed`insert into notes values (${1}, ${"a"})`)
+        assert.deepEqual(yield* stored, [{ id: 1 }])
+      })
+    )
+
+    it.effect("each of several is told", () =>
+      Effect.gen(function* () {
+        const { query, sql } = yield* table
+        const { reason } = yield* Effect.flip(query(write, sql`select ${{}}::text, ${1}::int, ${[[]]}::text`))
+        assert.ok(reason._tag === "InvalidData")
+        assert.deepEqual(
+          reason.problems.map(({ field }) => field),
+          ["$1", "$3"]
+        )
+      })
+    )
+
+    it.effect("the transaction around it goes on", () =>
+      Effect.gen(function* () {
+        const { query, sql, stored } = yield* table
+        const { run } = yield* Transaction
+        yield* run(
+          Effect.gen(function* () {
+            yield* sql`insert into notes values (1, 'a')`
+            assertUnsent(
+              yield* Effect.flip(query(write, sql`insert into notes values (2, ${{}})`)),
+              "$1",
+              /^is an object/
+            )
+            yield* sql`insert into notes values (3, 'c')`
+          })
+        )
+        assert.deepEqual(yield* stored, [{ id: 1 }, { id: 3 }])
+      })
+    )
+
+    it.effect("nothing of its unit is applied", () =>
+      Effect.gen(function* () {
+        const { stored, sql, unit } = yield* table
+        const statements = [sql`insert into notes values (1, 'a')`, sql`insert into notes values (2, ${{}})`] as const
+        assertUnsent(yield* Effect.flip(unit(write, statements)), "$1", /^is an object/)
+        assert.deepEqual(yield* stored, [])
+      })
+    )
+
+    it.effect("a stream of rows tells it too", () =>
+      Effect.gen(function* () {
+        const client = yield* table
+        const rows = rowReader(Schema.Struct({ id: Schema.Int }))
+        const statement = client.sql`select id from notes where body = ${{}}`
+        const stream = streamRows(client, { operation: "Test.stream", statement, rows })
+        assertUnsent(yield* Effect.flip(Stream.runDrain(stream)), "$1", /^is an object/)
+      })
+    )
+
+    it.effect("too many of them are a limit exceeded, not applied", () =>
+      Effect.gen(function* () {
+        const { query, sql, stored } = yield* table
+        const rows = Array.from({ length: 20_000 }, (_, id) => sql`(${id}, ${"x"})`)
+        const error = yield* Effect.flip(query(write, sql`insert into notes values ${sql.csv(rows)}`))
+        assert.deepEqual([error.reason._tag, error.outcome], ["LimitExceeded", "not-applied"])
+        assert.deepEqual(yield* stored, [])
+      })
+    )
+
+    it.effect("a row that the driver cannot read says nothing of what was sent: it was", () =>
+      Effect.gen(function* () {
+        const { query, sql, stored } = yield* table
+        const unreadable = sql`insert into notes values (${7}, 'x') returning id, '{{1},{2}}'::int[]`
+        const error = yield* Effect.flip(query(write, unreadable))
+        assert.equal(error.outcome, "unknown")
+        assert.deepEqual(yield* stored, [{ id: 7 }])
+      })
+    )
+
+    it.effect("those that we take for good ones are sent", () =>
+      Effect.gen(function* () {
+        const { sql } = yield* table
+        for (const value of fit) assert.equal((yield* sql`select ${value} as value`).length, 1)
+      })
+    )
+  })
+})
+
+describe("parameterProblem", () => {
+  it("finds nothing wrong with what can be sent", () => {
+    for (const value of fit) assert.equal(parameterProblem(value), undefined)
+  })
+})
