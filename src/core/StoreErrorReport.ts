@@ -80,9 +80,12 @@ const hintOf = (error: StoreError): string => {
     case "InvalidStatement":
       return "Correct the statement. Is a table missing? Then run the migrations."
     case "InvalidData":
-      return reason.subject === "input" || reason.subject === "configuration"
-        ? "Correct the fields named above; nothing was sent."
-        : "What is stored does not fit the schema: migrate it, or widen the schema."
+      if (reason.subject === "input" || reason.subject === "configuration") {
+        return reason.problems.every(({ field }) => field !== "")
+          ? "Correct the fields named above; nothing was sent."
+          : "Correct the value that was refused; nothing was changed."
+      }
+      return "What is stored does not fit the schema: migrate it, or widen the schema."
     case "LimitExceeded":
       return "Send less at once."
     case "LeaseLost":

@@ -2,8 +2,8 @@ import type * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
 import { Money } from "./Money.ts"
 
-/** A time that a row can hold: whole milliseconds, of the years 1970 to 2999. */
-export const Moment = Schema.DateTimeUtc.check(
+/** A moment of business: whole milliseconds, of the years 1970 to 2999. */
+export const RecentMoment = Schema.DateTimeUtc.check(
   Schema.makeFilter(
     ({ epochMilliseconds }: DateTime.Utc) =>
       Number.isInteger(epochMilliseconds) && epochMilliseconds >= 0 && epochMilliseconds < 32_503_680_000_000,

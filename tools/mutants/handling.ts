@@ -1314,6 +1314,20 @@ const ofInput: ReadonlyArray<Mutant> = [
     red: [core.direct("decodes what the schema decodes")]
   },
   {
+    name: "Input: an array of small and large numbers is refused",
+    file: "src/postgres/statements/ArrayParameter.ts",
+    find: "if (narrow || fractional) return values",
+    replace: "if (narrow || fractional || numbers > 0) return values",
+    red: [postgres.parameters("an array is sent whatever its elements are")]
+  },
+  {
+    name: "Input: an array of nulls is refused",
+    file: "src/postgres/statements/ArrayParameter.ts",
+    find: "if (numbers === 0) return values.length === 0 ?",
+    replace: "if (numbers === 0) return values.length >= 0 ?",
+    red: [postgres.parameters("an array is sent whatever its elements are")]
+  },
+  {
     name: "Input: only the first wrong field is named",
     file: "src/core/Decode.ts",
     find: `{ errors: "all", onExcessProperty: "error" }`,

@@ -11,7 +11,7 @@ import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version, type VersionConflict } from "../../core/Version.ts"
 import { Currency, MinorUnits, Money, type MoneyOverflow } from "../Money.ts"
 import { UserId, type UserNotFound } from "../users/Users.ts"
-import { Moment, wholeFrom } from "../Checks.ts"
+import { RecentMoment, wholeFrom } from "../Checks.ts"
 import { type ListOptions, type PageOptions, type StreamOptions } from "../Lists.ts"
 import { PriceId, type PriceNotFound } from "./Plans.ts"
 import { type PeriodNotOver, SubscriptionId, type SubscriptionNotFound } from "./Subscriptions.ts"
@@ -118,7 +118,7 @@ export const InvoiceSeries = Schema.String.check(
 
 export const InvoiceFinalizing = Schema.Struct({
   /** When it is to be paid; at once where nothing is said. */
-  dueAt: Schema.optional(Moment),
+  dueAt: Schema.optional(RecentMoment),
   /** `INV` where nothing is said. */
   series: Schema.optional(InvoiceSeries)
 })

@@ -9,7 +9,7 @@ import type { StoreError } from "../../core/StoreError.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version, type VersionConflict } from "../../core/Version.ts"
 import { UserId, type UserNotFound } from "../users/Users.ts"
-import { Moment, wholeFrom } from "../Checks.ts"
+import { RecentMoment, wholeFrom } from "../Checks.ts"
 import { type ListOptions, type PageOptions, type StreamOptions } from "../Lists.ts"
 import { type PlanArchived, PlanId, PriceId, type PriceNotFound } from "./Plans.ts"
 
@@ -60,9 +60,9 @@ export const NewSubscription = Schema.Struct({
   /** 1 where nothing is said. */
   quantity: Schema.optional(wholeFrom(1)),
   /** Now, where nothing is said. */
-  startAt: Schema.optional(Moment),
+  startAt: Schema.optional(RecentMoment),
   /** Until when it is tried for nothing: the end of its first period. */
-  trialEnd: Schema.optional(Moment)
+  trialEnd: Schema.optional(RecentMoment)
 })
 export type NewSubscription = typeof NewSubscription.Type
 

@@ -6,7 +6,7 @@ import type { Page } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { Slug } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
-import { Moment, wholeFrom } from "../Checks.ts"
+import { RecentMoment, wholeFrom } from "../Checks.ts"
 import { type ListOptions, type StreamOptions } from "../Lists.ts"
 import { SubscriptionId, type SubscriptionNotFound } from "./Subscriptions.ts"
 
@@ -31,14 +31,14 @@ export const NewUsage = Schema.Struct({
   subscriptionId: SubscriptionId,
   metric: Slug,
   quantity: wholeFrom(1),
-  usedAt: Moment,
+  usedAt: RecentMoment,
   /** Counts within the subscription. */
   idempotencyKey: IdempotencyKey
 })
 export type NewUsage = typeof NewUsage.Type
 
 /** From a moment on, up to another one that is not in it. */
-export const BillingPeriod = Schema.Struct({ start: Moment, end: Moment }).check(
+export const BillingPeriod = Schema.Struct({ start: RecentMoment, end: RecentMoment }).check(
   Schema.makeFilter(({ end, start }) =>
     start.epochMilliseconds < end.epochMilliseconds
       ? undefined

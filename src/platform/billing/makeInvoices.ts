@@ -12,7 +12,7 @@ import { expectVersion, Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import * as Money from "../Money.ts"
 import { UserId, UserNotFound } from "../users/Users.ts"
-import { Moment } from "../Checks.ts"
+import { RecentMoment } from "../Checks.ts"
 import { invoiceLines, type InvoiceRow, invoices, invoiceSeries, open } from "./BillingTables.ts"
 import { makeDrafts } from "./Drafts.ts"
 import { changedInvoice, invoiceOf, lineOf } from "./InvoiceRows.ts"
@@ -58,7 +58,7 @@ const listed = decodeInput(Schema.Struct({ ...listFields(cursors.key), ...filter
 const streamed = decodeInput(Schema.Struct({ ...streamFields, ...filters }))
 const overdueOptions = decodeInput(
   Schema.Struct({
-    at: Schema.optional(Moment),
+    at: Schema.optional(RecentMoment),
     limit: Schema.optional(PageSize),
     after: Schema.optional(dueCursors.key)
   })

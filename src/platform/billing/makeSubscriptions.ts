@@ -10,7 +10,7 @@ import { makeIdsOf, TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { expectVersion, Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { UserId, UserNotFound } from "../users/Users.ts"
-import { Moment } from "../Checks.ts"
+import { RecentMoment } from "../Checks.ts"
 import { plans, prices, renewable, type SubscriptionRow, subscriptions } from "./BillingTables.ts"
 import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import { isRecurring, periodEnd } from "./Periods.ts"
@@ -53,13 +53,13 @@ const live = decodeInput(Schema.Struct({ userId: UserId, planId: PlanId }))
 const changed = decodeInput(
   Schema.Struct({ id: SubscriptionId, expectedVersion: Version, changes: SubscriptionChanges })
 )
-const renewed = decodeInput(Schema.Struct({ id: SubscriptionId, expectedPeriodEnd: Moment }))
+const renewed = decodeInput(Schema.Struct({ id: SubscriptionId, expectedPeriodEnd: RecentMoment }))
 const canceled = decodeInput(Schema.Struct({ id: SubscriptionId, when: CancelWhen }))
 const listed = decodeInput(Schema.Struct({ ...listFields(cursors.key), ...filters }).check(sameOrder))
 const streamed = decodeInput(Schema.Struct({ ...streamFields, ...filters }))
 const dueOptions = decodeInput(
   Schema.Struct({
-    at: Schema.optional(Moment),
+    at: Schema.optional(RecentMoment),
     limit: Schema.optional(PageSize),
     after: Schema.optional(dueCursors.key)
   })

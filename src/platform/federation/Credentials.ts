@@ -7,7 +7,7 @@ import type { Page } from "../../core/KeysetPage.ts"
 import { type IllegalTransition, stateMachine } from "../../core/StateMachine.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
-import { Moment } from "../Checks.ts"
+import { RecentMoment } from "../Checks.ts"
 import type { ListOptions, StreamOptions } from "../Lists.ts"
 import { FederationProviderId, type FederationProviderNotFound } from "./Providers.ts"
 import { SecretRef } from "./SecretRef.ts"
@@ -49,7 +49,7 @@ export const NewProviderCredential = Schema.Struct({
   providerId: FederationProviderId,
   kind: CredentialKind,
   secretRef: SecretRef,
-  expiresAt: Schema.optional(Moment)
+  expiresAt: Schema.optional(RecentMoment)
 })
 export type NewProviderCredential = typeof NewProviderCredential.Type
 

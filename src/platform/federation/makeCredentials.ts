@@ -6,7 +6,7 @@ import { decodeInput } from "../../core/Decode.ts"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
-import { Moment } from "../Checks.ts"
+import { RecentMoment } from "../Checks.ts"
 import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import type { Tables } from "../tables/Tables.ts"
 import {
@@ -27,13 +27,13 @@ const cursors = timeCursor("federation-credentials", ProviderCredentialCursor)
 const filters = {
   providerId: Schema.optional(FederationProviderId),
   state: Schema.optional(ProviderCredentialState),
-  expiresBefore: Schema.optional(Moment)
+  expiresBefore: Schema.optional(RecentMoment)
 }
 
 const newCredential = decodeInput(NewProviderCredential)
 const idOnly = decodeInput(Schema.Struct({ id: ProviderCredentialId }))
 const providerOnly = decodeInput(Schema.Struct({ providerId: FederationProviderId }))
-const verified = decodeInput(Schema.Struct({ id: ProviderCredentialId, at: Schema.optional(Moment) }))
+const verified = decodeInput(Schema.Struct({ id: ProviderCredentialId, at: Schema.optional(RecentMoment) }))
 const listed = decodeInput(Schema.Struct({ ...listFields(cursors.key), ...filters }).check(sameOrder))
 const streamed = decodeInput(Schema.Struct({ ...streamFields, ...filters }))
 

@@ -8,7 +8,7 @@ import { Slug } from "../../core/Text.ts"
 import { makeIdsOf, TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
-import { Moment } from "../Checks.ts"
+import { RecentMoment } from "../Checks.ts"
 import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import type { Tables } from "../tables/Tables.ts"
 import * as Money from "../Money.ts"
@@ -56,14 +56,14 @@ const changed = decodeInput(
 const reported = decodeInput(
   Schema.Struct({
     id: FederationServiceId,
-    report: Schema.Struct({ health: ReportedHealth, at: Schema.optional(Moment) })
+    report: Schema.Struct({ health: ReportedHealth, at: Schema.optional(RecentMoment) })
   })
 )
 const listed = decodeInput(Schema.Struct({ ...listFields(cursors.key), ...filters }).check(sameOrder))
 const streamed = decodeInput(Schema.Struct({ ...streamFields, ...filters }))
 const staleOnes = decodeInput(
   Schema.Struct({
-    since: Moment,
+    since: RecentMoment,
     limit: Schema.optional(PageSize),
     after: Schema.optional(staleCursors.key)
   })

@@ -3,6 +3,7 @@ import * as Struct from "effect/Struct"
 import type * as DateTime from "effect/DateTime"
 import { IdempotencyKey } from "../../core/Idempotency.ts"
 import { cursor, PageSize } from "../../core/KeysetPage.ts"
+import { Moment } from "../../core/Moment.ts"
 import { Slug } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { StorableJsonObject } from "../StorableJson.ts"
@@ -177,7 +178,7 @@ export const NotificationIds = Schema.Array(NotificationId).check(
 
 /** What is read at once. */
 export const ReadAll = Schema.Struct({
-  until: Schema.optional(Schema.DateTimeUtc),
+  until: Schema.optional(Moment),
   category: Schema.optional(Slug)
 })
 export interface ReadAllOptions {
@@ -187,7 +188,7 @@ export interface ReadAllOptions {
 }
 
 /** Which notifications are removed for good. */
-export const NotificationPurge = Schema.Struct({ before: Schema.DateTimeUtc, limit: Schema.optional(PageSize) })
+export const NotificationPurge = Schema.Struct({ before: Moment, limit: Schema.optional(PageSize) })
 
 /** There is no notification with this id. */
 export class NotificationNotFound extends Schema.TaggedError<NotificationNotFound>(

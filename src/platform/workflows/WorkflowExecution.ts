@@ -1,5 +1,6 @@
 import * as Schema from "effect/Schema"
 import { cursor, PageSize } from "../../core/KeysetPage.ts"
+import { Moment } from "../../core/Moment.ts"
 import { stateMachine } from "../../core/StateMachine.ts"
 import { textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
@@ -106,9 +107,9 @@ const filter = {
     Schema.Array(ExecutionState).check(Schema.isMinLength(1, { expected: "at least one state" }))
   ),
   /** Made at this time or later. */
-  from: Schema.optional(Schema.DateTimeUtc),
+  from: Schema.optional(Moment),
   /** Made before this time. */
-  until: Schema.optional(Schema.DateTimeUtc)
+  until: Schema.optional(Moment)
 }
 
 /** Which executions are counted. */
@@ -134,7 +135,7 @@ export interface ExecutionListOptions extends ExecutionFilter {
 }
 
 /** Which ended executions are removed. */
-export const ExecutionPurge = Schema.Struct({ finishedBefore: Schema.DateTimeUtc, limit: Schema.optional(PageSize) })
+export const ExecutionPurge = Schema.Struct({ finishedBefore: Moment, limit: Schema.optional(PageSize) })
 
 /** How many executions are in each state. */
 export type ExecutionCounts = Readonly<Record<ExecutionState, number>>

@@ -1,8 +1,11 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import type { Compiler, Fragment } from "effect/sql/Statement"
+import { arrayParameter } from "./ArrayParameter.ts"
+
+type Compiled = readonly [text: string, values: ReadonlyArray<unknown>]
 
 /** The text and values of a statement of literal text and values alone; undefined where it holds more. */
-const plain = ({ segments }: Fragment): readonly [text: string, values: ReadonlyArray<unknown>] | undefined => {
+const plain = ({ segments }: Fragment): Compiled | undefined => {
   let text = ""
   let placeholders = 0
   const values: Array<unknown> = []
@@ -21,8 +24,15 @@ const plain = ({ segments }: Fragment): readonly [text: string, values: Readonly
   return [text, values]
 }
 
+const withArrays = (compiled: Compiled): Compiled => {
+  const [text, values] = compiled
+  return values.some(Array.isArray)
+    ? [text, values.map((value: unknown) => (Array.isArray(value) ? arrayParameter(value) : value))]
+    : compiled
+}
+
 /**
- * PostgreSQL's compiler, which makes plain statements by the shortest way.
+ * PostgreSQL's compiler, which makes plain statements by the shortest way, and arrays such as the driver can send.
  *
  * Effect's keeps each compiled statement in a WeakMap; for a statement that is made, run and forgotten that costs more than
  * compiling it.
@@ -31,7 +41,8 @@ export const makeCompiler = (): Compiler => {
   const complete = PgClient.makeCompiler()
   const compiler: Compiler = {
     dialect: complete.dialect,
-    compile: (statement, withoutTransform) => plain(statement) ?? complete.compile(statement, withoutTransform),
+    compile: (statement, withoutTransform) =>
+      withArrays(plain(statement) ?? complete.compile(statement, withoutTransform)),
     get withoutTransform() {
       return compiler
     }
