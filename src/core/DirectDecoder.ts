@@ -131,7 +131,7 @@ const direct = (ast: SchemaAST.AST, exact: boolean): Direct | undefined => {
  * {@link decodedBy}, and of structs and arrays of them.
  *
  * When a store has answered, the processor's caches have forgotten the decoder, so that its size counts more than its steps: these
- * loops take as long as the compiled schema where they are repeated, and less after a call.
+ * loops take as long as the compiled schema where they are repeated, and less after a call (docs/decisions/0017).
  */
 export const directDecoder = <A>(
   schema: Schema.ConstraintDecoder<A>,
