@@ -142,7 +142,18 @@ it.effect("what is handed out, or was handed in, changes nothing that is stored"
 it.effect("a document beyond 16 MiB is refused", () =>
   Effect.gen(function* () {
     const collection = yield* loose
-    const { reason } = yield* Effect.flip(collection.insertOne({ key: "a", value: "x".repeat(17 * 1024 * 1024) }))
+    // bson writes into one buffer of 17 MiB: what it leaves there must not become part of a document that does not fit.
+    for (const letter of ["\u0001", "x"]) {
+      for (const size of [17 * 1024 * 1024 - 40, 17 * 1024 * 1024, 40 * 1024 * 1024]) {
+        const { reason } = yield* Effect.flip(collection.insertOne({ key: "a", value: [letter.repeat(size), 1] }))
+        assert.strictEqual(reason._tag, "LimitExceeded", String(size))
+      }
+    }
+    yield* collection.insertOne({ key: "a", value: "" })
+    const { reason } = yield* Effect.flip(
+      collection.updateOne({ key: "a" }, { $set: { value: "x".repeat(17 * 1024 * 1024) } })
+    )
     assert.strictEqual(reason._tag, "LimitExceeded")
+    assert.strictEqual((yield* collection.findAll({})).length, 1)
   })
 )

@@ -1,16 +1,21 @@
 import { calculateObjectSize, Decimal128, deserialize, Long, ObjectId, serialize } from "bson"
 import type { Document } from "../MongoCollection.ts"
+import { tooLarge } from "./MemoryRefusal.ts"
 
 export type Mutable = Record<string, unknown>
 
-const limits = { maxBytes: 16 * 1024 * 1024 }
+const maxBytes = 16 * 1024 * 1024
 
-/** Whether MongoDB would refuse a document for its size. */
-export const isTooLarge = (document: Document): boolean => calculateObjectSize(document) > limits.maxBytes
-
-/** What a document is after a journey to the server and back: undefined fields gone, every value of a BSON type. */
-export const roundTrip = (document: Document): Mutable =>
-  deserialize(serialize(document, { ignoreUndefined: true, checkKeys: false }))
+/**
+ * What a document is after a journey to the server and back: undefined fields gone, every value of a BSON type. Refuses one that
+ * is larger than MongoDB takes.
+ *
+ * Its size is asked first: bson writes what does not fit its buffer of 17 MiB in part, with what was there before.
+ */
+export const roundTrip = (document: Document): Mutable => {
+  if (calculateObjectSize(document, { ignoreUndefined: true }) > maxBytes) throw tooLarge()
+  return deserialize(serialize(document, { ignoreUndefined: true, checkKeys: false }))
+}
 
 export const isRecord = (u: unknown): u is Mutable =>
   typeof u === "object" && u !== null && Object.getPrototypeOf(u) === Object.prototype

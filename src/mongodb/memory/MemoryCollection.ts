@@ -7,10 +7,10 @@ import { Query } from "mingo/query"
 import { InvalidStatement, type Outcome, type StoreError } from "../../core/StoreError.ts"
 import type { Document, IndexSpec } from "../MongoCollection.ts"
 import type { RawCollection, RawCursor, RawFind } from "../RawCollection.ts"
-import { canonical, foreignValue, isTooLarge, type Mutable, roundTrip, sortBy } from "./BsonValue.ts"
+import { canonical, foreignValue, type Mutable, roundTrip, sortBy } from "./BsonValue.ts"
 import { isExpired, makeUniqueIndex, sameIndex, type UniqueIndex } from "./MemoryIndex.ts"
 import { checkFilter, checkPipeline, prepareFilter, preparePipeline } from "./MemoryOperators.ts"
-import { duplicateKey, MemoryRefusal, refusal, toStoreError, tooLarge, unsupported } from "./MemoryRefusal.ts"
+import { duplicateKey, MemoryRefusal, refusal, toStoreError, unsupported } from "./MemoryRefusal.ts"
 import { applyUpdate, checkUpdate } from "./MemoryUpdate.ts"
 
 /** The documents of one collection, by their `_id`'s canonical text, in the order of their insertion. */
@@ -103,7 +103,6 @@ export const makeMemoryCollection = (name: string, engine: MemoryEngine): Memory
     const copy = roundTrip({ _id, ...fields })
     const foreign = foreignValue(copy)
     if (foreign !== undefined) throw unsupported(foreign)
-    if (isTooLarge(copy)) throw tooLarge()
     const id = canonical(copy["_id"])
     if (stored.has(id)) throw duplicateKey(name, idIndex.name, ["_id"])
     enter(id, copy)
@@ -137,7 +136,6 @@ export const makeMemoryCollection = (name: string, engine: MemoryEngine): Memory
     applyUpdate(changed, update)
     const after = roundTrip(changed)
     if (canonical(after["_id"]) !== id) throw refusal(66, "ImmutableField: _id")
-    if (isTooLarge(after)) throw tooLarge()
     if (canonical(after) === canonical(document)) return false
     enter(id, after, document)
     return true
