@@ -32,6 +32,10 @@ export interface MemoryReader {
 /** What a writer may do. Each rule that refuses fails with `StoreError` (`ConstraintViolated`) and its name. */
 export interface MemoryWriter extends MemoryReader {
   readonly insert: <Row>(table: MemoryTable<Row>, row: Row) => Result.Result<void, StoreError>
+  /**
+   * Inserts all rows, or none, as one statement does: what they refer to is looked at when all are there, after the other rules.
+   */
+  readonly insertAll: <Row>(table: MemoryTable<Row>, rows: ReadonlyArray<Row>) => Result.Result<void, StoreError>
   /** Puts the row in the place of the one with its key. */
   readonly replace: <Row>(table: MemoryTable<Row>, row: Row) => Result.Result<void, StoreError>
   /** Removes the row with this key, if there is one, and does what the rows that refer to it ask for. */
@@ -120,7 +124,19 @@ export const writeTo = <A, E>(
 ): Result.Result<readonly [result: A, next: MemoryDatabase], E> => {
   let current = database
 
-  const put = <Row>(table: MemoryTable<Row>, row: Row, before: Option.Option<Row>): Result.Result<void, StoreError> => {
+  /** All of it, or nothing. */
+  const whole = <A, E>(change: () => Result.Result<A, E>): Result.Result<A, E> => {
+    const unchanged = current
+    const result = change()
+    if (Result.isFailure(result)) current = unchanged
+    return result
+  }
+
+  const place = <Row>(
+    table: MemoryTable<Row>,
+    row: Row,
+    before: Option.Option<Row>
+  ): Result.Result<void, StoreError> => {
     assertReferences(tables, table)
     const held = heldOf(tables, current, table)
     const key = table.key(row)
@@ -134,29 +150,43 @@ export const writeTo = <A, E>(
         return Result.fail(refusal(operation, "unique", name, table.name))
       }
     }
-    const next = withHeld(current, {
+    current = withHeld(current, {
       table,
       rows: HashMap.set(held.rows, key, row),
       indexes: indexed(held, before, Option.some(row), key)
     })
+    return Result.void
+  }
+
+  const refer = <Row>(table: MemoryTable<Row>, row: Row): Result.Result<void, StoreError> => {
     for (const [name, reference] of Object.entries(table.references)) {
       const target = reference.key(row)
-      const rows = next.get(reference.to)?.rows
+      const rows = current.get(reference.to)?.rows
       if (target != null && (rows === undefined || !HashMap.has(rows, target))) {
         return Result.fail(refusal(operation, "foreign-key", name, table.name))
       }
     }
-    current = next
     return Result.void
   }
 
-  const insert: MemoryWriter["insert"] = (table, row) =>
-    HashMap.has(heldOf(tables, current, table).rows, table.key(row))
-      ? Result.fail(refusal(operation, "unique", `${table.name}_pkey`, table.name))
-      : put(table, row, Option.none())
+  const insertAll: MemoryWriter["insertAll"] = (table, rows) =>
+    whole(() => {
+      for (const row of rows) {
+        const placed = HashMap.has(heldOf(tables, current, table).rows, table.key(row))
+          ? Result.fail(refusal(operation, "unique", `${table.name}_pkey`, table.name))
+          : place(table, row, Option.none())
+        if (Result.isFailure(placed)) return placed
+      }
+      return rows.map((row) => refer(table, row)).find(Result.isFailure) ?? Result.void
+    })
+
+  const insert: MemoryWriter["insert"] = (table, row) => insertAll(table, [row])
 
   const replace: MemoryWriter["replace"] = (table, row) =>
-    put(table, row, HashMap.get(heldOf(tables, current, table).rows, table.key(row)))
+    whole(() => {
+      const before = HashMap.get(heldOf(tables, current, table).rows, table.key(row))
+      return Result.andThen(place(table, row, before), () => refer(table, row))
+    })
 
   const followRemoval = <Row>(
     table: MemoryTable<Row>,
@@ -177,26 +207,25 @@ export const writeTo = <A, E>(
     const held = heldOf(tables, current, table)
     const before = HashMap.get(held.rows, key)
     if (Option.isNone(before)) return Result.void
-    const unchanged = current
-    current = withHeld(current, {
-      table,
-      rows: HashMap.remove(held.rows, key),
-      indexes: indexed(held, before, Option.none(), key)
-    })
-    for (const { table: other } of current.values()) {
-      for (const [name, reference] of Object.entries(other.references)) {
-        if (reference.to !== table.name) continue
-        const followed = followRemoval(other, name, reference, key)
-        if (Result.isSuccess(followed)) continue
-        current = unchanged
-        return followed
+    return whole(() => {
+      current = withHeld(current, {
+        table,
+        rows: HashMap.remove(held.rows, key),
+        indexes: indexed(held, before, Option.none(), key)
+      })
+      for (const { table: other } of current.values()) {
+        for (const [name, reference] of Object.entries(other.references)) {
+          if (reference.to !== table.name) continue
+          const followed = followRemoval(other, name, reference, key)
+          if (Result.isFailure(followed)) return followed
+        }
       }
-    }
-    return Result.void
+      return Result.void
+    })
   }
 
   return Result.map(
-    work({ ...readerOf(tables, () => current), insert, replace, remove }),
+    work({ ...readerOf(tables, () => current), insert, insertAll, replace, remove }),
     (result) => [result, current] as const
   )
 }

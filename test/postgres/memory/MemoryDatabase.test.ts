@@ -131,6 +131,37 @@ describe("MemoryDatabase", () => {
     )
   })
 
+  it("inserts many as one statement does: all or none, and what they refer to is looked at last", () => {
+    const wrong: Work<unknown> = (db) =>
+      db.insertAll(books, [
+        { ...book, id: "b2", author: "9" },
+        { ...book, id: "b3", pages: 0 }
+      ])
+    assert.deepEqual(refusal(start, wrong), ["check", "books_pages_check", "books"])
+    assert.deepEqual(
+      refusal(start, (db) => db.insertAll(books, [{ ...book, id: "b2", author: "9" }])),
+      ["foreign-key", "books_author_fkey", "books"]
+    )
+    assert.deepEqual(
+      refusal(start, (db) =>
+        db.insertAll(authors, [
+          { id: "3", name: "Cid" },
+          { id: "3", name: "Dan" }
+        ])
+      ),
+      ["unique", "authors_pkey", "authors"]
+    )
+    const undone = after(start, (db) => Result.succeed(Result.isFailure(wrong(db))))
+    assert.deepEqual(look(undone).rows(books), [book])
+    const two = after(start, (db) =>
+      db.insertAll(
+        books,
+        ["b2", "b3"].map((id) => ({ ...book, id }))
+      )
+    )
+    assert.equal(look(two).rows(books).length, 3)
+  })
+
   it("removes and changes what refers to a removed row, as it asks for", () => {
     assert.deepEqual(look(after(start, (db) => db.remove(authors, "1"))).rows(books), [])
     assert.deepEqual(look(after(start, (db) => db.remove(authors, "2"))).rows(books), [{ ...book, editor: null }])
