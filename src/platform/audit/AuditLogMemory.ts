@@ -2,7 +2,6 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Order from "effect/Order"
-import * as Result from "effect/Result"
 import { pageOfSorted } from "../../core/KeysetPage.ts"
 import { memoryTable } from "../../postgres/memory/MemoryTable.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
@@ -24,11 +23,7 @@ const make = Effect.gen(function* () {
   const entryOf = makeEntries()
 
   const insert = (operation: string, entries: ReadonlyArray<AuditEntry>) =>
-    write(operation, (db) =>
-      Result.gen(function* () {
-        for (const entry of entries) yield* db.insert(auditTable, entry)
-      })
-    )
+    write(operation, (db) => db.insertAll(auditTable, entries))
 
   const append: AuditLog["Service"]["append"] = Effect.fnUntraced(function* (given) {
     const entry = yield* entryOf(yield* AuditLogInput.append(given))

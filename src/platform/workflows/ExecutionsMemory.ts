@@ -137,7 +137,7 @@ export const makeExecutions = ({ read, transaction, write }: PostgresMemory["Ser
           return Option.none()
         }
         yield* db.insert(executionsTable, execution)
-        for (const step of steps) yield* db.insert(stepsTable, step)
+        yield* db.insertAll(stepsTable, steps)
         return Option.some(execution)
       })
     )

@@ -154,10 +154,10 @@ describe("MemoryDatabase", () => {
     const undone = after(start, (db) => Result.succeed(Result.isFailure(wrong(db))))
     assert.deepEqual(look(undone).rows(books), [book])
     const two = after(start, (db) =>
-      db.insertAll(
-        books,
-        ["b2", "b3"].map((id) => ({ ...book, id }))
-      )
+      db.insertAll(books, [
+        { ...book, id: "b2" },
+        { ...book, id: "b3" }
+      ])
     )
     assert.equal(look(two).rows(books).length, 3)
   })
