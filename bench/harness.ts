@@ -47,8 +47,10 @@ export interface Rounds {
 }
 
 export interface Settings {
-  /** Of calls: many and short, so that variants are compared within the same moment of a machine that does other things too. */
+  /** Of one caller: many and short, so that variants are compared within the same moment of a machine that does other things too. */
   readonly calls: Rounds
+  /** Of several callers at once: longer, because towards the end of a run some of them have done their share. */
+  readonly callers: Rounds
   /** Of work that takes its time: many rows, whole processes. */
   readonly work: Rounds
   /** URL of a store that the bench asked for by `needs`. */
@@ -139,7 +141,8 @@ export const compare = (options: {
 }): Effect.Effect<Samples, unknown> =>
   Effect.gen(function* () {
     const { bench, concurrency = 1, settings, unit, variants } = options
-    const { count: rounds, millis: targetMillis } = options.rounds ?? settings.calls
+    const { count: rounds, millis: targetMillis } =
+      options.rounds ?? (concurrency === 1 ? settings.calls : settings.callers)
     const [baseline] = variants
     let tried = concurrency * 8
     let took = yield* runOnce(baseline, tried)

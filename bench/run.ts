@@ -13,8 +13,8 @@ const usage = `npm run bench -- [NAME…] [--list] [--rounds N] [--millis N] [--
 
   NAME      a bench (redis/get-1) or the beginning of some (redis); none: all of them
   --list    names what there is
-  --rounds  rounds that count, after one to warm up (31 of calls, 7 of what takes longer)
-  --millis  how long one run of the baseline takes (100 and 300)
+  --rounds  rounds that count, after one to warm up (31 of one caller, 15 of several, 7 of what takes longer)
+  --millis  how long one run of the baseline takes (100 of one caller, else 300)
   --json    writes { machine, rows } to FILE`
 
 const { positionals, values: given } = parseArgs({
@@ -94,6 +94,7 @@ const program = Effect.gen(function* () {
   const scope = yield* Effect.scope
   const settings = {
     calls: { count: positive("rounds", 31), millis: positive("millis", 100) },
+    callers: { count: positive("rounds", 15), millis: positive("millis", 300) },
     work: { count: positive("rounds", 7), millis: positive("millis", 300) },
     built: yield* Effect.cached(Scope.provide(buildPackage, scope))
   }
@@ -104,7 +105,8 @@ const program = Effect.gen(function* () {
   const here = machine()
   yield* say(`${here.cores} × ${here.cpu}, ${here.memoryGiB} GiB, ${here.os}, Node ${here.node}`)
   yield* say(
-    `${settings.calls.count} rounds (${settings.work.count} of what takes longer), variants interleaved. value: median. ratio: times as fast (or as small) as the baseline in the` +
+    `${settings.calls.count} rounds of one caller, ${settings.callers.count} of several, ${settings.work.count} of what takes` +
+      ` longer, variants interleaved. value: median. ratio: times as fast (or as small) as the baseline in the` +
       ` same round, so higher is better; median, min, max.\n`
   )
   for (const bench of benches) {

@@ -7,6 +7,7 @@ import { table } from "../../bench/report.ts"
 
 const settings: Settings = {
   calls: { count: 3, millis: 5 },
+  callers: { count: 3, millis: 5 },
   work: { count: 3, millis: 5 },
   url: () => assert.fail("no store is needed"),
   built: Effect.die("no build is needed")
