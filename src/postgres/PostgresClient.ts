@@ -22,7 +22,7 @@ import type { StoreCall } from "../core/StoreCall.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import { parseStoreUrl } from "../core/StoreUrl.ts"
 import { makeConflictBudget, makeConflictRetry } from "./transactions/ConflictRetry.ts"
-import { makeUnit, type UnitResults } from "./statements/PipelinedUnit.ts"
+import { makeUnit, type RunUnit } from "./statements/PipelinedUnit.ts"
 import { fromSqlError } from "./PostgresError.ts"
 import { type ListenEvent, makePostgresListener } from "./PostgresListener.ts"
 import { makePostgresPool, type PostgresPool } from "./pool/PostgresPool.ts"
@@ -88,10 +88,7 @@ export class PostgresClient extends Context.Service<
      * ])
      * ```
      */
-    readonly unit: <const Statements extends ReadonlyArray<Statement.Statement<unknown>>>(
-      call: StoreCall,
-      statements: Statements
-    ) => Effect.Effect<UnitResults<Statements>, StoreError>
+    readonly unit: RunUnit
     /**
      * Listens to a channel (LISTEN) until the stream is closed, over one connection beside the pool that all channels share.
      *

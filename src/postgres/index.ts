@@ -20,7 +20,7 @@ export * as PostgresBackup from "./migrations/PostgresBackup.ts"
 export * as PostgresMigrations from "./PostgresMigrations.ts"
 export type { ListenEvent } from "./PostgresListener.ts"
 export { type BulkColumns, type BulkInsert, type BulkInsertSpec, makeBulkInsert } from "./repository/BulkInsert.ts"
-export type { UnitResult, UnitResults } from "./statements/PipelinedUnit.ts"
+export type { RunUnit, UnitResult, UnitResults } from "./statements/PipelinedUnit.ts"
 export {
   type RowReader,
   NullableSafeInteger,

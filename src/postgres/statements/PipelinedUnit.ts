@@ -12,7 +12,6 @@ import type { retrying } from "../../core/Retry.ts"
 import type { StoreCall } from "../../core/StoreCall.ts"
 import { isStoreError, type StoreError } from "../../core/StoreError.ts"
 import type { makeConflictRetry } from "../transactions/ConflictRetry.ts"
-import type { PostgresClient } from "../PostgresClient.ts"
 import { commitFailure, isInFailedTransaction, isServerError, isStale, leavesOpen } from "../PostgresError.ts"
 import type { PostgresPool, SendOnce } from "../pool/PostgresPool.ts"
 import { borrowOf } from "./StatementRunner.ts"
@@ -114,6 +113,12 @@ export type UnitResults<Statements extends ReadonlyArray<Statement<unknown>>> = 
   readonly [K in keyof Statements]: Statements[K] extends Statement<infer A> ? UnitResult<A> : never
 }
 
+/** Runs statements that are declared beforehand as one transaction. */
+export type RunUnit = <const Statements extends ReadonlyArray<Statement<unknown>>>(
+  call: StoreCall,
+  statements: Statements
+) => Effect.Effect<UnitResults<Statements>, StoreError>
+
 // A tuple that is made by map: that it has a result for each statement, in their order, no type can say.
 const resultsOf = <Statements extends ReadonlyArray<Statement<unknown>>>(results: ReadonlyArray<Result>) =>
   results.map(({ rowCount, rows }) => ({ rows, count: rowCount })) as unknown as UnitResults<Statements>
@@ -126,7 +131,7 @@ export const makeUnit =
     readonly retry: ReturnType<typeof retrying>
     readonly repeated: ReturnType<typeof makeConflictRetry>
     readonly storeError: (call: StoreCall, error: SqlError, statement?: Statement<unknown>) => StoreError
-  }): PostgresClient["Service"]["unit"] =>
+  }): RunUnit =>
   (call, statements) => {
     const { pool, repeated, retry, sql, storeError } = options
     type Results = UnitResults<typeof statements>
