@@ -10,9 +10,10 @@ import { findServer, requiredStores } from "./find.ts"
 import { canOwnServer } from "./ownServer.ts"
 import { isRunning } from "./processTree.ts"
 
-/** Sets variables of this process for as long as the scope; undefined removes one. */
-const environment = (variables: Record<string, string | undefined>) =>
-  Effect.acquireRelease(
+/** Sets variables of this process for as long as the scope; undefined removes one, and what the run itself was told is removed. */
+const environment = (told: Record<string, string | undefined>) => {
+  const variables = { TEST_SERVERS: undefined, ...told }
+  return Effect.acquireRelease(
     Effect.sync(() => {
       const before = Object.fromEntries(Object.keys(variables).map((name) => [name, process.env[name]]))
       assign(variables)
@@ -20,6 +21,7 @@ const environment = (variables: Record<string, string | undefined>) =>
     }),
     (before) => Effect.sync(() => assign(before))
   )
+}
 
 const assign = (variables: Record<string, string | undefined>): void => {
   for (const [name, value] of Object.entries(variables)) {
@@ -135,6 +137,7 @@ it.live("a run that is killed outright leaves neither a server nor its folder be
       cwd: join(import.meta.dirname, "../.."),
       env: {
         ...process.env,
+        TEST_SERVERS: "",
         TEST_REDIS_URL: "",
         TEST_REDIS_COMMAND: startScript(files, `echo "$TMPDIR" > "${files}/folder"; exec sleep 100`)
       }
