@@ -137,6 +137,7 @@ export const compare = (options: {
   /** Callers at once, of which the operations are a multiple; 1. */
   readonly concurrency?: number | undefined
   readonly difference?: boolean | undefined
+  /** Other than those of one caller, or of several. */
   readonly rounds?: Rounds | undefined
 }): Effect.Effect<Samples, unknown> =>
   Effect.gen(function* () {

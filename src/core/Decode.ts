@@ -36,28 +36,27 @@ const failWith = (at: Subject, cause: Cause.Cause<SchemaIssue.Issue>): Exit.Exit
 
 type Plain<A> = Schema.ConstraintDecoder<A>
 
-interface Decoder<A> {
-  /** A right value, decoded; undefined where the schema must look. */
-  readonly direct: (value: unknown) => A | undefined
-  readonly decode: (value: unknown) => Exit.Exit<A, SchemaIssue.Issue>
-}
+type Decoder<A> = (value: unknown) => Exit.Exit<A, SchemaIssue.Issue>
 
 /**
- * A schema's decoder, made at its first use.
- *
  * Effect compiles a schema to a function, which takes a third of the interpreter's time for a row of seven columns. Where the
  * process forbids code from text, the interpreter decodes as ever.
  */
-const decoderOf = <A>(schema: Plain<A>, options?: SchemaAST.ParseOptions): (() => Decoder<A>) => {
-  let made: Decoder<A> | undefined
-  const make = (): Decoder<A> => {
-    SchemaJITCompiler.enable(schema.ast)
-    return {
-      direct: directDecoder(schema, { exact: options?.onExcessProperty === "error" }) ?? (() => undefined),
-      decode: SchemaParser.decodeUnknownExit(schema, options)
-    }
+const compiled = <A>(schema: Plain<A>, options?: SchemaAST.ParseOptions): Decoder<A> => {
+  SchemaJITCompiler.enable(schema.ast)
+  const decode = SchemaParser.decodeUnknownExit(schema, options)
+  const direct = directDecoder(schema, { exact: options?.onExcessProperty === "error" })
+  if (direct === undefined) return decode
+  return (value) => {
+    const decoded = direct(value)
+    return decoded === undefined ? decode(value) : Exit.succeed(decoded)
   }
-  return () => (made ??= make())
+}
+
+/** A schema's decoder, made at its first use. */
+const decoderOf = <A>(schema: Plain<A>, options?: SchemaAST.ParseOptions): Decoder<A> => {
+  let decode: Decoder<A> | undefined
+  return (value) => (decode ??= compiled(schema, options))(value)
 }
 
 /**
@@ -66,11 +65,8 @@ const decoderOf = <A>(schema: Plain<A>, options?: SchemaAST.ParseOptions): (() =
  * Fails with `StoreError` (`InvalidData`, not applied) before anything is sent to the store.
  */
 export const decodeInput = <A>(schema: Plain<A>): ((at: Subject, input: unknown) => Exit.Exit<A, StoreError>) => {
-  const decoder = decoderOf(schema, { errors: "all", onExcessProperty: "error" })
+  const decode = decoderOf(schema, { errors: "all", onExcessProperty: "error" })
   return (at, input) => {
-    const { decode, direct } = decoder()
-    const value = direct(input)
-    if (value !== undefined) return Exit.succeed(value)
     const exit = decode(input)
     return Exit.isSuccess(exit) ? Exit.succeed(exit.value) : failWith(at, exit.cause)
   }
@@ -82,16 +78,13 @@ export const decodeInput = <A>(schema: Plain<A>): ((at: Subject, input: unknown)
  * Fields that the schema does not know are dropped. Fails with `StoreError` (`InvalidData`) naming the subject and the path.
  */
 export const decodeStored = <A>(schema: Plain<A>): ((at: Subject, stored: unknown) => Exit.Exit<A, StoreError>) => {
-  const decoder = decoderOf(schema)
+  const decode = decoderOf(schema)
   // Looking for every wrong field costs a third more, and only a failure wants to know.
-  const explainer = decoderOf(schema, { errors: "all" })
+  const explain = decoderOf(schema, { errors: "all" })
   return (at, stored) => {
-    const { decode, direct } = decoder()
-    const value = direct(stored)
-    if (value !== undefined) return Exit.succeed(value)
     const exit = decode(stored)
     if (Exit.isSuccess(exit)) return Exit.succeed(exit.value)
-    const told = explainer().decode(stored)
+    const told = explain(stored)
     return failWith(at, Exit.isSuccess(told) ? exit.cause : told.cause)
   }
 }

@@ -3,13 +3,13 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { decodedBy } from "./DirectDecoder.ts"
 
+const range = { minimum: 1, maximum: 2_147_483_647 }
+
 /** Counts the writes of a row or document: 1 when made, one more with every update. */
-export const Version = decodedBy(
-  Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 2_147_483_647 })),
-  (version) =>
-    typeof version === "number" && Number.isInteger(version) && version >= 1 && version <= 2_147_483_647
-      ? version
-      : undefined
+export const Version = decodedBy(Schema.Int.check(Schema.isBetween(range)), (version) =>
+  typeof version === "number" && Number.isInteger(version) && version >= range.minimum && version <= range.maximum
+    ? version
+    : undefined
 )
 export type Version = typeof Version.Type
 

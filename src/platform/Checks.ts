@@ -1,14 +1,12 @@
-import type * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
+import { momentBetween } from "../core/Moment.ts"
 import { Money } from "./Money.ts"
 
 /** A moment of business: whole milliseconds, of the years 1970 to 2999. */
-export const RecentMoment = Schema.DateTimeUtc.check(
-  Schema.makeFilter(
-    ({ epochMilliseconds }: DateTime.Utc) =>
-      Number.isInteger(epochMilliseconds) && epochMilliseconds >= 0 && epochMilliseconds < 32_503_680_000_000,
-    { expected: "a time of the years 1970 to 2999, in whole milliseconds" }
-  )
+export const RecentMoment = momentBetween(
+  0,
+  32_503_679_999_999,
+  "a time of the years 1970 to 2999, in whole milliseconds"
 )
 
 /** A whole number that a `bigint` and a number both hold: at least `minimum`, at most 2^53 - 1. */

@@ -1316,15 +1316,15 @@ const ofInput: ReadonlyArray<Mutant> = [
   {
     name: "Input: an array of small and large numbers is refused",
     file: "src/postgres/statements/ArrayParameter.ts",
-    find: "if (narrow || fractional) return values",
-    replace: "if (narrow || fractional || numbers > 0) return values",
+    find: "if (types.size === 1) return values",
+    replace: "if (types.size >= 1) return values",
     red: [postgres.parameters("an array is sent whatever its elements are")]
   },
   {
     name: "Input: an array of nulls is refused",
     file: "src/postgres/statements/ArrayParameter.ts",
-    find: "if (numbers === 0) return values.length === 0 ?",
-    replace: "if (numbers === 0) return values.length >= 0 ?",
+    find: "if (types.size === 0) return values.length === 0 ?",
+    replace: "if (types.size === 0) return values.length >= 0 ?",
     red: [postgres.parameters("an array is sent whatever its elements are")]
   },
   {

@@ -12,7 +12,7 @@ const names: Readonly<Record<number, string>> = {
 }
 
 /** The type that the driver sends a value as; undefined where it knows none. */
-const oidOf = (value: unknown): number | undefined => {
+export const oidOf = (value: unknown): number | undefined => {
   switch (typeof value) {
     case "bigint":
       return PgTypes.OID.int8
@@ -57,7 +57,7 @@ const scalarProblem = (value: unknown): string | undefined => {
 const listProblem = (values: ReadonlyArray<unknown>): string | undefined => {
   if (values.some(Array.isArray)) return "is a list of lists: send several lists, or JSON text, cast to jsonb"
   const present = values.filter((value) => value !== null && value !== undefined)
-  if (present.length === 0) return values.length === 0 ? undefined : "is a list of nulls alone, which has no type"
+  if (present.length === 0) return undefined
   for (const value of present) {
     const problem = scalarProblem(value)
     if (problem !== undefined)
