@@ -1,5 +1,5 @@
 import { it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Redacted, Schedule, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Option, Redacted, Schedule, Stream, Tracer } from "effect"
 import assert from "node:assert/strict"
 import { within } from "../../src/core/Deadline.ts"
 import { isStoreError, type StoreError } from "../../src/core/StoreError.ts"
@@ -258,6 +258,31 @@ describeLive("postgresql", "Transaction on a server", () => {
       seen.push(yield* transaction.run(level))
       assert.deepEqual(seen, ["serializable, on", "serializable, on", "read committed, off", "read committed, off"])
     }).pipe(Effect.provide(on({ maxConnections: 1 })))
+  )
+
+  it.live("a tracer sees the transaction and what is in it; one that the effect brings, what is in it", () =>
+    Effect.gen(function* () {
+      const { query, sql } = yield* PostgresClient.PostgresClient
+      const transaction = yield* Transaction
+      const spans: Array<string> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const above = Option.map(options.parent, (parent) => (parent._tag === "Span" ? parent.name : ""))
+          spans.push(`${options.name} in ${Option.getOrElse(above, () => "nothing")}`)
+          return new Tracer.NativeSpan(options)
+        }
+      })
+      const inside = Effect.withSpan(query(read, sql`SELECT 1`), "work")
+      yield* Effect.withTracer(transaction.run(inside), tracer)
+      assert.deepEqual(spans.splice(0, 2), ["sql.transaction in nothing", "work in sql.transaction"])
+      spans.length = 0
+      yield* transaction.run(Effect.withTracer(inside, tracer))
+      assert.equal(spans[0], "work in nothing")
+      spans.length = 0
+      yield* Effect.withTracerEnabled(Effect.withTracer(transaction.run(inside), tracer), false)
+      yield* Effect.withTracerEnabled(transaction.run(Effect.withTracer(inside, tracer)), false)
+      assert.deepEqual(spans, [])
+    }).pipe(Effect.provide(on()))
   )
 
   it.live("a deadline that passes before COMMIT: Timeout, not applied, and no transaction is left open", () =>

@@ -5,7 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import { TracerEnabled } from "effect/References"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
@@ -422,10 +424,20 @@ export const makeTransactions = (options: {
       })
     })
 
+  /** Makes no span of a transaction where no tracer would ever read it; the effect inside may bring one. */
+  const outermost = <A, E, R>(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    effect: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | SqlError, R> => {
+    const level = asLevel(effect, undefined)
+    const unread = fiber.getRef(TracerEnabled) && fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer
+    return unread ? Effect.withTracerEnabled(raw(Effect.withTracerEnabled(level, true)), false) : raw(level)
+  }
+
   const withTransaction: PostgresTransactions["withTransaction"] = (effect) =>
     Effect.withFiber((fiber) => {
       const entry = around(fiber)
-      if (entry === undefined) return raw(asLevel(effect, undefined))
+      if (entry === undefined) return outermost(fiber, effect)
       if (fiber.getRef(CurrentTenant) !== sessionOf(entry[0]).tenant) {
         return Effect.fail(
           asSqlError(wrongTenant("Transaction.begin", "is another than that of the transaction around"))
