@@ -1,5 +1,6 @@
 import {
   cursor,
+  MomentFromMillis,
   Name,
   type Page,
   PageSize,
@@ -30,11 +31,7 @@ export type NewNote = typeof NewNote.Type
 export const NoteCursor = Schema.String.pipe(Schema.brand("NoteCursor"))
 export type NoteCursor = typeof NoteCursor.Type
 
-export const noteCursor = cursor(
-  "notes",
-  NoteCursor,
-  Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: NoteId })
-)
+export const noteCursor = cursor("notes", NoteCursor, Schema.Struct({ createdAt: MomentFromMillis, id: NoteId }))
 
 /** Which notes a page lists. */
 export const NoteList = Schema.Struct({

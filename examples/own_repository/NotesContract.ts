@@ -1,5 +1,5 @@
 import { type StoreError, Transaction } from "@ai-core/database"
-import { cursor } from "@ai-core/database/core"
+import { cursor, MomentFromMillis } from "@ai-core/database/core"
 import { Contract } from "@ai-core/database/testing"
 import { Effect, Option, Schema } from "effect"
 import assert from "node:assert/strict"
@@ -76,7 +76,7 @@ export const NotesContract: Contract.Contract<Notes | Transaction> = Contract.ma
   "a cursor of another list is refused": Effect.gen(function* () {
     const notes = yield* Notes
     const note = yield* created
-    const place = Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: NoteId })
+    const place = Schema.Struct({ createdAt: MomentFromMillis, id: NoteId })
     const drafts = cursor("drafts", NoteCursor, place)
     assert.deepEqual(wrongFields(yield* Effect.flip(notes.list({ after: drafts.after(note) }))), ["after"])
     const later = yield* created

@@ -3,6 +3,7 @@ import {
   cursor,
   cursorAgrees,
   durationBetween,
+  MomentFromMillis,
   type Page,
   PageSize,
   stateMachine,
@@ -50,7 +51,7 @@ export type ReminderCursor = typeof ReminderCursor.Type
 export const reminderCursor = cursor(
   "reminders",
   ReminderCursor,
-  Schema.Struct({ noteId: NoteId, createdAt: Schema.DateTimeUtcFromMillis, id: ReminderId })
+  Schema.Struct({ noteId: NoteId, createdAt: MomentFromMillis, id: ReminderId })
 )
 
 /** Which reminders a page lists: those of the note that the cursor came from, too. */

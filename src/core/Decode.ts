@@ -9,7 +9,7 @@ import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import { directDecoder } from "./DirectDecoder.ts"
 import { fieldProblems } from "./FieldProblems.ts"
 import type { Store } from "./Store.ts"
-import { type FieldProblem, InvalidData, StoreError } from "./StoreError.ts"
+import { type FieldProblem, InvalidData, type Outcome, StoreError } from "./StoreError.ts"
 
 /** What is decoded, and for whom. */
 export interface Subject {
@@ -17,14 +17,16 @@ export interface Subject {
   readonly operation: string
   /** `input`, `row 3`, `document 66f0…`; the start of the sentence that names the wrong field. */
   readonly subject: string
+  /** `unknown` for what a write answered, or may have: it was applied, whatever its answer looks like. `not-applied` by default. */
+  readonly outcome?: Outcome | undefined
 }
 
-/** The failure that names what is wrong with a subject; nothing was sent. */
+/** The failure that names what is wrong with a subject; not applied, unless the subject says otherwise. */
 export const invalidData = (at: Subject, problems: ReadonlyArray<FieldProblem>): StoreError =>
   new StoreError({
     store: at.store,
     operation: at.operation,
-    outcome: "not-applied",
+    outcome: at.outcome ?? "not-applied",
     reason: new InvalidData({ subject: at.subject, problems: [...problems] })
   })
 

@@ -46,7 +46,7 @@ const nullableField = (key: Schema.Top): string | undefined => {
  *
  * @example
  * ```ts
- * const noteCursor = cursor("notes", NoteCursor, Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: NoteId }))
+ * const noteCursor = cursor("notes", NoteCursor, Schema.Struct({ createdAt: MomentFromMillis, id: NoteId }))
  * ```
  */
 export const cursor = <Text extends string, Key extends WithoutNull>(

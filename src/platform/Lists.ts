@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { cursor, type Page, PageSize, streamPages } from "../core/KeysetPage.ts"
+import { MomentFromMillis } from "../core/Moment.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import { TimeOrderedId } from "../core/TimeOrderedId.ts"
 
@@ -56,7 +57,7 @@ export const sameOrder = Schema.makeFilter(
 )
 
 /** What the cursors of a list by a time and the id hold. */
-export const timePlace = { order: ListOrder, at: Schema.DateTimeUtcFromMillis, id: TimeOrderedId }
+export const timePlace = { order: ListOrder, at: MomentFromMillis, id: TimeOrderedId }
 
 /** Cursors of a list by a time and the id. */
 export const timeCursor = <Text extends string>(list: string, text: Schema.Codec<Text, string>) =>

@@ -25,7 +25,15 @@ export const scriptRunner = <Input, State, Result>(
           : Effect.fail(error)
       ),
       Effect.flatMap((reply) =>
-        decode({ store: "redis", operation: call.operation, subject: `answer of ${script.name}` }, reply)
+        decode(
+          {
+            store: "redis",
+            operation: call.operation,
+            subject: `answer of ${script.name}`,
+            outcome: call.kind === "read" ? "not-applied" : "unknown"
+          },
+          reply
+        )
       )
     )
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { it } from "@effect/vitest"
 import { DateTime, Effect, Option, Schema } from "effect"
-import { Moment } from "../../src/core/Moment.ts"
+import { Moment, MomentFromMillis } from "../../src/core/Moment.ts"
 import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
 import { freshClient } from "../postgres/freshClient.ts"
 import { describeLive } from "../servers/index.ts"
@@ -17,6 +17,7 @@ describeLive("postgresql", "Moment", () => {
         const stored = sql<{ at: Date }>`select ${DateTime.toDateUtc(moment)}::timestamptz(3) as at`
         const back = yield* Effect.option(Effect.map(stored, ([row]) => row?.at.getTime()))
         assert.deepEqual(back, Schema.is(Moment)(moment) ? Option.some(millis) : Option.none())
+        assert.deepEqual(Schema.decodeUnknownOption(MomentFromMillis)(millis), Option.as(back, moment))
       }
     }).pipe(Effect.provide(freshClient()))
   )

@@ -96,7 +96,7 @@ const ofReminders = `
     import { makeIdsOf } from "@ai-core/database/core"
     import { keyset, makeClaims, type PostgresClient, rowReader, type Transaction, writeOrExplain } from "@ai-core/database/postgres"
     import { DateTime, Effect, Option, Schema } from "effect"
-    import { Reminder, type ReminderId, ReminderLost, ReminderNotFound, type Reminders, ReminderState, reminderStates } from "./Reminders.ts"
+    import { Reminder, type ReminderId, ReminderLost, ReminderNotFound, type Reminders, ReminderState, reminderStates, reminderWork } from "./Reminders.ts"
     import { RemindersInput } from "./RemindersInput.ts"
     declare const client: PostgresClient.PostgresClient["Service"]
     declare const transaction: Transaction["Service"]
@@ -133,8 +133,18 @@ const surroundings: Readonly<Record<string, string>> = {
     declare const operation: string, id: ReminderId, expectedVersion: number
     const heldRows = rowReader(Schema.Struct({ state: ReminderState, version: Version }))`,
   "const page": ofReminders,
-  "const states": ofReminders,
-  "const claims": remindersInMemory,
+  "const claims = makeClaims": ofReminders,
+  "const claims = memoryClaims": remindersInMemory,
+  "export const reminderWork": `
+    import type { WorkItem } from "@ai-core/database/postgres"
+    import type { ReminderState } from "./Reminders.ts"`,
+  "const many": `${readNotes}
+    import { makeBulkInsert } from "@ai-core/database/postgres"`,
+  "const counts": `${ofNotes}
+    import { type MemoryTable, type PostgresMemory, SafeInteger } from "@ai-core/database/postgres"
+    import { Result } from "effect"
+    declare const notes: MemoryTable<Note>
+    declare const write: PostgresMemory.PostgresMemory["Service"]["write"]`,
   "const reminders": reminderRows,
   "export const ReminderList": `
     import { cursorAgrees, PageSize } from "@ai-core/database/core"

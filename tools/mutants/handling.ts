@@ -27,6 +27,7 @@ const postgres = {
   locks: at("test/postgres/AdvisoryLocks.test.ts"),
   parameters: at("test/postgres/statements/Parameters.test.ts"),
   claims: at("test/postgres/repository/Claims.test.ts"),
+  columns: at("test/postgres/repository/Columns.test.ts"),
   schedules: at("test/platform/WorkflowSchedules.test.ts")
 }
 const redis = {
@@ -647,6 +648,20 @@ const ofValuesAndTime: ReadonlyArray<Mutant> = [
     find: '_tag === "UnknownError" ? new Error(error.message) : error',
     replace: "error",
     red: [postgres.parameters("one that cannot be sent is told by its number")]
+  },
+  {
+    name: "Rows: what a write gave and does not fit is told as not applied",
+    file: "src/postgres/repository/Row.ts",
+    find: 'subject: "row", outcome: "unknown" }',
+    replace: 'subject: "row", outcome: "not-applied" }',
+    red: [postgres.columns("a row that does not fit what was written is no proof that nothing was")]
+  },
+  {
+    name: "Claims: what is returned must name the table",
+    file: "src/postgres/repository/Claims.ts",
+    find: "select w.id as spent_id from ${name} as w",
+    replace: "select w.id as spent_id, w.id from ${name} as w",
+    red: [postgres.claims("a row whose last lease ended without a word is buried, others are not")]
   },
   {
     name: "Claims: burying reads every row in flight",

@@ -4,6 +4,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { cursor, type Page, PageSize } from "../../core/KeysetPage.ts"
+import { MomentFromMillis } from "../../core/Moment.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { Slug, StorableText, textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
@@ -53,7 +54,7 @@ export type AuditCursor = typeof AuditCursor.Type
 export const auditCursor = cursor(
   "audit-entries",
   AuditCursor,
-  Schema.Struct({ occurredAt: Schema.DateTimeUtcFromMillis, id: AuditEntryId })
+  Schema.Struct({ occurredAt: MomentFromMillis, id: AuditEntryId })
 )
 
 /** Which entries are meant: those that meet every condition that is given. */

@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import { decodeInput } from "../../core/Decode.ts"
 import { IdempotencyKey, requestHash } from "../../core/Idempotency.ts"
 import { cursor, defaultPageSize, pageOf, PageSize } from "../../core/KeysetPage.ts"
+import { MomentFromMillis } from "../../core/Moment.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { textOf } from "../../core/Text.ts"
 import { makeIds, TimeOrderedId } from "../../core/TimeOrderedId.ts"
@@ -41,7 +42,7 @@ const cursors = timeCursor("invoices", InvoiceCursor)
 const dueCursors = cursor(
   "overdue-invoices",
   InvoiceDueCursor,
-  Schema.Struct({ dueAt: Schema.DateTimeUtcFromMillis, id: TimeOrderedId })
+  Schema.Struct({ dueAt: MomentFromMillis, id: TimeOrderedId })
 )
 const filters = {
   userId: Schema.optional(UserId),

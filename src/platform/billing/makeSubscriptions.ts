@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { cursor, defaultPageSize, pageOf, PageSize } from "../../core/KeysetPage.ts"
+import { MomentFromMillis } from "../../core/Moment.ts"
 import { decodeInput, invalidData } from "../../core/Decode.ts"
 import type { IllegalTransition } from "../../core/StateMachine.ts"
 import type { StoreError } from "../../core/StoreError.ts"
@@ -39,7 +40,7 @@ const cursors = timeCursor("subscriptions", SubscriptionCursor)
 const dueCursors = cursor(
   "due-subscriptions",
   SubscriptionDueCursor,
-  Schema.Struct({ dueAt: Schema.DateTimeUtcFromMillis, id: TimeOrderedId })
+  Schema.Struct({ dueAt: MomentFromMillis, id: TimeOrderedId })
 )
 const filters = {
   userId: Schema.optional(UserId),

@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { decodeInput, invalidData } from "../../core/Decode.ts"
 import { cursor, defaultPageSize, pageOf, PageSize } from "../../core/KeysetPage.ts"
+import { MomentFromMillis } from "../../core/Moment.ts"
 import { Slug } from "../../core/Text.ts"
 import { makeIdsOf, TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
@@ -36,7 +37,7 @@ const cursors = timeCursor("federation-services", FederationServiceCursor)
 const staleCursors = cursor(
   "stale-federation-services",
   StaleServiceCursor,
-  Schema.Struct({ heardAt: Schema.DateTimeUtcFromMillis, id: TimeOrderedId })
+  Schema.Struct({ heardAt: MomentFromMillis, id: TimeOrderedId })
 )
 const filters = {
   providerId: Schema.optional(FederationProviderId),

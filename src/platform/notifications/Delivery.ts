@@ -4,6 +4,7 @@ import * as Schema from "effect/Schema"
 import type * as Duration from "effect/Duration"
 import { durationBetween } from "../../core/DurationInput.ts"
 import { cursor, PageSize } from "../../core/KeysetPage.ts"
+import { MomentFromMillis } from "../../core/Moment.ts"
 import { stateMachine } from "../../core/StateMachine.ts"
 import { textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
@@ -151,7 +152,7 @@ export type DeliveryCursor = typeof DeliveryCursor.Type
 export const deliveryCursor = cursor(
   "notification-deliveries",
   DeliveryCursor,
-  Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: DeliveryId })
+  Schema.Struct({ createdAt: MomentFromMillis, id: DeliveryId })
 )
 export const deliveryCursorAfter = ({ createdAt, id }: Delivery): DeliveryCursor =>
   deliveryCursor.after({ createdAt, id })

@@ -3,7 +3,7 @@ import * as Struct from "effect/Struct"
 import type * as DateTime from "effect/DateTime"
 import { IdempotencyKey } from "../../core/Idempotency.ts"
 import { cursor, PageSize } from "../../core/KeysetPage.ts"
-import { Moment } from "../../core/Moment.ts"
+import { Moment, MomentFromMillis } from "../../core/Moment.ts"
 import { Slug } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { StorableJsonObject } from "../StorableJson.ts"
@@ -144,7 +144,7 @@ export type NotificationCursor = typeof NotificationCursor.Type
 export const notificationCursor = cursor(
   "notifications",
   NotificationCursor,
-  Schema.Struct({ userId: UserId, visibleAt: Schema.DateTimeUtcFromMillis, id: NotificationId })
+  Schema.Struct({ userId: UserId, visibleAt: MomentFromMillis, id: NotificationId })
 )
 export const notificationCursorAfter = ({ id, userId, visibleAt }: Notification): NotificationCursor =>
   notificationCursor.after({ userId, visibleAt, id })

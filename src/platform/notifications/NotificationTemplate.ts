@@ -1,6 +1,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { cursor, PageSize } from "../../core/KeysetPage.ts"
+import { MomentFromMillis } from "../../core/Moment.ts"
 import { Slug, textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
@@ -152,7 +153,7 @@ export type TemplateCursor = typeof TemplateCursor.Type
 export const templateCursor = cursor(
   "notification-templates",
   TemplateCursor,
-  Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: TemplateId })
+  Schema.Struct({ createdAt: MomentFromMillis, id: TemplateId })
 )
 export const templateCursorAfter = ({ createdAt, id }: NotificationTemplate): TemplateCursor =>
   templateCursor.after({ createdAt, id })

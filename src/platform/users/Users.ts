@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { decodedBy } from "../../core/DirectDecoder.ts"
 import { cursor, type Page, PageSize } from "../../core/KeysetPage.ts"
+import { MomentFromMillis } from "../../core/Moment.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { storable, textOf, withoutOuterSpace } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
@@ -85,7 +86,7 @@ export type UserCursor = typeof UserCursor.Type
 const userCursor = cursor(
   "users",
   UserCursor,
-  Schema.Struct({ order: UserOrder, createdAt: Schema.DateTimeUtcFromMillis, id: UserId })
+  Schema.Struct({ order: UserOrder, createdAt: MomentFromMillis, id: UserId })
 )
 /** The cursor that continues after this user. */
 export const cursorAfter = (order: UserOrder, { createdAt, id }: User): UserCursor =>

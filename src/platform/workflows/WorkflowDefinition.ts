@@ -1,5 +1,6 @@
 import * as Schema from "effect/Schema"
 import { cursor, PageSize } from "../../core/KeysetPage.ts"
+import { MomentFromMillis } from "../../core/Moment.ts"
 import { stateMachine } from "../../core/StateMachine.ts"
 import { Name, Slug, textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
@@ -79,7 +80,7 @@ export type WorkflowCursor = typeof WorkflowCursor.Type
 export const workflowCursor = cursor(
   "workflows",
   WorkflowCursor,
-  Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: WorkflowId })
+  Schema.Struct({ createdAt: MomentFromMillis, id: WorkflowId })
 )
 export const workflowCursorAfter = ({ createdAt, id }: Workflow): WorkflowCursor =>
   workflowCursor.after({ createdAt, id })

@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
 import { cursor, PageSize } from "../../core/KeysetPage.ts"
-import { Moment } from "../../core/Moment.ts"
+import { Moment, MomentFromMillis } from "../../core/Moment.ts"
 import { stateMachine } from "../../core/StateMachine.ts"
 import { textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
@@ -95,7 +95,7 @@ export type ExecutionCursor = typeof ExecutionCursor.Type
 export const executionCursor = cursor(
   "workflow-executions",
   ExecutionCursor,
-  Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: ExecutionId })
+  Schema.Struct({ createdAt: MomentFromMillis, id: ExecutionId })
 )
 export const executionCursorAfter = ({ createdAt, id }: WorkflowExecution): ExecutionCursor =>
   executionCursor.after({ createdAt, id })

@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import * as Duration from "effect/Duration"
 import { durationBetween } from "../../core/DurationInput.ts"
 import { cursor, PageSize } from "../../core/KeysetPage.ts"
+import { MomentFromMillis } from "../../core/Moment.ts"
 import { Name, storable } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
@@ -181,7 +182,7 @@ export type ScheduleCursor = typeof ScheduleCursor.Type
 export const scheduleCursor = cursor(
   "workflow-schedules",
   ScheduleCursor,
-  Schema.Struct({ createdAt: Schema.DateTimeUtcFromMillis, id: ScheduleId })
+  Schema.Struct({ createdAt: MomentFromMillis, id: ScheduleId })
 )
 export const scheduleCursorAfter = ({ createdAt, id }: WorkflowSchedule): ScheduleCursor =>
   scheduleCursor.after({ createdAt, id })

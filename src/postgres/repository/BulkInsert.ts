@@ -1,15 +1,18 @@
 import * as PgTypes from "@effect/sql-pg/PgTypes"
 import * as Arr from "effect/Array"
+import * as BigDecimal from "effect/BigDecimal"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Fragment, Statement } from "effect/sql/Statement"
+import { Day } from "../../core/Day.ts"
 import { invalidData } from "../../core/Decode.ts"
 import type { FieldProblem, StoreError } from "../../core/StoreError.ts"
 import type { PostgresClient } from "../PostgresClient.ts"
 
-/** What a column of each type is given. */
+/** What a column of each type is given; `date` as `Day` has it. */
 interface ColumnValues {
   readonly text: string
   readonly uuid: string
@@ -18,8 +21,11 @@ interface ColumnValues {
   readonly int8: number | bigint
   readonly float8: number
   readonly timestamptz: Date | DateTime.DateTime
+  readonly date: string
+  readonly numeric: BigDecimal.BigDecimal
   readonly jsonb: unknown
   readonly bytea: Uint8Array
+  readonly "text[]": ReadonlyArray<string>
 }
 
 type ColumnType = keyof ColumnValues
@@ -38,6 +44,8 @@ interface Encoding {
   /** The value as the driver writes it; undefined where it is not of the type. */
   readonly encode: (value: unknown) => unknown
   readonly expected: string
+  /** The value in SQL, of the column that was sent; that itself where nothing is said. */
+  readonly read?: (sent: string) => string
 }
 
 const isText = (value: unknown): value is string =>
@@ -46,6 +54,15 @@ const isText = (value: unknown): value is string =>
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 const [least, most] = [-(2n ** 63n), 2n ** 63n - 1n]
+
+const isDay = Schema.is(Day)
+
+/** Up to 131,072 digits before the decimal point, and 16,383 behind it: PostgreSQL's documentation, 8.1.2. */
+const isNumeric = (value: unknown): value is BigDecimal.BigDecimal => {
+  if (!BigDecimal.isBigDecimal(value)) return false
+  const { scale, value: digits } = BigDecimal.normalize(value)
+  return scale <= 16_383 && String(digits).replace("-", "").length - scale <= 131_072
+}
 
 const encodings: Record<ColumnType, Encoding> = {
   text: {
@@ -73,6 +90,14 @@ const encodings: Record<ColumnType, Encoding> = {
     },
     expected: "a finite time"
   },
+  date: {
+    encode: (value) => (isDay(value) ? value : undefined),
+    expected: "a day of the calendar, like 2026-05-01"
+  },
+  numeric: {
+    encode: (value) => (isNumeric(value) ? BigDecimal.format(value) : undefined),
+    expected: "a BigDecimal that numeric holds"
+  },
   jsonb: {
     encode: (value) => {
       const json = Result.getOrUndefined(Result.try(() => JSON.stringify(value)))
@@ -80,7 +105,13 @@ const encodings: Record<ColumnType, Encoding> = {
     },
     expected: "a JSON value without NUL and without broken Unicode"
   },
-  bytea: { encode: (value) => (value instanceof Uint8Array ? value : undefined), expected: "bytes" }
+  bytea: { encode: (value) => (value instanceof Uint8Array ? value : undefined), expected: "bytes" },
+  // Sent as jsonb: of a list of lists `unnest` would make one row for each text.
+  "text[]": {
+    encode: (value) => (Array.isArray(value) && value.every(isText) ? value : undefined),
+    expected: "a list of texts without NUL and without broken Unicode",
+    read: (sent) => `case when ${sent} is null then null else array(select jsonb_array_elements_text(${sent})) end`
+  }
 }
 
 /** What a bulk insert is told of its table. */
@@ -121,7 +152,7 @@ const mostProblems = 20
  * ```ts
  * const notes = makeBulkInsert(client, {
  *   operation: "Notes.createMany",
- *   table: "notes",
+ *   table: "notebook.notes",
  *   columns: { id: ["uuid", (note: Note) => note.id], created_at: ["timestamptz", (note: Note) => note.createdAt] },
  *   onConflict: "skip"
  * })
@@ -141,6 +172,8 @@ export const makeBulkInsert = <Row>(
       .join(".")
   )}
     (${keyed.csv(entries.map(([name]) => keyed`${keyed(name)}`))})`
+  const names = keyed.literal(entries.map((_, i) => `c${i}`).join(", "))
+  const body = keyed.literal(entries.map(([, [type]], i) => encodings[type].read?.(`c${i}`) ?? `c${i}`).join(", "))
   const tail =
     onConflict === "fail"
       ? keyed.literal("")
@@ -160,14 +193,14 @@ export const makeBulkInsert = <Row>(
           if (encoded === undefined) problems.push({ field: `[${first + i}].${name}`, problem: `must be ${expected}` })
           return encoded
         })
-        return Result.getOrThrow(PgTypes.array(values, PgTypes.OID[type]))
+        return Result.getOrThrow(PgTypes.array(values, PgTypes.OID[type === "text[]" ? "jsonb" : type]))
       })
       return problems.length > 0
         ? Effect.fail(
             invalidData({ store: "postgresql", operation, subject: "input" }, problems.slice(0, mostProblems))
           )
         : Effect.succeed(
-            keyed`${head} select * from unnest(${keyed.csv(arrays.map((array) => keyed`${array}`))}) ${tail}`
+            keyed`${head} select ${body} from unnest(${keyed.csv(arrays.map((array) => keyed`${array}`))}) as sent (${names}) ${tail}`
           )
     })
 

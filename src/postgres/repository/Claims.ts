@@ -11,18 +11,18 @@ export interface ClaimsSpec<State extends string> {
   readonly states: WorkStates<State>
 }
 
-/** The statements and conditions by which several workers share the rows of a table. */
+/** The statements and conditions by which several workers share the rows of a table, which they know as `w`. */
 export interface Claims {
   /**
-   * Takes up to `limit` rows that are ready, oldest first, and leases them for this long; gives `returning`, written of `w`.
+   * Takes up to `limit` rows that are ready, oldest first, and leases them for this long; gives `returning`.
    *
    * Rows that another worker is taking at the same moment are skipped, so that nobody waits and nobody gets the same row. The
-   * server's clock decides. `where` narrows the choice, written of `w` too. The rows are given in no particular order.
+   * server's clock decides. `where` narrows the choice. The rows are given in no particular order.
    */
   readonly take: <Row extends object>(options: {
     readonly limit: number
     readonly lease: Duration.Input
-    /** An interval, written of `w`, that cuts the lease short. */
+    /** An interval that cuts the lease short. */
     readonly atMost?: Statement.Fragment | undefined
     /** Says who has them; a new one each time, of `makeIdsOf(LeaseToken)`. */
     readonly token: LeaseToken
@@ -31,10 +31,10 @@ export interface Claims {
     readonly set?: Statement.Fragment | undefined
     readonly returning: Statement.Fragment
   }) => Statement.Statement<Row>
-  /** Condition, written of `w`, of the rows whose last lease ended without a word: what `bury` ends. */
+  /** Condition of the rows whose last lease ended without a word: what `bury` ends. */
   readonly spent: Statement.Fragment
   /**
-   * Ends the rows whose last lease ended without a word; gives `returning`, written of `w`, as `where` is.
+   * Ends the rows whose last lease ended without a word; gives `returning`.
    *
    * A statement of its own: run it before `take`, which leaves such rows as they are.
    */
@@ -106,25 +106,26 @@ export const makeClaims = <State extends string>(
   // row, so PostgreSQL would read every row in flight. Unlike now(), it goes on within a transaction.
   const spent = sql`w.state = ${running} and w.lease_until <= statement_timestamp() and w.attempts >= w.max_attempts`
   const released = sql`lease_token = null, lease_until = null`
+  // Both name no column as the table does, so that what is returned may name the table's as it likes.
   return {
     spent,
     take: ({ atMost, lease, limit, returning, set, token, where }) => sql`update ${name} as w set
         state = ${running}, attempts = w.attempts + 1, lease_token = ${token}::uuid,
         lease_until = ${now} + ${atMost === undefined ? interval(lease) : sql`least(${interval(lease)}, ${atMost})`}${also(set)}
       from (
-        select w.id from ${name} as w
+        select w.id as picked_id from ${name} as w
         where w.state in (${waiting}, ${running}) and ${ready} and ${where ?? sql`true`}
         order by w.available_at, w.id limit ${limit}::int for update skip locked
       ) as picked
-      where w.id = picked.id
+      where w.id = picked_id
       returning ${returning}`,
     bury: (returning, { set, where } = {}) => sql`update ${name} as w set
         state = ${dead}, ${released}, last_error = ${leaseEnded}${also(set)}
       from (
-        select w.id from ${name} as w
+        select w.id as spent_id from ${name} as w
         where ${spent} and ${where ?? sql`true`} for update skip locked
       ) as spent
-      where w.id = spent.id
+      where w.id = spent_id
       returning ${returning}`,
     heldBy: (id, token) => sql`(id = ${id}::uuid and state = ${running} and lease_token = ${token}::uuid
       and lease_until > clock_timestamp())`,

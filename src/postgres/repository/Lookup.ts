@@ -85,6 +85,7 @@ export const makeLookup = <Key extends string | number | bigint, Row extends obj
   { key: keyOf, maxKeys = 1000, operation, rows: reader, select, selectOne }: LookupSpec<Key, Row, A>
 ): Lookup<Key, A> => {
   const { transactionService } = client.sql
+  const call = { operation, kind: "read" } as const
 
   /** The batches that take more keys: one of each transaction and tenant. */
   const open = new Set<Batch<Key, A>>()
@@ -96,11 +97,11 @@ export const makeLookup = <Key extends string | number | bigint, Row extends obj
 
   /** The answer for each key that has a row. Where one row is broken, only those who asked for it are told. */
   const answers = (keys: ReadonlyArray<Key>): Effect.Effect<ReadonlyMap<Key, Answer<A>>, StoreError> =>
-    Effect.flatMap(client.query({ operation, kind: "read" }, statementOf(keys)), (rows) =>
-      Effect.match(reader.all(operation, rows), {
+    Effect.flatMap(client.query(call, statementOf(keys)), (rows) =>
+      Effect.match(reader.all(call, rows), {
         onSuccess: (values) =>
           new Map(rows.map((row, i) => [keyOf(row), Effect.succeed(Option.fromUndefinedOr(values[i]))])),
-        onFailure: () => new Map(rows.map((row) => [keyOf(row), Effect.asSome(reader.one(operation, [row]))]))
+        onFailure: () => new Map(rows.map((row) => [keyOf(row), Effect.asSome(reader.one(call, [row]))]))
       })
     )
 

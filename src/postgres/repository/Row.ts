@@ -3,8 +3,9 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { decodeStored, invalidData } from "../../core/Decode.ts"
+import { decodeStored, invalidData, type Subject } from "../../core/Decode.ts"
 import { decodedBy } from "../../core/DirectDecoder.ts"
+import type { StoreCall } from "../../core/StoreCall.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 
 const fromDate = (date: unknown): DateTime.Utc | undefined =>
@@ -33,14 +34,32 @@ export const NullableSafeInteger = decodedBy(Schema.NullOr(IntFromBigInt), (inte
   integer === null ? null : fromBigInt(integer)
 )
 
-/** Reads the rows that a kind of statement gives. Fails with `StoreError` (`InvalidData`), which names row and column. */
+/** Whose rows are read: the call that gave them, or its operation alone. */
+export type RowsOf = string | Pick<StoreCall, "kind" | "operation">
+
+/**
+ * Reads the rows that a kind of statement gives.
+ *
+ * Fails with `StoreError` (`InvalidData`), which names row and column. Its outcome is `unknown` unless the call is named and only
+ * reads: what a write gives may not fit, and is written all the same.
+ */
 export interface RowReader<A> {
-  readonly all: (operation: string, rows: ReadonlyArray<unknown>) => Exit.Exit<ReadonlyArray<A>, StoreError>
+  readonly all: (of: RowsOf, rows: ReadonlyArray<unknown>) => Exit.Exit<ReadonlyArray<A>, StoreError>
   /** The first row, if there is one. */
-  readonly option: (operation: string, rows: ReadonlyArray<unknown>) => Exit.Exit<Option.Option<A>, StoreError>
+  readonly option: (of: RowsOf, rows: ReadonlyArray<unknown>) => Exit.Exit<Option.Option<A>, StoreError>
   /** The row that the statement always gives. */
-  readonly one: (operation: string, rows: ReadonlyArray<unknown>) => Exit.Exit<A, StoreError>
+  readonly one: (of: RowsOf, rows: ReadonlyArray<unknown>) => Exit.Exit<A, StoreError>
 }
+
+const subjectOf = (of: RowsOf): Subject =>
+  typeof of === "string"
+    ? { store: "postgresql", operation: of, subject: "row", outcome: "unknown" }
+    : {
+        store: "postgresql",
+        operation: of.operation,
+        subject: "row",
+        outcome: of.kind === "read" ? "not-applied" : "unknown"
+      }
 
 /**
  * Makes a reader of rows; `schema` decodes one row as the driver gives it.
@@ -54,13 +73,12 @@ export const rowReader = <A>(schema: Schema.ConstraintDecoder<A>): RowReader<A> 
   const decode = decodeStored(schema)
   const decodeAll = decodeStored(Schema.Array(schema))
   const none = Exit.succeed(Option.none<A>())
-  const at = (operation: string) => ({ store: "postgresql", operation, subject: "row" }) as const
   return {
-    all: (operation, rows) => (rows.length === 0 ? Exit.succeed([]) : decodeAll(at(operation), rows)),
-    option: (operation, [row]) => (row === undefined ? none : Exit.map(decode(at(operation), row), Option.some)),
-    one: (operation, [row]) =>
+    all: (of, rows) => (rows.length === 0 ? Exit.succeed([]) : decodeAll(subjectOf(of), rows)),
+    option: (of, [row]) => (row === undefined ? none : Exit.map(decode(subjectOf(of), row), Option.some)),
+    one: (of, [row]) =>
       row === undefined
-        ? Exit.fail(invalidData(at(operation), [{ field: "", problem: "is missing" }]))
-        : decode(at(operation), row)
+        ? Exit.fail(invalidData(subjectOf(of), [{ field: "", problem: "is missing" }]))
+        : decode(subjectOf(of), row)
   }
 }

@@ -95,7 +95,7 @@ export const streamRows = <A>(
           orElse: () => Stream.fail(late(`no row came within ${Duration.format(Duration.fromInputUnsafe(timeout))}`))
         }),
         Stream.chunks,
-        Stream.mapEffect((chunk) => rows.all(operation, chunk)),
+        Stream.mapEffect((chunk) => rows.all({ operation, kind: "read" }, chunk)),
         Stream.filter(Arr.isReadonlyArrayNonEmpty),
         Stream.flattenArray
       )

@@ -1,4 +1,7 @@
 import * as PgTypes from "@effect/sql-pg/PgTypes"
+import * as BigDecimal from "effect/BigDecimal"
+import * as DateTime from "effect/DateTime"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 
 const names: Readonly<Record<number, string>> = {
@@ -42,13 +45,17 @@ const isEncodable = (value: unknown, oid: number): boolean => {
   }
 }
 
+const unknownType = (value: unknown): string => {
+  if (typeof value !== "object") return `is a ${typeof value}, which is no type of PostgreSQL`
+  if (DateTime.isDateTime(value)) return "is a DateTime: send DateTime.toDateUtc of it"
+  if (BigDecimal.isBigDecimal(value)) return "is a BigDecimal: send BigDecimal.format of it, cast to numeric"
+  if (Option.isOption(value)) return "is an Option: send Option.getOrNull of it"
+  return "is an object, which is no type of PostgreSQL: write it as JSON text, cast to jsonb"
+}
+
 const scalarProblem = (value: unknown): string | undefined => {
   const oid = oidOf(value)
-  if (oid === undefined) {
-    return typeof value === "object"
-      ? "is an object, which is no type of PostgreSQL: write it as JSON text, cast to jsonb"
-      : `is a ${typeof value}, which is no type of PostgreSQL`
-  }
+  if (oid === undefined) return unknownType(value)
   if (isEncodable(value, oid)) return undefined
   if (PgTypes.isParameter(value)) return "does not fit the type that it was given"
   return typeof value === "bigint" ? "is outside the range of bigint" : `is no time that timestamptz can hold`
@@ -60,8 +67,7 @@ const listProblem = (values: ReadonlyArray<unknown>): string | undefined => {
   if (present.length === 0) return undefined
   for (const value of present) {
     const problem = scalarProblem(value)
-    if (problem !== undefined)
-      return problem.startsWith("is an object") ? `holds ${problem.slice(3)}` : `holds a value that ${problem}`
+    if (problem !== undefined) return `holds a value that ${problem}`
   }
   const oids = [...new Set(present.map(oidOf))]
   if (oids.length === 1) return undefined

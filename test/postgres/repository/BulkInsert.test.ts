@@ -1,5 +1,5 @@
 import { it } from "@effect/vitest"
-import { Context, DateTime, Effect, Layer, Redacted, Stream } from "effect"
+import { BigDecimal, Context, DateTime, Effect, Layer, Redacted, Stream } from "effect"
 import assert from "node:assert/strict"
 import { type BulkColumns, makeBulkInsert } from "../../../src/postgres/repository/BulkInsert.ts"
 import * as Postgres from "../../../src/postgres/PostgresClient.ts"
@@ -41,7 +41,7 @@ describeLive("postgresql", "a bulk insert", () => {
     Effect.gen(function* () {
       const client = yield* Postgres.PostgresClient
       yield* client.sql`create table t (a text, b uuid, c boolean, d integer, e bigint, f double precision, g timestamptz,
-        h jsonb, i bytea)`
+        h jsonb, i bytea, j date, k numeric, l text[])`
       const at = new Date("2026-01-02T03:04:05.678Z")
       const row = {
         a: `it's "quoted", {braced}, \\ and 🐘`,
@@ -52,7 +52,10 @@ describeLive("postgresql", "a bulk insert", () => {
         f: -0.1,
         g: at,
         h: { list: [1, null, "x"], "it's": true },
-        i: new Uint8Array([0, 255])
+        i: new Uint8Array([0, 255]),
+        j: "0001-02-28",
+        k: "-12345678901234567890123456789.000000125",
+        l: ["a", "", `b,"c"}`, "null"]
       }
       type Row = { readonly [K in keyof typeof row]: (typeof row)[K] | null | undefined }
       const insert = makeBulkInsert<Row>(client, {
@@ -67,12 +70,29 @@ describeLive("postgresql", "a bulk insert", () => {
           f: ["float8", ({ f }) => f],
           g: ["timestamptz", ({ g }) => g && DateTime.fromDateUnsafe(g)],
           h: ["jsonb", ({ h }) => h],
-          i: ["bytea", ({ i }) => i]
+          i: ["bytea", ({ i }) => i],
+          j: ["date", ({ j }) => j],
+          k: ["numeric", ({ k }) => (k ? BigDecimal.fromStringUnsafe(k) : null)],
+          l: ["text[]", ({ l }) => l]
         }
       })
-      const nothing = { a: null, b: null, c: null, d: null, e: null, f: null, g: null, h: null, i: undefined }
-      assert.equal(yield* insert.all([row, nothing]), 2)
-      const [first, second] = yield* client.sql`select * from t`
+      const nothing = {
+        a: null,
+        b: null,
+        c: null,
+        d: null,
+        e: null,
+        f: null,
+        g: null,
+        h: null,
+        i: undefined,
+        j: null,
+        k: null,
+        l: null
+      }
+      assert.equal(yield* insert.all([row, nothing, { ...nothing, k: "1e40", l: [] }]), 3)
+      const [first, second, third] = yield* client.sql`select * from t`
+      assert.deepEqual(third, { ...nothing, i: null, k: "1" + "0".repeat(40), l: [] })
       assert.deepEqual({ ...first, i: new Uint8Array(first?.["i"] as Uint8Array) }, row)
       assert.deepEqual(second, { ...nothing, i: null })
     }).pipe(live)
@@ -186,6 +206,18 @@ describeLive("postgresql", "a bulk insert", () => {
         bytea: [
           [new Uint8Array([0, 255]), new Uint8Array()],
           ["\\x00", [0]]
+        ],
+        date: [
+          ["2024-02-29", "9999-12-31"],
+          ["2026-02-29", "infinity", new Date(0)]
+        ],
+        numeric: [
+          [BigDecimal.make(0n, 0), BigDecimal.make(-1n, 16_383), BigDecimal.make(1n, -131_071)],
+          [BigDecimal.make(1n, 16_384), BigDecimal.make(1n, -131_072), "1", 1, 1n]
+        ],
+        "text[]": [
+          [[], ["null", '"', "{}"]],
+          [["\0"], [null], [1], [["a"]], "a", {}]
         ]
       }
       for (const [type, [good, bad]] of Object.entries(cases)) {

@@ -41,7 +41,7 @@ const jobs = Effect.gen(function* () {
     lease_token uuid, lease_until timestamptz, last_error text)`
   yield* sql`truncate jobs`
   const claims = makeClaims(sql, { table: "jobs", states })
-  const returning = sql`w.id, w.state, w.attempts, w.last_error`
+  const returning = sql`id, state, w.attempts, last_error`
   return {
     sql,
     claims,

@@ -1,8 +1,9 @@
-import { Effect, Schema } from "effect"
+import { Effect, type Exit, Schema } from "effect"
 import * as assert from "node:assert/strict"
 import { Day } from "../../../src/core/Day.ts"
 import { decodeInput } from "../../../src/core/Decode.ts"
 import { Int32, Int64 } from "../../../src/core/Integers.ts"
+import type { StoreError } from "../../../src/core/StoreError.ts"
 import * as PostgresClient from "../../../src/postgres/PostgresClient.ts"
 import * as PostgresEmbedded from "../../../src/postgres/PostgresEmbedded.ts"
 import { rowReader, SafeInteger } from "../../../src/postgres/repository/Row.ts"
@@ -66,6 +67,28 @@ const ColumnsContract = Contract.make<PostgresClient.PostgresClient>("Columns", 
       "count must be a whole number from -2^31 to 2^31 - 1",
       "cents must be a whole number from -2^63 to 2^63 - 1"
     ])
+  }),
+  "a row that does not fit what was written is no proof that nothing was": Effect.gen(function* () {
+    const { query, sql } = yield* PostgresClient.PostgresClient
+    yield* sql`create table if not exists kept (id bigint)`
+    const rows = rowReader(Schema.Struct({ id: Schema.Int }))
+    const write = { operation: "Kept.create", kind: "write" } as const
+    const inserted = yield* query(write, sql`insert into kept values (1) returning id`)
+    for (const of of [write, "Kept.create"]) {
+      const reads: ReadonlyArray<Exit.Exit<unknown, StoreError>> = [
+        rows.one(of, inserted),
+        rows.option(of, inserted),
+        rows.all(of, inserted),
+        rows.one(of, [])
+      ]
+      for (const read of reads) {
+        const error = yield* Effect.flip(read)
+        assert.equal(error.outcome, "unknown")
+        assert.equal(error.isRetryable({ idempotent: true }), false)
+      }
+    }
+    const error = yield* Effect.flip(rows.one({ operation: "Kept.find", kind: "read" }, inserted))
+    assert.equal(error.message, "PostgreSQL Kept.find: row: id must be number (not-applied)")
   }),
   "columns are read as the guide to a repository of one's own says": Effect.gen(function* () {
     const { sql } = yield* PostgresClient.PostgresClient

@@ -1,6 +1,6 @@
 import * as PgTypes from "@effect/sql-pg/PgTypes"
 import { it } from "@effect/vitest"
-import { Effect, Schema, Stream } from "effect"
+import { BigDecimal, DateTime, Option, Effect, Schema, Stream } from "effect"
 import assert from "node:assert/strict"
 import { inspect } from "node:util"
 import { describe } from "vitest"
@@ -29,7 +29,10 @@ const unfit: ReadonlyArray<readonly [value: unknown, problem: RegExp]> = [
   [["hidden", 1], /^is a list of values of several types \(text, integer\)/],
   [[1, "hidden", null], /^is a list of values of several types \(integer, text\)/],
   [[[1], [2]], /^is a list of lists/],
-  [[{ secret: "hidden" }], /^holds an object/],
+  [[{ secret: "hidden" }], /^holds a value that is an object, which is no type of PostgreSQL/],
+  [DateTime.makeUnsafe(0), /^is a DateTime: send DateTime.toDateUtc of it$/],
+  [BigDecimal.make(5n, 1), /^is a BigDecimal: send BigDecimal.format of it, cast to numeric$/],
+  [Option.some("hidden"), /^is an Option: send Option.getOrNull of it$/],
   [[1n, 2n ** 64n], /^holds a value that is outside the range of bigint/],
   [PgTypes.uuid("hidden"), /^does not fit the type that it was given/],
   [PgTypes.jsonb(circular), /^does not fit the type that it was given/]

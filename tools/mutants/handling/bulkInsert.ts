@@ -180,5 +180,19 @@ export const bulkInsert: ReadonlyArray<Mutant> = [
     find: "Result.getOrUndefined(Result.try(() => JSON.stringify(value)))",
     replace: "JSON.stringify(value)",
     red: refusals
+  },
+  {
+    name: "Bulk insert: a number that no numeric holds is left to the server",
+    file,
+    find: "return scale <= 16_383 && ",
+    replace: "return ",
+    red: refusals
+  },
+  {
+    name: "Bulk insert: a list of texts that is null is stored as an empty one",
+    file,
+    find: "case when ${sent} is null then null else array(select jsonb_array_elements_text(${sent})) end",
+    replace: "array(select jsonb_array_elements_text(${sent}))",
+    red: [test("stores values of every type as they are")]
   }
 ]

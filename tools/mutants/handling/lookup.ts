@@ -44,7 +44,7 @@ export const lookup: ReadonlyArray<Mutant> = [
   {
     name: "Lookup: a broken row fails everybody",
     file,
-    find: "onFailure: () => new Map(rows.map((row) => [keyOf(row), Effect.asSome(reader.one(operation, [row]))]))",
+    find: "onFailure: () => new Map(rows.map((row) => [keyOf(row), Effect.asSome(reader.one(call, [row]))]))",
     replace: "onFailure: (error) => new Map(rows.map((row) => [keyOf(row), Effect.fail(error)]))",
     red: [test("a row that cannot be read fails those who asked for it")]
   },
