@@ -1,6 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as assert from "node:assert/strict"
+import { within } from "../../core/Deadline.ts"
+import { isStoreError } from "../../core/StoreError.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { same, stop } from "./billing/support.ts"
 import { refuses, untyped } from "./expectations.ts"
@@ -20,7 +22,7 @@ const assertFound = <A extends { readonly id: string }>(
 
 /**
  * Fails unless what `make` makes is found by id, one at a time, at once and many together: each in the place of its id, and none
- * where there is none; inside a transaction as it is there, and not once that is rolled back.
+ * where there is none; inside a transaction as it is there, and not once that is rolled back. Failures of many bear `operation`.
  */
 export const findsById = <A extends { readonly id: string }, E, R>(
   operation: string,
@@ -39,6 +41,8 @@ export const findsById = <A extends { readonly id: string }, E, R>(
     assertFound(yield* Effect.forEach(ids, find), expected)
     assert.deepEqual(yield* findMany([]), [])
     yield* refuses(findMany(untyped([one.id, "x"])), operation, ["ids[1]"])
+    const late = yield* Effect.flip(findMany([one.id]).pipe(within(0)))
+    assert.ok(isStoreError(late) && late.operation === operation, String(late))
 
     let made: A | undefined
     const { run } = yield* Transaction
