@@ -10,7 +10,6 @@ import type { Users } from "../../src/platform/users/Users.ts"
 import * as UsersLive from "../../src/platform/users/UsersLive.ts"
 import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
 import * as Client from "../../src/postgres/PostgresClient.ts"
-import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import {
@@ -26,7 +25,6 @@ import {
 } from "../../src/testing/contracts/billing/support.ts"
 import { sharedEngine } from "../postgres/sharedEngine.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
-import { upDownUp } from "./migrationSteps.ts"
 
 type Needs = Billing | Users | Transaction | PostgresClient
 
@@ -246,16 +244,4 @@ const server = Layer.unwrap(
 
 describeLive("postgresql", "What the tables of billing refuse on a server, whoever writes", () => {
   enforced("live", repositories.pipe(Layer.provideMerge(server)))
-})
-
-const billingUpDownUp = upDownUp(["20241215000001_initial_users_auth.sql"], "20241215000002_billing_subscriptions.sql")
-
-describe("The migration of billing", () => {
-  it.live("goes up, down and up again, and leaves nothing behind · embedded", () =>
-    billingUpDownUp.pipe(Effect.provide(PostgresEmbedded.layer()))
-  )
-})
-
-describeLive("postgresql", "The migration of billing on a server", () => {
-  it.live("goes up, down and up again, and leaves nothing behind", () => billingUpDownUp.pipe(Effect.provide(server)))
 })

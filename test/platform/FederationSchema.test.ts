@@ -9,14 +9,12 @@ import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import type { Users } from "../../src/platform/users/Users.ts"
 import * as UsersLive from "../../src/platform/users/UsersLive.ts"
 import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
-import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
 import type { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import { aClient, aCredential, aProvider, aRule, aService } from "../../src/testing/contracts/federation/support.ts"
 import { freshClient } from "../postgres/freshClient.ts"
 import { sharedEngine } from "../postgres/sharedEngine.ts"
 import { describeLive } from "../servers/index.ts"
-import { upDownUp } from "./migrationSteps.ts"
 
 type Needs = Federation | Users | Transaction | PostgresClient
 
@@ -108,21 +106,10 @@ const enforced = (title: string, layer: Layer.Layer<Needs, unknown>) =>
     for (const [name, run] of Object.entries(cases)) it.effect(name, () => run)
   })
 
-const federationUpDownUp = upDownUp(
-  ["20241215000001_initial_users_auth.sql", "20241215000002_billing_subscriptions.sql"],
-  "20241215000003_workflows_federation.sql"
-)
-
 describe("What the tables of federation refuse, whoever writes", () => {
   enforced("embedded", repositories.pipe(Layer.provideMerge(embedded)))
-  it.live("the migration goes up, down and up again, and leaves nothing behind · embedded", () =>
-    federationUpDownUp.pipe(Effect.provide(PostgresEmbedded.layer()))
-  )
 })
 
 describeLive("postgresql", "What the tables of federation refuse on a server, whoever writes", () => {
   enforced("live", repositories.pipe(Layer.provideMerge(freshClient(4))))
-  it.live("the migration goes up, down and up again, and leaves nothing behind", () =>
-    federationUpDownUp.pipe(Effect.provide(freshClient(2)))
-  )
 })

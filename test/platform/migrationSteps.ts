@@ -4,6 +4,7 @@ import * as assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
+import { schemaSnapshot } from "../../src/postgres/migrations/SchemaSnapshot.ts"
 import { splitScript } from "../../src/postgres/migrations/SqlScript.ts"
 
 const halves = (file: string): readonly [up: string, down: string] => {
@@ -17,28 +18,28 @@ const script = (text: string): Effect.Effect<void, SqlError, PostgresClient> =>
     sql.withTransaction(Effect.forEach(splitScript(text), (statement) => sql.unsafe(statement.text), { discard: true }))
   )
 
-/** All that the migrations have made, by name. */
-const made = Effect.flatMap(PostgresClient, ({ sql }) =>
-  Effect.map(
-    sql<{ readonly name: string }>`
-      select c.relkind::text || ' ' || c.relname as name from pg_class as c where c.relnamespace = 'ai_core'::regnamespace
-      union all select 'function ' || p.proname from pg_proc as p where p.pronamespace = 'ai_core'::regnamespace
-      order by 1`,
-    (rows) => rows.map(({ name }) => name)
+/** The whole schema, as the migrations' own drift check sees it; names are written in full where the search path is empty. */
+const schema = Effect.flatMap(PostgresClient, ({ sql }) =>
+  sql.withTransaction(
+    Effect.gen(function* () {
+      yield* sql`select set_config('search_path', '', true)`
+      const rows = yield* sql.unsafe<{ readonly line: string }>(schemaSnapshot, [["ai_core"], []])
+      return rows.map(({ line }) => line)
+    })
   )
 )
 
-/** Takes a migration up, down and up again on top of those before it, and fails where it leaves anything behind. */
+/** Takes a migration up, down and up again on top of those before it, and fails where the schema is not what it was. */
 export const upDownUp = (before: ReadonlyArray<string>, file: string) =>
   Effect.gen(function* () {
     for (const earlier of before) yield* script(halves(earlier)[0])
     const [up, down] = halves(file)
-    const empty = yield* made
+    const empty = yield* schema
     yield* script(up)
-    const full = yield* made
-    assert.ok(full.length > empty.length + 40, full.join())
+    const full = yield* schema
+    assert.ok(full.length > empty.length + 40, full.join("\n"))
     yield* script(down)
-    assert.deepEqual(yield* made, empty)
+    assert.deepEqual(yield* schema, empty)
     yield* script(up)
-    assert.deepEqual(yield* made, full)
+    assert.deepEqual(yield* schema, full)
   })

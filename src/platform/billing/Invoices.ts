@@ -218,7 +218,10 @@ export interface Invoices {
     subscriptionId: SubscriptionId,
     period: BillingPeriod
   ) => Effect.Effect<Invoice, SubscriptionNotFound | PeriodNotOver | PeriodInvoiced | MoneyOverflow | StoreError>
+  /** Finds an invoice by id; concurrent calls go together. */
   readonly find: (id: InvoiceId) => Effect.Effect<Option.Option<Invoice>, StoreError>
+  /** Finds invoices by id, each in the place of its id; none where there is no such invoice. */
+  readonly findMany: (ids: ReadonlyArray<InvoiceId>) => Effect.Effect<ReadonlyArray<Option.Option<Invoice>>, StoreError>
   readonly findByNumber: (number: string) => Effect.Effect<Option.Option<Invoice>, StoreError>
   /** The lines in their order; none where there is no such invoice. */
   readonly lines: (id: InvoiceId) => Effect.Effect<ReadonlyArray<InvoiceLine>, StoreError>

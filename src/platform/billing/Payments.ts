@@ -196,6 +196,7 @@ export interface Payments {
     id: PaymentId,
     failure: string
   ) => Effect.Effect<Payment, PaymentNotFound | IllegalTransition | StoreError>
+  /** Finds a payment by id; concurrent calls go together. */
   readonly find: (id: PaymentId) => Effect.Effect<Option.Option<Payment>, StoreError>
   /** Finds a payment as its provider names it: what a webhook asks for. */
   readonly findByReference: (
@@ -235,6 +236,7 @@ export interface Refunds {
     id: RefundId,
     failure: string
   ) => Effect.Effect<Refund, RefundNotFound | IllegalTransition | StoreError>
+  /** Finds a refund by id; concurrent calls go together. */
   readonly find: (id: RefundId) => Effect.Effect<Option.Option<Refund>, StoreError>
   /** Lists refunds page by page, by the time they were made; one that exists throughout is listed exactly once. */
   readonly list: (

@@ -135,7 +135,10 @@ export class PriceNotFound extends Schema.TaggedError<PriceNotFound>("@ai-core/d
 export interface Plans {
   /** Stores a new plan, at version 1. Not idempotent: after an unknown outcome, look for the slug. */
   readonly create: (plan: NewPlan) => Effect.Effect<Plan, PlanSlugTaken | StoreError>
+  /** Finds a plan by id; concurrent calls go together. */
   readonly find: (id: PlanId) => Effect.Effect<Option.Option<Plan>, StoreError>
+  /** Finds plans by id, each in the place of its id; none where there is no such plan. */
+  readonly findMany: (ids: ReadonlyArray<PlanId>) => Effect.Effect<ReadonlyArray<Option.Option<Plan>>, StoreError>
   readonly findBySlug: (slug: string) => Effect.Effect<Option.Option<Plan>, StoreError>
   /** Changes a plan that still is at the version that the caller read; of two such updates one wins. */
   readonly update: (
@@ -153,6 +156,7 @@ export interface Plans {
   readonly stream: (options?: PlanFilter & StreamOptions) => Stream.Stream<Plan, StoreError>
   /** Gives a plan one more price. Not idempotent: after an unknown outcome, look at `prices`. */
   readonly addPrice: (price: NewPrice) => Effect.Effect<Price, PlanNotFound | PlanArchived | StoreError>
+  /** Finds a price by id; concurrent calls go together. */
   readonly findPrice: (id: PriceId) => Effect.Effect<Option.Option<Price>, StoreError>
   /** All prices of a plan, the oldest first, archived ones too. */
   readonly prices: (planId: PlanId) => Effect.Effect<ReadonlyArray<Price>, StoreError>

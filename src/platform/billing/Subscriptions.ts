@@ -169,7 +169,12 @@ export interface Subscriptions {
     Subscription,
     UserNotFound | PriceNotFound | PriceNotOnSale | PlanArchived | AlreadySubscribed | StoreError
   >
+  /** Finds a subscription by id; concurrent calls go together. */
   readonly find: (id: SubscriptionId) => Effect.Effect<Option.Option<Subscription>, StoreError>
+  /** Finds subscriptions by id, each in the place of its id; none where there is no such subscription. */
+  readonly findMany: (
+    ids: ReadonlyArray<SubscriptionId>
+  ) => Effect.Effect<ReadonlyArray<Option.Option<Subscription>>, StoreError>
   /** The user's subscription to the plan that is not canceled. */
   readonly findLive: (userId: UserId, planId: PlanId) => Effect.Effect<Option.Option<Subscription>, StoreError>
   /**

@@ -36,6 +36,7 @@ import { makeInvoiceSubscription } from "./invoiceSubscription.ts"
 import { makeLedger } from "./Ledger.ts"
 import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import { SubscriptionId } from "./Subscriptions.ts"
+import { finders } from "../tables/finders.ts"
 import type { Tables } from "../tables/Tables.ts"
 
 const cursors = timeCursor("invoices", InvoiceCursor)
@@ -71,7 +72,7 @@ const at = (method: string) =>
   ({ store: "postgresql", operation: `Billing.invoices.${method}`, subject: "input" }) as const
 
 export const makeInvoices = (tables: Tables): Invoices => {
-  const { insertNew, many, one, replace, run } = tables
+  const { insertNew, lookup, many, one, replace, run } = tables
   const accountOf = makeLedger(tables)
   const drafts = makeDrafts(tables)
   const nextKey = makeIds()
@@ -85,10 +86,7 @@ export const makeInvoices = (tables: Tables): Invoices => {
     )
   })
 
-  const find: Invoices["find"] = Effect.fnUntraced(function* (given) {
-    const { id } = yield* idOnly(at("find"), { id: given })
-    return Option.map(yield* one(at("find").operation, invoices, { where: { id } }), invoiceOf)
-  })
+  const { find, findMany } = finders(lookup(at("find").operation, invoices), InvoiceId, invoiceOf, at)
 
   const findByNumber: Invoices["findByNumber"] = Effect.fnUntraced(function* (given) {
     const { number } = yield* numberOnly(at("findByNumber"), { number: given })
@@ -239,6 +237,7 @@ export const makeInvoices = (tables: Tables): Invoices => {
     create,
     invoiceSubscription: makeInvoiceSubscription(tables, drafts),
     find,
+    findMany,
     findByNumber,
     lines,
     update,

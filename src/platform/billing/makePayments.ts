@@ -27,13 +27,13 @@ import {
   PaymentSettlement
 } from "./Payments.ts"
 import { madeBy } from "./Replay.ts"
+import { finders } from "../tables/finders.ts"
 import type { Tables } from "../tables/Tables.ts"
 
 const cursors = timeCursor("payments", PaymentCursor)
 const filters = { invoiceId: Schema.optional(InvoiceId), state: Schema.optional(PaymentState) }
 
 const newPayment = decodeInput(NewPayment)
-const idOnly = decodeInput(Schema.Struct({ id: PaymentId }))
 const succeeded = decodeInput(Schema.Struct({ id: PaymentId, settled: PaymentSettlement }))
 const failed = decodeInput(Schema.Struct({ id: PaymentId, failure: Failure }))
 const reference = decodeInput(
@@ -76,7 +76,7 @@ const counted = (
   amountPaid: invoice.amountPaid + (to === "succeeded" ? amount : 0)
 })
 
-export const makePayments = ({ insertNew, many, one, replace, run }: Tables): Payments => {
+export const makePayments = ({ insertNew, lookup, many, one, replace, run }: Tables): Payments => {
   const nextId = makeIdsOf(PaymentId)
 
   const create: Payments["create"] = Effect.fnUntraced(function* (given) {
@@ -191,10 +191,7 @@ export const makePayments = ({ insertNew, many, one, replace, run }: Tables): Pa
     return yield* settle(at("fail").operation, id, "failed", () => ({ failure }))
   })
 
-  const find: Payments["find"] = Effect.fnUntraced(function* (given) {
-    const { id } = yield* idOnly(at("find"), { id: given })
-    return Option.map(yield* one(at("find").operation, payments, { where: { id } }), paymentOf)
-  })
+  const { find } = finders(lookup(at("find").operation, payments), PaymentId, paymentOf, at)
 
   const findByReference: Payments["findByReference"] = Effect.fnUntraced(function* (givenProvider, givenReference) {
     const input = { provider: givenProvider, providerReference: givenReference }

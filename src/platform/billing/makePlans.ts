@@ -1,5 +1,6 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { decodeInput } from "../../core/Decode.ts"
@@ -27,6 +28,7 @@ import {
   PriceNotFound,
   type UsagePrice
 } from "./Plans.ts"
+import { finders } from "../tables/finders.ts"
 import type { Tables } from "../tables/Tables.ts"
 
 const cursors = timeCursor("plans", PlanCursor)
@@ -61,7 +63,7 @@ export const priceOf = (row: PriceRow): Price => ({
   createdAt: row.createdAt
 })
 
-export const makePlans = ({ insertNew, many, one, replace, run }: Tables): Plans => {
+export const makePlans = ({ insertNew, lookup, many, one, replace, run }: Tables): Plans => {
   const nextPlanId = makeIdsOf(PlanId)
   const nextPriceId = makeIdsOf(PriceId)
 
@@ -82,10 +84,7 @@ export const makePlans = ({ insertNew, many, one, replace, run }: Tables): Plans
     return made[0] ?? (yield* new PlanSlugTaken({ slug }))
   })
 
-  const find: Plans["find"] = Effect.fnUntraced(function* (given) {
-    const { id } = yield* planOnly(at("find"), { id: given })
-    return yield* one(at("find").operation, plans, { where: { id } })
-  })
+  const { find, findMany } = finders(lookup(at("find").operation, plans), PlanId, identity, at)
 
   const findBySlug: Plans["findBySlug"] = Effect.fnUntraced(function* (given) {
     const { slug } = yield* slugOnly(at("findBySlug"), { slug: given })
@@ -179,10 +178,9 @@ export const makePlans = ({ insertNew, many, one, replace, run }: Tables): Plans
     return priceOf(row)
   })
 
-  const findPrice: Plans["findPrice"] = Effect.fnUntraced(function* (given) {
-    const { id } = yield* priceOnly(at("findPrice"), { id: given })
-    return Option.map(yield* one(at("findPrice").operation, prices, { where: { id } }), priceOf)
-  })
+  const { find: findPrice } = finders(lookup(at("findPrice").operation, prices), PriceId, priceOf, () =>
+    at("findPrice")
+  )
 
   const pricesOf: Plans["prices"] = Effect.fnUntraced(function* (given) {
     const { planId } = yield* pricesOnly(at("prices"), { planId: given })
@@ -208,6 +206,7 @@ export const makePlans = ({ insertNew, many, one, replace, run }: Tables): Plans
   return {
     create,
     find,
+    findMany,
     findBySlug,
     update,
     archive,

@@ -26,13 +26,13 @@ import {
   PaymentSettlement
 } from "./Payments.ts"
 import { madeBy } from "./Replay.ts"
+import { finders } from "../tables/finders.ts"
 import type { Tables } from "../tables/Tables.ts"
 
 const cursors = timeCursor("refunds", RefundCursor)
 const filters = { paymentId: Schema.optional(PaymentId), state: Schema.optional(RefundState) }
 
 const newRefund = decodeInput(NewRefund)
-const idOnly = decodeInput(Schema.Struct({ id: RefundId }))
 const succeeded = decodeInput(Schema.Struct({ id: RefundId, settled: PaymentSettlement }))
 const failed = decodeInput(Schema.Struct({ id: RefundId, failure: Failure }))
 const listed = decodeInput(Schema.Struct({ ...listFields(cursors.key), ...filters }).check(sameOrder))
@@ -57,7 +57,7 @@ const refundOf = (row: RefundRow): Refund => ({
   updatedAt: row.updatedAt
 })
 
-export const makeRefunds = ({ insertNew, many, one, replace, run }: Tables): Refunds => {
+export const makeRefunds = ({ insertNew, lookup, many, one, replace, run }: Tables): Refunds => {
   const nextId = makeIdsOf(RefundId)
 
   const create: Refunds["create"] = Effect.fnUntraced(function* (given) {
@@ -158,10 +158,7 @@ export const makeRefunds = ({ insertNew, many, one, replace, run }: Tables): Ref
     return yield* settle(at("fail").operation, id, "failed", { failure })
   })
 
-  const find: Refunds["find"] = Effect.fnUntraced(function* (given) {
-    const { id } = yield* idOnly(at("find"), { id: given })
-    return Option.map(yield* one(at("find").operation, refunds, { where: { id } }), refundOf)
-  })
+  const { find } = finders(lookup(at("find").operation, refunds), RefundId, refundOf, at)
 
   const list: Refunds["list"] = Effect.fnUntraced(function* (given) {
     const {

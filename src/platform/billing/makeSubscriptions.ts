@@ -1,5 +1,6 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { cursor, defaultPageSize, pageOf, PageSize } from "../../core/KeysetPage.ts"
@@ -34,6 +35,7 @@ import {
   SubscriptionState,
   subscriptionStates
 } from "./Subscriptions.ts"
+import { finders } from "../tables/finders.ts"
 import type { Tables } from "../tables/Tables.ts"
 
 const cursors = timeCursor("subscriptions", SubscriptionCursor)
@@ -71,7 +73,7 @@ const at = (method: string) =>
 
 const isOver = (end: DateTime.Utc, now: DateTime.Utc): boolean => DateTime.isLessThanOrEqualTo(end, now)
 
-export const makeSubscriptions = ({ insertNew, many, one, replace, run }: Tables): Subscriptions => {
+export const makeSubscriptions = ({ insertNew, lookup, many, one, replace, run }: Tables): Subscriptions => {
   const nextId = makeIdsOf(SubscriptionId)
 
   /** A price that somebody may subscribe to; it and its plan stay on sale until the transaction ends. */
@@ -124,10 +126,7 @@ export const makeSubscriptions = ({ insertNew, many, one, replace, run }: Tables
     ).pipe(Effect.mapError(onConstraint({ subscriptions_user_id_fkey: () => new UserNotFound({ id: userId }) })))
   })
 
-  const find: Subscriptions["find"] = Effect.fnUntraced(function* (given) {
-    const { id } = yield* idOnly(at("find"), { id: given })
-    return yield* one(at("find").operation, subscriptions, { where: { id } })
-  })
+  const { find, findMany } = finders(lookup(at("find").operation, subscriptions), SubscriptionId, identity, at)
 
   const findLive: Subscriptions["findLive"] = Effect.fnUntraced(function* (givenUser, givenPlan) {
     const { planId, userId } = yield* live(at("findLive"), { userId: givenUser, planId: givenPlan })
@@ -301,6 +300,7 @@ export const makeSubscriptions = ({ insertNew, many, one, replace, run }: Tables
   return {
     create,
     find,
+    findMany,
     findLive,
     change,
     renew,

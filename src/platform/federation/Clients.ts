@@ -106,7 +106,12 @@ export interface FederationClients {
   readonly create: (
     client: NewFederationClient
   ) => Effect.Effect<FederationClient, FederationClientSlugTaken | UserNotFound | StoreError>
+  /** Finds a client by id; concurrent calls go together. */
   readonly find: (id: FederationClientId) => Effect.Effect<Option.Option<FederationClient>, StoreError>
+  /** Finds clients by id, each in the place of its id; none where there is no such client. */
+  readonly findMany: (
+    ids: ReadonlyArray<FederationClientId>
+  ) => Effect.Effect<ReadonlyArray<Option.Option<FederationClient>>, StoreError>
   readonly findBySlug: (slug: string) => Effect.Effect<Option.Option<FederationClient>, StoreError>
   /** Changes a client, in whatever state, that still is at the version that the caller read; of two such updates one wins. */
   readonly update: (

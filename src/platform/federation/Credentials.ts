@@ -93,6 +93,7 @@ export interface ProviderCredentials {
   readonly add: (
     credential: NewProviderCredential
   ) => Effect.Effect<ProviderCredential, FederationProviderNotFound | StoreError>
+  /** Finds a credential by id; concurrent calls go together. */
   readonly find: (id: ProviderCredentialId) => Effect.Effect<Option.Option<ProviderCredential>, StoreError>
   /** The credential that calls of the provider are made with: the active one, none where that is expired. */
   readonly current: (providerId: FederationProviderId) => Effect.Effect<Option.Option<ProviderCredential>, StoreError>

@@ -92,6 +92,7 @@ export interface FederationProviders {
   readonly create: (
     provider: NewFederationProvider
   ) => Effect.Effect<FederationProvider, FederationProviderSlugTaken | StoreError>
+  /** Finds a provider by id; concurrent calls go together. */
   readonly find: (id: FederationProviderId) => Effect.Effect<Option.Option<FederationProvider>, StoreError>
   readonly findBySlug: (slug: string) => Effect.Effect<Option.Option<FederationProvider>, StoreError>
   /** Changes a provider that still is at the version that the caller read; of two such updates one wins. */

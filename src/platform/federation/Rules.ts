@@ -144,6 +144,7 @@ export interface RoutingRules {
     RoutingRule,
     FederationClientNotFound | FederationServiceNotFound | CapabilityNotOffered | StoreError
   >
+  /** Finds a rule by id; concurrent calls go together. */
   readonly find: (id: RoutingRuleId) => Effect.Effect<Option.Option<RoutingRule>, StoreError>
   /** Changes a rule that still is at the version that the caller read; of two such updates one wins. */
   readonly update: (

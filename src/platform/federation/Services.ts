@@ -142,7 +142,12 @@ export interface FederationServices {
   readonly register: (
     service: NewFederationService
   ) => Effect.Effect<FederationService, FederationProviderNotFound | FederationServiceExists | StoreError>
+  /** Finds a service by id; concurrent calls go together. */
   readonly find: (id: FederationServiceId) => Effect.Effect<Option.Option<FederationService>, StoreError>
+  /** Finds services by id, each in the place of its id; none where there is no such service. */
+  readonly findMany: (
+    ids: ReadonlyArray<FederationServiceId>
+  ) => Effect.Effect<ReadonlyArray<Option.Option<FederationService>>, StoreError>
   readonly findRelease: (
     providerId: FederationProviderId,
     name: string,

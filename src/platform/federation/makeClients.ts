@@ -1,5 +1,6 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Schema from "effect/Schema"
 import { decodeInput } from "../../core/Decode.ts"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
@@ -8,6 +9,7 @@ import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
+import { finders } from "../tables/finders.ts"
 import type { Tables } from "../tables/Tables.ts"
 import { UserId, UserNotFound } from "../users/Users.ts"
 import { atVersion, change, toState } from "./change.ts"
@@ -46,7 +48,7 @@ const refused = ({ ownerId, slug }: { readonly ownerId?: UserId; readonly slug?:
     ...(ownerId === undefined ? {} : { federation_clients_owner_id_fkey: () => new UserNotFound({ id: ownerId }) })
   })
 
-export const makeClients = ({ insertNew, many, one, replace, run }: Tables): FederationClients => {
+export const makeClients = ({ insertNew, lookup, many, one, replace, run }: Tables): FederationClients => {
   const nextId = makeIdsOf(FederationClientId)
 
   const create: FederationClients["create"] = Effect.fnUntraced(function* (given) {
@@ -71,10 +73,7 @@ export const makeClients = ({ insertNew, many, one, replace, run }: Tables): Fed
     return made ?? (yield* new FederationClientSlugTaken({ slug }))
   })
 
-  const find: FederationClients["find"] = Effect.fnUntraced(function* (given) {
-    const { id } = yield* idOnly(at("find"), { id: given })
-    return yield* one(at("find").operation, clients, { where: { id } })
-  })
+  const { find, findMany } = finders(lookup(at("find").operation, clients), FederationClientId, identity, at)
 
   const findBySlug: FederationClients["findBySlug"] = Effect.fnUntraced(function* (given) {
     const { slug } = yield* slugOnly(at("findBySlug"), { slug: given })
@@ -121,6 +120,7 @@ export const makeClients = ({ insertNew, many, one, replace, run }: Tables): Fed
   return {
     create,
     find,
+    findMany,
     findBySlug,
     update,
     suspend: move("suspend", "suspended"),

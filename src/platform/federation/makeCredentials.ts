@@ -1,5 +1,6 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { decodeInput } from "../../core/Decode.ts"
@@ -8,6 +9,7 @@ import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { RecentMoment } from "../Checks.ts"
 import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
+import { finders } from "../tables/finders.ts"
 import type { Tables } from "../tables/Tables.ts"
 import {
   credentialStates,
@@ -43,7 +45,7 @@ const at = (method: string) =>
 const isOver = ({ expiresAt }: ProviderCredential, now: DateTime.Utc): boolean =>
   expiresAt !== null && DateTime.isLessThanOrEqualTo(expiresAt, now)
 
-export const makeCredentials = ({ insertNew, many, one, replace, run }: Tables): ProviderCredentials => {
+export const makeCredentials = ({ insertNew, lookup, many, one, replace, run }: Tables): ProviderCredentials => {
   const nextId = makeIdsOf(ProviderCredentialId)
 
   const add: ProviderCredentials["add"] = Effect.fnUntraced(function* (given) {
@@ -66,10 +68,7 @@ export const makeCredentials = ({ insertNew, many, one, replace, run }: Tables):
     return credential
   })
 
-  const find: ProviderCredentials["find"] = Effect.fnUntraced(function* (given) {
-    const { id } = yield* idOnly(at("find"), { id: given })
-    return yield* one(at("find").operation, credentials, { where: { id } })
-  })
+  const { find } = finders(lookup(at("find").operation, credentials), ProviderCredentialId, identity, at)
 
   const current: ProviderCredentials["current"] = Effect.fnUntraced(function* (given) {
     const { providerId } = yield* providerOnly(at("current"), { providerId: given })

@@ -1,5 +1,6 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { decodeInput } from "../../core/Decode.ts"
@@ -9,6 +10,7 @@ import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
+import { finders } from "../tables/finders.ts"
 import type { Tables } from "../tables/Tables.ts"
 import { atVersion, change, toState } from "./change.ts"
 import { providers } from "./FederationTables.ts"
@@ -41,7 +43,7 @@ const streamed = decodeInput(Schema.Struct({ ...streamFields, ...filters }))
 const at = (method: string) =>
   ({ store: "postgresql", operation: `Federation.providers.${method}`, subject: "input" }) as const
 
-export const makeProviders = ({ insertNew, many, one, remove, replace, run }: Tables): FederationProviders => {
+export const makeProviders = ({ insertNew, lookup, many, one, remove, replace, run }: Tables): FederationProviders => {
   const nextId = makeIdsOf(FederationProviderId)
 
   const create: FederationProviders["create"] = Effect.fnUntraced(function* (given) {
@@ -59,10 +61,7 @@ export const makeProviders = ({ insertNew, many, one, remove, replace, run }: Ta
     return made ?? (yield* new FederationProviderSlugTaken({ slug: fields.slug }))
   })
 
-  const find: FederationProviders["find"] = Effect.fnUntraced(function* (given) {
-    const { id } = yield* idOnly(at("find"), { id: given })
-    return yield* one(at("find").operation, providers, { where: { id } })
-  })
+  const { find } = finders(lookup(at("find").operation, providers), FederationProviderId, identity, at)
 
   const findBySlug: FederationProviders["findBySlug"] = Effect.fnUntraced(function* (given) {
     const { slug } = yield* slugOnly(at("findBySlug"), { slug: given })

@@ -1,5 +1,6 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { decodeInput } from "../../core/Decode.ts"
@@ -9,6 +10,7 @@ import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
+import { finders } from "../tables/finders.ts"
 import type { Tables } from "../tables/Tables.ts"
 import { storedJson } from "../StorableJson.ts"
 import { atVersion, change } from "./change.ts"
@@ -50,7 +52,7 @@ const ruleOf = (row: RuleRow, aimed: ReadonlyArray<TargetRow>): RoutingRule => (
 const targetRows = (ruleId: RoutingRuleId, given: NewRoutingRule["targets"]): ReadonlyArray<TargetRow> =>
   given.map(({ serviceId, weight = null }, position) => ({ ruleId, position, serviceId, weight }))
 
-export const makeRules = ({ insertNew, many, one, remove, replace, run }: Tables): RoutingRules => {
+export const makeRules = ({ composed, insertNew, many, one, remove, replace, run }: Tables): RoutingRules => {
   const nextId = makeIdsOf(RoutingRuleId)
 
   /** Sees that the services are there and offer the capability, and holds them, so that none is deregistered meanwhile. */
@@ -107,13 +109,30 @@ export const makeRules = ({ insertNew, many, one, remove, replace, run }: Tables
     return ruleOf(row, aimed)
   })
 
-  const find: RoutingRules["find"] = Effect.fnUntraced(function* (given) {
-    const { operation } = at("find")
-    const { id } = yield* idOnly(at("find"), { id: given })
-    const found = yield* one(operation, rules, { where: { id } })
-    if (Option.isNone(found)) return Option.none()
-    return Option.some(ruleOf(found.value, yield* aimedBy(operation, [id])))
+  /** The rules of these rows, by one statement more. */
+  const composedOf = (operation: string, rows: ReadonlyArray<RuleRow>) =>
+    rows.length === 0
+      ? Effect.succeed([])
+      : Effect.map(
+          aimedBy(
+            operation,
+            rows.map(({ id }) => id)
+          ),
+          (aimed) => {
+            const byRule = Map.groupBy(aimed, ({ ruleId }) => ruleId)
+            return rows.map((row) => ruleOf(row, byRule.get(row.id) ?? []))
+          }
+        )
+
+  const byId = composed({
+    operation: at("find").operation,
+    find: (ids: ReadonlyArray<RoutingRuleId>) =>
+      Effect.flatMap(many(at("find").operation, rules, { oneOf: { id: ids } }), (rows) =>
+        composedOf(at("find").operation, rows)
+      ),
+    key: ({ id }) => id
   })
+  const { find } = finders(byId, RoutingRuleId, identity, at)
 
   const update: RoutingRules["update"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
     const { operation } = at("update")
@@ -162,15 +181,7 @@ export const makeRules = ({ insertNew, many, one, remove, replace, run }: Tables
       limit: limit + 1
     })
     const { items, next } = pageOf(rows, limit, ({ createdAt, id }) => cursors.after({ order, at: createdAt, id }))
-    const aimed =
-      items.length === 0
-        ? []
-        : yield* aimedBy(
-            operation,
-            items.map(({ id }) => id)
-          )
-    const byRule = Map.groupBy(aimed, ({ ruleId }) => ruleId)
-    return { items: items.map((row) => ruleOf(row, byRule.get(row.id) ?? [])), next }
+    return { items: yield* composedOf(operation, items), next }
   })
 
   return {

@@ -11,6 +11,7 @@ import { Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { RecentMoment } from "../Checks.ts"
 import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
+import { finders } from "../tables/finders.ts"
 import type { Tables } from "../tables/Tables.ts"
 import * as Money from "../Money.ts"
 import { atVersion, change } from "./change.ts"
@@ -104,7 +105,7 @@ const isNews = (row: ServiceRow, health: ServiceHealth, reportedAt: DateTime.Utc
   DateTime.isGreaterThan(reportedAt, row.heardAt) ||
   (DateTime.Equivalence(reportedAt, row.heardAt) && isWorse(health, row.health))
 
-export const makeServices = ({ insertNew, many, one, remove, replace, run }: Tables): FederationServices => {
+export const makeServices = ({ insertNew, lookup, many, one, remove, replace, run }: Tables): FederationServices => {
   const nextId = makeIdsOf(FederationServiceId)
 
   const register: FederationServices["register"] = Effect.fnUntraced(function* (given) {
@@ -131,10 +132,7 @@ export const makeServices = ({ insertNew, many, one, remove, replace, run }: Tab
     return made === undefined ? yield* new FederationServiceExists({ providerId, name, release }) : serviceOf(made)
   })
 
-  const find: FederationServices["find"] = Effect.fnUntraced(function* (given) {
-    const { id } = yield* idOnly(at("find"), { id: given })
-    return Option.map(yield* one(at("find").operation, services, { where: { id } }), serviceOf)
-  })
+  const { find, findMany } = finders(lookup(at("find").operation, services), FederationServiceId, serviceOf, at)
 
   const findRelease: FederationServices["findRelease"] = Effect.fnUntraced(function* (providerId, name, release) {
     const where = yield* releaseOnly(at("findRelease"), { providerId, name, release })
@@ -223,6 +221,7 @@ export const makeServices = ({ insertNew, many, one, remove, replace, run }: Tab
   return {
     register,
     find,
+    findMany,
     findRelease,
     update,
     reportHealth,

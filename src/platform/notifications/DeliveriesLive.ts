@@ -10,6 +10,7 @@ import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { writeOrExplain } from "../../postgres/repository/Attempts.ts"
 import { makeClaims } from "../../postgres/repository/Claims.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
+import { makeLookup } from "../../postgres/repository/Lookup.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/repository/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
@@ -242,15 +243,21 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
     )
   })
 
-  const findDelivery: Service["findDelivery"] = Effect.fnUntraced(function* (given) {
-    const operation = "Notifications.findDelivery"
-    const { id } = yield* NotificationsInput.delivery("findDelivery", given)
-    const rows = yield* query(
-      { operation, kind: "read" },
-      keyed<object>`select ${columns} from ai_core.notification_deliveries as w where w.id = ${id}`
-    )
-    return yield* deliveryRows.option(operation, rows)
+  const byId = makeLookup(client, {
+    operation: "Notifications.findDelivery",
+    select: (ids: ReadonlyArray<DeliveryId>) =>
+      keyed<{ readonly id: DeliveryId }>`select ${columns} from ai_core.notification_deliveries as w
+        where w.id = any(${ids}::uuid[])`,
+    selectOne: (id) =>
+      keyed<{
+        readonly id: DeliveryId
+      }>`select ${columns} from ai_core.notification_deliveries as w where w.id = ${id}`,
+    key: ({ id }) => id,
+    rows: deliveryRows
   })
+
+  const findDelivery: Service["findDelivery"] = (given) =>
+    Effect.flatMap(NotificationsInput.delivery("findDelivery", given), ({ id }) => byId.find(id))
 
   const conditions = ({ channel, notificationId, states, userId }: DeliveryFilter) => [
     sql`true`,

@@ -2,9 +2,10 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
+import { makeLookup } from "../../postgres/repository/Lookup.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/repository/Row.ts"
-import { Notification, type NotificationCursor, notificationCursorAfter } from "./Notification.ts"
+import { Notification, type NotificationCursor, notificationCursorAfter, type NotificationId } from "./Notification.ts"
 import type { Notifications } from "./Notifications.ts"
 import { NotificationsInput, streamOf } from "./NotificationsInput.ts"
 
@@ -34,21 +35,32 @@ export const deleted = (sql: PostgresClient["Service"]["sql"]) => sql`subject = 
 type Service = Notifications["Service"]
 
 /** The inbox, on PostgreSQL. */
-export const makeInbox = ({ keyed, query, sql }: PostgresClient["Service"]) => {
+export const makeInbox = (client: PostgresClient["Service"]) => {
+  const { keyed, query, sql } = client
   const columns = notificationColumnsOf(sql)
   const shown = sql`n.in_app and n.deleted_at is null
     and (n.scheduled_for is null or n.scheduled_for <= clock_timestamp())
     and (n.expires_at is null or n.expires_at > clock_timestamp())`
 
-  const find: Service["find"] = Effect.fnUntraced(function* (given) {
-    const operation = "Notifications.find"
-    const { id } = yield* NotificationsInput.notification("find", given)
-    const rows = yield* query(
-      { operation, kind: "read" },
-      keyed<object>`select ${columns} from ai_core.notifications as n where n.id = ${id} and n.deleted_at is null`
-    )
-    return yield* notificationRows.option(operation, rows)
+  const byId = makeLookup(client, {
+    operation: "Notifications.find",
+    select: (ids: ReadonlyArray<NotificationId>) =>
+      keyed<{ readonly id: NotificationId }>`select ${columns} from ai_core.notifications as n
+        where n.id = any(${ids}::uuid[]) and n.deleted_at is null`,
+    selectOne: (id) =>
+      keyed<{ readonly id: NotificationId }>`select ${columns} from ai_core.notifications as n
+        where n.id = ${id} and n.deleted_at is null`,
+    key: ({ id }) => id,
+    rows: notificationRows
   })
+
+  const find: Service["find"] = (given) =>
+    Effect.flatMap(NotificationsInput.notification("find", given), ({ id }) => byId.find(id))
+
+  const findMany: Service["findMany"] = (given) =>
+    Effect.flatMap(NotificationsInput.findMany(given), ({ ids }) =>
+      Effect.mapError(byId.findMany(ids), (error) => error.during("Notifications.findMany"))
+    )
 
   const list: Service["list"] = Effect.fnUntraced(function* (givenUser, given) {
     const operation = "Notifications.list"
@@ -142,6 +154,7 @@ export const makeInbox = ({ keyed, query, sql }: PostgresClient["Service"]) => {
 
   return {
     find,
+    findMany,
     list,
     stream: (userId, { pageSize, ...filter } = {}) =>
       streamOf<Notification, NotificationCursor>(

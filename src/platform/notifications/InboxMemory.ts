@@ -61,14 +61,20 @@ type Service = Notifications["Service"]
 
 /** The inbox, in memory; times are the Clock's. */
 export const makeInbox = ({ read, write }: PostgresMemory["Service"]) => {
+  const kept = (db: MemoryReader, id: NotificationId) =>
+    db.get(notificationsTable, id).pipe(
+      Option.filter(({ deletedAt }) => deletedAt === null),
+      Option.map(notificationOf)
+    )
+
   const find: Service["find"] = Effect.fnUntraced(function* (given) {
     const { id } = yield* NotificationsInput.notification("find", given)
-    return yield* read("Notifications.find", (db) =>
-      db.get(notificationsTable, id).pipe(
-        Option.filter(({ deletedAt }) => deletedAt === null),
-        Option.map(notificationOf)
-      )
-    )
+    return yield* read("Notifications.find", (db) => kept(db, id))
+  })
+
+  const findMany: Service["findMany"] = Effect.fnUntraced(function* (given) {
+    const { ids } = yield* NotificationsInput.findMany(given)
+    return yield* read("Notifications.findMany", (db) => ids.map((id) => kept(db, id)))
   })
 
   const list: Service["list"] = Effect.fnUntraced(function* (givenUser, given) {
@@ -179,6 +185,7 @@ export const makeInbox = ({ read, write }: PostgresMemory["Service"]) => {
 
   return {
     find,
+    findMany,
     list,
     stream: (userId, { pageSize, ...filter } = {}) =>
       streamOf<Notification, NotificationCursor>(

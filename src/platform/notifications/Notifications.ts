@@ -108,6 +108,7 @@ export class Notifications extends Context.Service<
 
     /** Stores a new template, at version 1. Not idempotent: after an unknown outcome, look for it. */
     readonly createTemplate: (template: NewTemplate) => Effect.Effect<NotificationTemplate, TemplateExists | StoreError>
+    /** Finds a template by id; concurrent calls go together. */
     readonly findTemplate: (id: TemplateId) => Effect.Effect<Option.Option<NotificationTemplate>, StoreError>
     /** Edits a template that still is at the version that the caller read; of two such edits one wins. */
     readonly updateTemplate: (
@@ -213,8 +214,12 @@ export class Notifications extends Context.Service<
 
     // ---- the inbox
 
-    /** Finds a notification, shown in the inbox or not; none once it is deleted. */
+    /** Finds a notification, shown in the inbox or not; none once it is deleted. Concurrent calls go together. */
     readonly find: (id: NotificationId) => Effect.Effect<Option.Option<Notification>, StoreError>
+    /** Finds notifications by id, each in the place of its id; none where there is none, or it is deleted. */
+    readonly findMany: (
+      ids: ReadonlyArray<NotificationId>
+    ) => Effect.Effect<ReadonlyArray<Option.Option<Notification>>, StoreError>
     /** What a user's inbox shows: what is due, has not expired, and is not deleted. */
     readonly list: (
       userId: UserId,
@@ -291,6 +296,7 @@ export class Notifications extends Context.Service<
     readonly requeueDelivery: (
       id: DeliveryId
     ) => Effect.Effect<Delivery, DeliveryNotFound | IllegalTransition | StoreError>
+    /** Finds a delivery by id; concurrent calls go together. */
     readonly findDelivery: (id: DeliveryId) => Effect.Effect<Option.Option<Delivery>, StoreError>
     readonly listDeliveries: (
       options?: DeliveryListOptions

@@ -33,6 +33,7 @@ const subject = (method: string) =>
 const userOnly = decodeInput(Schema.Struct({ userId: UserId }))
 const templateOnly = decodeInput(Schema.Struct({ id: TemplateId }))
 const notificationOnly = decodeInput(Schema.Struct({ id: NotificationId }))
+const notificationsOnly = decodeInput(Schema.Struct({ ids: Schema.Array(NotificationId) }))
 const deliveryOnly = decodeInput(Schema.Struct({ id: DeliveryId }))
 
 const newTemplate = decodeInput(NewTemplate)
@@ -93,6 +94,7 @@ export const NotificationsInput = {
 
   notify: (request: unknown) => notify(subject("notify"), request),
   notifyMany: (request: unknown) => notifyMany(subject("notifyMany"), request),
+  findMany: (ids: unknown) => notificationsOnly(subject("findMany"), { ids }),
   list: (userId: unknown, options: unknown) => list(subject("list"), { userId, options: options ?? {} }),
   some: (method: string, userId: unknown, ids: unknown) => some(subject(method), { userId, ids }),
   markAllRead: (userId: unknown, options: unknown) => all(subject("markAllRead"), { userId, options: options ?? {} }),

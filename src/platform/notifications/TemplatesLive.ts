@@ -7,6 +7,7 @@ import { expectVersion } from "../../core/Version.ts"
 import { writeOrExplain } from "../../postgres/repository/Attempts.ts"
 import { makeContained } from "../../postgres/repository/Contained.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
+import { makeLookup } from "../../postgres/repository/Lookup.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, Timestamp } from "../../postgres/repository/Row.ts"
@@ -59,15 +60,19 @@ export const makeTemplates = (client: PostgresClient["Service"], transaction: Tr
     return yield* templateRows.one(operation, rows)
   })
 
-  const findTemplate: Service["findTemplate"] = Effect.fnUntraced(function* (given) {
-    const operation = "Notifications.findTemplate"
-    const { id } = yield* NotificationsInput.template("findTemplate", given)
-    const rows = yield* query(
-      { operation, kind: "read" },
-      keyed<object>`select ${columns} from ai_core.notification_templates as t where t.id = ${id}`
-    )
-    return yield* templateRows.option(operation, rows)
+  const byId = makeLookup(client, {
+    operation: "Notifications.findTemplate",
+    select: (ids: ReadonlyArray<TemplateId>) =>
+      keyed<{ readonly id: TemplateId }>`select ${columns} from ai_core.notification_templates as t
+        where t.id = any(${ids}::uuid[])`,
+    selectOne: (id) =>
+      keyed<{ readonly id: TemplateId }>`select ${columns} from ai_core.notification_templates as t where t.id = ${id}`,
+    key: ({ id }) => id,
+    rows: templateRows
   })
+
+  const findTemplate: Service["findTemplate"] = (given) =>
+    Effect.flatMap(NotificationsInput.template("findTemplate", given), ({ id }) => byId.find(id))
 
   /** The templates of a key, in every channel and language. */
   const templatesOf = Effect.fnUntraced(function* (operation: string, key: string) {

@@ -4,6 +4,7 @@ import type * as Schema from "effect/Schema"
 import type { StoreError } from "../../core/StoreError.ts"
 import type { Direction } from "../../postgres/repository/Keyset.ts"
 import { type MemoryTable, memoryTable } from "../../postgres/memory/MemoryTable.ts"
+import type { ComposedLookupSpec, Lookup } from "../../postgres/repository/LookupShape.ts"
 import { type RowReader, rowReader } from "../../postgres/repository/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
 
@@ -84,6 +85,10 @@ export interface Tables {
     table: Table<Row>,
     query: Query<Row>
   ) => Effect.Effect<Option.Option<Row>, StoreError>
+  /** Finds rows by id; on PostgreSQL those that are asked for at once go together. Made once for each operation. */
+  readonly lookup: <Row extends { readonly id: string }>(operation: string, table: Table<Row>) => Lookup<Row["id"], Row>
+  /** Finds what is made of several tables; as `lookup` does. */
+  readonly composed: <Key extends string, A>(spec: ComposedLookupSpec<Key, A>) => Lookup<Key, A>
   readonly sum: <Row>(
     operation: string,
     table: Table<Row>,

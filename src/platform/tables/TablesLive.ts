@@ -3,6 +3,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Statement from "effect/sql/Statement"
 import { keyset } from "../../postgres/repository/Keyset.ts"
+import { makeComposedLookup, makeLookup } from "../../postgres/repository/Lookup.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, SafeInteger } from "../../postgres/repository/Row.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
@@ -29,7 +30,8 @@ const sums = rowReader(Schema.Struct({ sum: SafeInteger }))
 
 /** The rows of tables on PostgreSQL: a server, or the embedded engine. */
 export const make: Effect.Effect<Tables, never, PostgresClient | Transaction> = Effect.gen(function* () {
-  const { keyed, query, sql } = yield* PostgresClient
+  const client = yield* PostgresClient
+  const { keyed, query, sql } = client
   const { run } = yield* Transaction
 
   const nameOf = ({ name }: { readonly name: string }) => sql`${sql(`ai_core.${name}`)}`
@@ -67,15 +69,18 @@ export const make: Effect.Effect<Tables, never, PostgresClient | Transaction> = 
         ? sql`${value}::bigint`
         : sql`${value}::uuid`
 
+  const columnsOf = <Row>({ fields }: Table<Row>) =>
+    sql.csv(fields.map((field) => sql`${column(field)} as ${sql(field)}`))
+
   const many: Tables["many"] = <Row>(operation: string, table: Table<Row>, asked: Query<Row>) => {
     const { after, direction = "ascending", limit, lock, order } = asked
     const page = keyset(sql, (order ?? []).map(snake), direction, after?.map(keyPart))
-    const client = limit === 1 ? keyed : sql
-    const columns = sql.csv(table.fields.map((field) => sql`${column(field)} as ${sql(field)}`))
-    const statement = client<object>`select ${columns} from ${nameOf(table)} where ${conditions(asked)} and ${page.behind}
+    const select = limit === 1 ? keyed : sql
+    const statement = select<object>`select ${columnsOf(table)} from ${nameOf(table)} where ${conditions(asked)} and ${page.behind}
       ${order === undefined ? sql`` : sql`order by ${page.order}`} ${limit === undefined ? sql`` : sql`limit ${limit}`}
       ${lock === undefined ? sql`` : lock === "share" ? sql`for share` : sql`for no key update`}`
-    return Effect.flatMap(query({ operation, kind: "read" }, statement), (rows) => table.rows.all(operation, rows))
+    const call = { operation, kind: "read" } as const
+    return Effect.flatMap(query(call, statement), (rows) => table.rows.all(call, rows))
   }
 
   return {
@@ -83,15 +88,27 @@ export const make: Effect.Effect<Tables, never, PostgresClient | Transaction> = 
     many,
     one: (operation, table, asked) =>
       Effect.map(many(operation, table, { ...asked, limit: 1 }), ([row]) => Option.fromUndefinedOr(row)),
-    sum: (operation, table, field, asked) =>
-      Effect.flatMap(
+    lookup: <Row extends { readonly id: string }>(operation: string, table: Table<Row>) =>
+      makeLookup(client, {
+        operation,
+        select: (ids: ReadonlyArray<Row["id"]>) =>
+          keyed<Pick<Row, "id">>`select ${columnsOf(table)} from ${nameOf(table)} where id = any(${ids}::uuid[])`,
+        selectOne: (id) => keyed<Pick<Row, "id">>`select ${columnsOf(table)} from ${nameOf(table)} where id = ${id}`,
+        key: ({ id }) => id,
+        rows: table.rows
+      }),
+    composed: (spec) => makeComposedLookup(client, spec),
+    sum: (operation, table, field, asked) => {
+      const call = { operation, kind: "read" } as const
+      return Effect.flatMap(
         query(
-          { operation, kind: "read" },
+          call,
           sql<object>`select coalesce(sum(${column(field)}), 0)::bigint as sum
             from ${nameOf(table)} where ${conditions(asked)}`
         ),
-        (rows) => Effect.map(sums.one(operation, rows), ({ sum }) => sum)
-      ),
+        (rows) => Effect.map(sums.one(call, rows), ({ sum }) => sum)
+      )
+    },
     insertNew: (operation, table, rows) => {
       if (rows.length === 0) return Effect.succeed([])
       const columns = sql.csv(table.fields.map(column))

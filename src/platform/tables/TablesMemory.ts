@@ -90,6 +90,18 @@ export const make = Effect.fnUntraced(function* (
     many: (operation, table, query) => read(operation, (db) => found(db, table, query)),
     one: (operation, table, query) =>
       read(operation, (db) => Option.fromUndefinedOr(found(db, table, { ...query, limit: 1 })[0])),
+    lookup: (operation, table) => ({
+      find: (id) => read(operation, (db) => db.get(table, id)),
+      findMany: (ids) => read(operation, (db) => ids.map((id) => db.get(table, id)))
+    }),
+    composed: ({ find, key }) => ({
+      find: (wanted) => Effect.map(find([wanted]), ([found]) => Option.fromUndefinedOr(found)),
+      findMany: (wanted) =>
+        Effect.map(find(wanted), (all) => {
+          const found = new Map(all.map((one) => [key(one), one]))
+          return wanted.map((id) => Option.fromUndefinedOr(found.get(id)))
+        })
+    }),
     sum: (operation, table, field, query) =>
       read(operation, (db) => found(db, table, query).reduce((sum, row) => sum + Number(row[field]), 0)),
     insertNew: <Row>(operation: string, table: Table<Row>, rows: ReadonlyArray<Row>) =>

@@ -103,7 +103,10 @@ export class Roles extends Context.Service<
   {
     /** Stores a new role, at version 1. */
     readonly create: (role: NewRole) => Effect.Effect<Role, RoleNameTaken | StoreError>
+    /** Finds a role by id; concurrent calls go together. */
     readonly findById: (id: RoleId) => Effect.Effect<Option.Option<Role>, StoreError>
+    /** Finds roles by id, each in the place of its id; none where there is no such role. */
+    readonly findMany: (ids: ReadonlyArray<RoleId>) => Effect.Effect<ReadonlyArray<Option.Option<Role>>, StoreError>
     readonly findByName: (name: string) => Effect.Effect<Option.Option<Role>, StoreError>
     /** Changes a role that still is at the version its editor read; of two such updates one wins. */
     readonly update: (

@@ -10,6 +10,7 @@ const subject = (method: string) => ({ store: "postgresql", operation: `Roles.${
 
 const newRole = decodeInput(NewRole)
 const idOnly = decodeInput(Schema.Struct({ id: RoleId }))
+const idsOnly = decodeInput(Schema.Struct({ ids: Schema.Array(RoleId) }))
 const nameOnly = decodeInput(Schema.Struct({ name: StorableText }))
 const update = decodeInput(Schema.Struct({ id: RoleId, expectedVersion: Version, changes: RoleChanges }))
 const list = decodeInput(RoleList)
@@ -29,6 +30,7 @@ export const RolesInput = {
       permissions: sorted(permissions)
     })),
   findById: (id: unknown) => idOnly(subject("findById"), { id }),
+  findMany: (ids: unknown) => idsOnly(subject("findMany"), { ids }),
   findByName: (name: unknown) => nameOnly(subject("findByName"), { name }),
   update: (id: unknown, expectedVersion: unknown, changes: unknown) =>
     Effect.map(update(subject("update"), { id, expectedVersion, changes }), ({ changes, ...rest }) => ({

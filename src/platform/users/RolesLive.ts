@@ -9,6 +9,7 @@ import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { expectVersion } from "../../core/Version.ts"
 import { makeContained } from "../../postgres/repository/Contained.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
+import { makeLookup } from "../../postgres/repository/Lookup.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, Timestamp } from "../../postgres/repository/Row.ts"
@@ -31,16 +32,13 @@ const make = Effect.gen(function* () {
   const contained = makeContained(client, { run })
   const nextId = makeIdsOf(RoleId)
 
-  const select = (where: Statement.Fragment) => keyed<object>`select r.id, r.name, r.description, r.version,
+  const select = (where: Statement.Fragment) => keyed<{
+    readonly id: RoleId
+  }>`select r.id, r.name, r.description, r.version,
       r.created_at as "createdAt", r.updated_at as "updatedAt",
       array(select p.permission from ai_core.role_permissions p where p.role_id = r.id
         order by p.permission) as permissions
     from ai_core.roles r where ${where}`
-
-  const stored = (operation: string, id: RoleId) =>
-    Effect.flatMap(query({ operation, kind: "read" }, select(sql`r.id = ${id}::uuid`)), (rows) =>
-      roles.option(operation, rows)
-    )
 
   const permit = (operation: string, id: RoleId, permissions: ReadonlyArray<Permission>) =>
     query(
@@ -68,10 +66,21 @@ const make = Effect.gen(function* () {
     return { id, name, description, permissions, version: 1, createdAt: now, updatedAt: now }
   })
 
-  const findById: Roles["Service"]["findById"] = Effect.fnUntraced(function* (given) {
-    const { id } = yield* RolesInput.findById(given)
-    return yield* stored("Roles.findById", id)
+  const byId = makeLookup(client, {
+    operation: "Roles.findById",
+    select: (ids: ReadonlyArray<RoleId>) => select(sql`r.id = any(${ids}::uuid[])`),
+    selectOne: (id) => select(sql`r.id = ${id}::uuid`),
+    key: ({ id }) => id,
+    rows: roles
   })
+
+  const findById: Roles["Service"]["findById"] = (given) =>
+    Effect.flatMap(RolesInput.findById(given), ({ id }) => byId.find(id))
+
+  const findMany: Roles["Service"]["findMany"] = (given) =>
+    Effect.flatMap(RolesInput.findMany(given), ({ ids }) =>
+      Effect.mapError(byId.findMany(ids), (error) => error.during("Roles.findMany"))
+    )
 
   const findByName: Roles["Service"]["findByName"] = Effect.fnUntraced(function* (given) {
     const operation = "Roles.findByName"
@@ -202,6 +211,7 @@ const make = Effect.gen(function* () {
   return Roles.of({
     create,
     findById,
+    findMany,
     findByName,
     update,
     delete: remove,

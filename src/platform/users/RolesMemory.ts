@@ -66,6 +66,11 @@ const make = Effect.gen(function* () {
     return yield* read("Roles.findById", (db) => db.get(rolesTable, id))
   })
 
+  const findMany: Roles["Service"]["findMany"] = Effect.fnUntraced(function* (given) {
+    const { ids } = yield* RolesInput.findMany(given)
+    return yield* read("Roles.findMany", (db) => ids.map((id) => db.get(rolesTable, id)))
+  })
+
   const findByName: Roles["Service"]["findByName"] = Effect.fnUntraced(function* (given) {
     const { name } = yield* RolesInput.findByName(given)
     return yield* read("Roles.findByName", (db) => db.find(rolesTable, "roles_name_key", name))
@@ -147,6 +152,7 @@ const make = Effect.gen(function* () {
   return Roles.of({
     create,
     findById,
+    findMany,
     findByName,
     update,
     delete: remove,

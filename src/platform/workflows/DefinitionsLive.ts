@@ -7,6 +7,7 @@ import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { expectVersion } from "../../core/Version.ts"
 import { makeContained } from "../../postgres/repository/Contained.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
+import { makeLookup } from "../../postgres/repository/Lookup.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, Timestamp } from "../../postgres/repository/Row.ts"
@@ -100,15 +101,25 @@ export const makeDefinitions = (client: PostgresClient["Service"], transaction: 
     return yield* workflowRows.one(operation, rows)
   })
 
-  const findById: Service["findById"] = Effect.fnUntraced(function* (given) {
-    const operation = "Workflows.findById"
-    const { id } = yield* WorkflowsInput.workflow("findById", given)
-    const rows = yield* query(
-      { operation, kind: "read" },
-      keyed<object>`select ${columns} from ai_core.workflows as w where w.id = ${id}`
-    )
-    return yield* workflowRows.option(operation, rows)
+  const byId = makeLookup(client, {
+    operation: "Workflows.findById",
+    select: (ids: ReadonlyArray<WorkflowId>) =>
+      keyed<{
+        readonly id: WorkflowId
+      }>`select ${columns} from ai_core.workflows as w where w.id = any(${ids}::uuid[])`,
+    selectOne: (id) =>
+      keyed<{ readonly id: WorkflowId }>`select ${columns} from ai_core.workflows as w where w.id = ${id}`,
+    key: ({ id }) => id,
+    rows: workflowRows
   })
+
+  const findById: Service["findById"] = (given) =>
+    Effect.flatMap(WorkflowsInput.workflow("findById", given), ({ id }) => byId.find(id))
+
+  const findMany: Service["findMany"] = (given) =>
+    Effect.flatMap(WorkflowsInput.findMany(given), ({ ids }) =>
+      Effect.mapError(byId.findMany(ids), (error) => error.during("Workflows.findMany"))
+    )
 
   const findBySlug: Service["findBySlug"] = Effect.fnUntraced(function* (given) {
     const operation = "Workflows.findBySlug"
@@ -247,6 +258,7 @@ export const makeDefinitions = (client: PostgresClient["Service"], transaction: 
   return {
     create,
     findById,
+    findMany,
     findBySlug,
     update,
     publish,

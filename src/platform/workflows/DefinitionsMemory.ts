@@ -84,6 +84,11 @@ export const makeDefinitions = ({ read, write }: PostgresMemory["Service"]) => {
     return yield* read("Workflows.findById", (db) => db.get(workflowsTable, id))
   })
 
+  const findMany: Service["findMany"] = Effect.fnUntraced(function* (given) {
+    const { ids } = yield* WorkflowsInput.findMany(given)
+    return yield* read("Workflows.findMany", (db) => ids.map((id) => db.get(workflowsTable, id)))
+  })
+
   const findBySlug: Service["findBySlug"] = Effect.fnUntraced(function* (given) {
     const { slug } = yield* WorkflowsInput.findBySlug(given)
     return yield* read("Workflows.findBySlug", (db) => db.find(workflowsTable, "workflows_slug_key", slug))
@@ -178,6 +183,7 @@ export const makeDefinitions = ({ read, write }: PostgresMemory["Service"]) => {
   return {
     create,
     findById,
+    findMany,
     findBySlug,
     update,
     publish,

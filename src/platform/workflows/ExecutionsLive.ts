@@ -7,6 +7,7 @@ import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
+import { makeLookup } from "../../postgres/repository/Lookup.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, SafeInteger, Timestamp } from "../../postgres/repository/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
@@ -91,10 +92,8 @@ interface Start extends Omit<NewExecution, "trigger"> {
 type Service = Workflows["Service"]
 
 /** Executions on PostgreSQL. */
-export const makeExecutions = (
-  { keyed, query, sql }: PostgresClient["Service"],
-  transaction: Transaction["Service"]
-) => {
+export const makeExecutions = (client: PostgresClient["Service"], transaction: Transaction["Service"]) => {
+  const { keyed, query, sql } = client
   const nextId = makeIdsOf(ExecutionId)
   const nextStepId = makeIdsOf(StepId)
   const { executionColumns, stepColumns } = columnsOf(sql)
@@ -174,15 +173,25 @@ export const makeExecutions = (
     )
   })
 
-  const findExecution: Service["findExecution"] = Effect.fnUntraced(function* (given) {
-    const operation = "Workflows.findExecution"
-    const { id } = yield* WorkflowsInput.execution("findExecution", given)
-    const rows = yield* query(
-      { operation, kind: "read" },
-      keyed<object>`select ${executionColumns} from ai_core.workflow_executions as e where e.id = ${id}`
-    )
-    return yield* executionRows.option(operation, rows)
+  const byId = makeLookup(client, {
+    operation: "Workflows.findExecution",
+    select: (ids: ReadonlyArray<ExecutionId>) =>
+      keyed<{ readonly id: ExecutionId }>`select ${executionColumns} from ai_core.workflow_executions as e
+        where e.id = any(${ids}::uuid[])`,
+    selectOne: (id) =>
+      keyed<{ readonly id: ExecutionId }>`select ${executionColumns} from ai_core.workflow_executions as e
+        where e.id = ${id}`,
+    key: ({ id }) => id,
+    rows: executionRows
   })
+
+  const findExecution: Service["findExecution"] = (given) =>
+    Effect.flatMap(WorkflowsInput.execution("findExecution", given), ({ id }) => byId.find(id))
+
+  const findExecutions: Service["findExecutions"] = (given) =>
+    Effect.flatMap(WorkflowsInput.findExecutions(given), ({ ids }) =>
+      Effect.mapError(byId.findMany(ids), (error) => error.during("Workflows.findExecutions"))
+    )
 
   /** Moves an execution by a write that accepts the states which lead there, and says why where it finds none. */
   const moved = (
@@ -333,6 +342,7 @@ export const makeExecutions = (
   const service = {
     start,
     findExecution,
+    findExecutions,
     listExecutions,
     streamExecutions: ({ pageSize, ...filter } = {}) =>
       streamOf<WorkflowExecution, ExecutionCursor>("streamExecutions", pageSize, (page) =>

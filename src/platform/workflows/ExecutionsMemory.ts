@@ -166,6 +166,11 @@ export const makeExecutions = ({ read, transaction, write }: PostgresMemory["Ser
     return yield* read("Workflows.findExecution", (db) => db.get(executionsTable, id))
   })
 
+  const findExecutions: Service["findExecutions"] = Effect.fnUntraced(function* (given) {
+    const { ids } = yield* WorkflowsInput.findExecutions(given)
+    return yield* read("Workflows.findExecutions", (db) => ids.map((id) => db.get(executionsTable, id)))
+  })
+
   /** Moves an execution, and with it its steps. */
   const moved = Effect.fnUntraced(function* (
     method: string,
@@ -249,6 +254,7 @@ export const makeExecutions = ({ read, transaction, write }: PostgresMemory["Ser
   const service = {
     start,
     findExecution,
+    findExecutions,
     listExecutions,
     streamExecutions: ({ pageSize, ...filter } = {}) =>
       streamOf<WorkflowExecution, ExecutionCursor>("streamExecutions", pageSize, (page) =>

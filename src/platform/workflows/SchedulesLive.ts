@@ -6,6 +6,7 @@ import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { expectVersion } from "../../core/Version.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
+import { makeLookup } from "../../postgres/repository/Lookup.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/repository/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
@@ -39,10 +40,11 @@ type Service = Workflows["Service"]
 
 /** Schedules on PostgreSQL. */
 export const makeSchedules = (
-  { keyed, query, sql }: PostgresClient["Service"],
+  client: PostgresClient["Service"],
   { run }: Transaction["Service"],
   { findStartable, insert }: Pick<ReturnType<typeof makeExecutions>, "findStartable" | "insert">
 ) => {
+  const { keyed, query, sql } = client
   const nextId = makeIdsOf(ScheduleId)
   const columns = sql`s.id, s.workflow_id as "workflowId", s.version_number as "versionNumber", s.name, s.cron,
     s.time_zone as "timeZone", s.input, s.missed_runs as "missedRuns", s.enabled, s.next_run_at as "nextRunAt",
@@ -65,15 +67,19 @@ export const makeSchedules = (
     return yield* scheduleRows.one(operation, rows)
   })
 
-  const findSchedule: Service["findSchedule"] = Effect.fnUntraced(function* (given) {
-    const operation = "Workflows.findSchedule"
-    const { id } = yield* WorkflowsInput.schedule("findSchedule", given)
-    const rows = yield* query(
-      { operation, kind: "read" },
-      keyed<object>`select ${columns} from ai_core.workflow_schedules as s where s.id = ${id}`
-    )
-    return yield* scheduleRows.option(operation, rows)
+  const byId = makeLookup(client, {
+    operation: "Workflows.findSchedule",
+    select: (ids: ReadonlyArray<ScheduleId>) =>
+      keyed<{ readonly id: ScheduleId }>`select ${columns} from ai_core.workflow_schedules as s
+        where s.id = any(${ids}::uuid[])`,
+    selectOne: (id) =>
+      keyed<{ readonly id: ScheduleId }>`select ${columns} from ai_core.workflow_schedules as s where s.id = ${id}`,
+    key: ({ id }) => id,
+    rows: scheduleRows
   })
+
+  const findSchedule: Service["findSchedule"] = (given) =>
+    Effect.flatMap(WorkflowsInput.schedule("findSchedule", given), ({ id }) => byId.find(id))
 
   const updateSchedule: Service["updateSchedule"] = Effect.fnUntraced(function* (givenId, givenVersion, given) {
     const operation = "Workflows.updateSchedule"

@@ -96,7 +96,12 @@ export class Workflows extends Context.Service<
 
     /** Stores a new workflow, a draft at version 1. Not idempotent: after an unknown outcome, look for the slug. */
     readonly create: (workflow: NewWorkflow) => Effect.Effect<Workflow, WorkflowSlugTaken | UserNotFound | StoreError>
+    /** Finds a workflow by id; concurrent calls go together. */
     readonly findById: (id: WorkflowId) => Effect.Effect<Option.Option<Workflow>, StoreError>
+    /** Finds workflows by id, each in the place of its id; none where there is no such workflow. */
+    readonly findMany: (
+      ids: ReadonlyArray<WorkflowId>
+    ) => Effect.Effect<ReadonlyArray<Option.Option<Workflow>>, StoreError>
     readonly findBySlug: (slug: string) => Effect.Effect<Option.Option<Workflow>, StoreError>
     /**
      * Edits a workflow that still is at the version that the caller read; of two such edits one wins.
@@ -150,7 +155,12 @@ export class Workflows extends Context.Service<
     readonly start: (
       execution: NewExecution
     ) => Effect.Effect<WorkflowExecution, WorkflowNotFound | WorkflowArchived | WorkflowVersionNotFound | StoreError>
+    /** Finds an execution by id; concurrent calls go together. */
     readonly findExecution: (id: ExecutionId) => Effect.Effect<Option.Option<WorkflowExecution>, StoreError>
+    /** Finds executions by id, each in the place of its id; none where there is no such execution. */
+    readonly findExecutions: (
+      ids: ReadonlyArray<ExecutionId>
+    ) => Effect.Effect<ReadonlyArray<Option.Option<WorkflowExecution>>, StoreError>
     readonly listExecutions: (
       options?: ExecutionListOptions
     ) => Effect.Effect<Page<WorkflowExecution, ExecutionCursor>, StoreError>
@@ -228,6 +238,7 @@ export class Workflows extends Context.Service<
     readonly createSchedule: (
       schedule: NewSchedule
     ) => Effect.Effect<WorkflowSchedule, WorkflowNotFound | WorkflowVersionNotFound | StoreError>
+    /** Finds a schedule by id; concurrent calls go together. */
     readonly findSchedule: (id: ScheduleId) => Effect.Effect<Option.Option<WorkflowSchedule>, StoreError>
     /** Edits a schedule that still is at the version that the caller read; runs do not change the version. */
     readonly updateSchedule: (

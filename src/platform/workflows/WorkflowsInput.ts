@@ -15,6 +15,8 @@ const subject = (method: string) =>
 const workflowOnly = decodeInput(Schema.Struct({ id: WorkflowId }))
 const executionOnly = decodeInput(Schema.Struct({ id: ExecutionId }))
 const scheduleOnly = decodeInput(Schema.Struct({ id: ScheduleId }))
+const workflowsOnly = decodeInput(Schema.Struct({ ids: Schema.Array(WorkflowId) }))
+const executionsOnly = decodeInput(Schema.Struct({ ids: Schema.Array(ExecutionId) }))
 const slugOnly = decodeInput(Schema.Struct({ slug: Slug }))
 
 const newWorkflow = decodeInput(NewWorkflow)
@@ -48,6 +50,7 @@ export const WorkflowsInput = {
   schedule: (method: string, id: unknown) => scheduleOnly(subject(method), { id }),
 
   create: (workflow: unknown) => newWorkflow(subject("create"), workflow),
+  findMany: (ids: unknown) => workflowsOnly(subject("findMany"), { ids }),
   findBySlug: (slug: unknown) => slugOnly(subject("findBySlug"), { slug }),
   update: (id: unknown, expectedVersion: unknown, changes: unknown) =>
     update(subject("update"), { id, expectedVersion, changes }),
@@ -58,6 +61,7 @@ export const WorkflowsInput = {
     listVersions(subject("listVersions"), { id, options: options ?? {} }),
 
   start: (execution: unknown) => start(subject("start"), execution),
+  findExecutions: (ids: unknown) => executionsOnly(subject("findExecutions"), { ids }),
   listExecutions: (options: unknown) => listExecutions(subject("listExecutions"), options ?? {}),
   countExecutions: (filter: unknown) => countExecutions(subject("countExecutions"), filter ?? {}),
   purgeExecutions: (options: unknown) => purgeExecutions(subject("purgeExecutions"), options),

@@ -8,22 +8,9 @@ import type { Statement } from "effect/sql/Statement"
 import { Deadline } from "../../core/Deadline.ts"
 import { StoreError, Timeout } from "../../core/StoreError.ts"
 import type { PostgresClient } from "../PostgresClient.ts"
+import type { ComposedLookupSpec, Lookup } from "./LookupShape.ts"
 import type { RowReader } from "./Row.ts"
 import { CurrentTenant } from "../Tenant.ts"
-
-/** Finds rows by their key. */
-export interface Lookup<Key, A> {
-  /**
-   * Finds the row of a key; none where there is none.
-   *
-   * Those asked for in the same turn of the event loop are sought by one statement; one that is asked for alone waits for no
-   * other. Inside a transaction it sees what the transaction sees, and shares its statement with no one
-   * outside; nor do tenants share one.
-   */
-  readonly find: (key: Key) => Effect.Effect<Option.Option<A>, StoreError>
-  /** Finds the rows of many keys, each in the place of its key. */
-  readonly findMany: (keys: ReadonlyArray<Key>) => Effect.Effect<ReadonlyArray<Option.Option<A>>, StoreError>
-}
 
 type Answer<A> = Effect.Effect<Option.Option<A>, StoreError>
 
@@ -62,48 +49,18 @@ export interface LookupSpec<Key extends string | number | bigint, Row extends ob
   readonly maxKeys?: number | undefined
 }
 
-/**
- * Makes a lookup.
- *
- * A failure of the statement fails each who waits for it, and each waits until his own Deadline at the latest. A row that cannot
- * be read fails those who asked for it. Who is interrupted leaves the others waiting.
- *
- * @example
- * ```ts
- * const notes = makeLookup(client, {
- *   operation: "Notes.findById",
- *   select: (ids: ReadonlyArray<number>) =>
- *     client.keyed<{ id: number }>`select id, text from notes where id = any(${ids}::int[])`,
- *   key: ({ id }) => id,
- *   rows: rowReader(Note)
- * })
- * yield* Effect.forEach(ids, notes.find, { concurrency: "unbounded" })
- * ```
- */
-export const makeLookup = <Key extends string | number | bigint, Row extends object, A>(
-  client: PostgresClient["Service"],
-  { key: keyOf, maxKeys = 1000, operation, rows: reader, select, selectOne }: LookupSpec<Key, Row, A>
-): Lookup<Key, A> => {
-  const { transactionService } = client.sql
-  const call = { operation, kind: "read" } as const
+/** Keys that one statement seeks, where nothing is said. */
+const mostKeys = 1000
 
+/** Gathers those who ask at once, and asks for them together. */
+const makeBatches = <Key extends string | number | bigint, A>(
+  { sql: { transactionService } }: PostgresClient["Service"],
+  operation: string,
+  maxKeys: number,
+  answers: (keys: ReadonlyArray<Key>) => Effect.Effect<ReadonlyMap<Key, Answer<A>>, StoreError>
+): Lookup<Key, A> => {
   /** The batches that take more keys: one of each transaction and tenant. */
   const open = new Set<Batch<Key, A>>()
-
-  const statementOf = (keys: ReadonlyArray<Key>): Statement<Row> => {
-    const [key] = keys
-    return selectOne !== undefined && keys.length === 1 && key !== undefined ? selectOne(key) : select(keys)
-  }
-
-  /** The answer for each key that has a row. Where one row is broken, only those who asked for it are told. */
-  const answers = (keys: ReadonlyArray<Key>): Effect.Effect<ReadonlyMap<Key, Answer<A>>, StoreError> =>
-    Effect.flatMap(client.query(call, statementOf(keys)), (rows) =>
-      Effect.match(reader.all(call, rows), {
-        onSuccess: (values) =>
-          new Map(rows.map((row, i) => [keyOf(row), Effect.succeed(Option.fromUndefinedOr(values[i]))])),
-        onFailure: () => new Map(rows.map((row) => [keyOf(row), Effect.asSome(reader.one(call, [row]))]))
-      })
-    )
 
   const close = (batch: Batch<Key, A>): void => {
     open.delete(batch)
@@ -229,3 +186,54 @@ export const makeLookup = <Key extends string | number | bigint, Row extends obj
 
   return { find, findMany }
 }
+
+/**
+ * Makes a lookup.
+ *
+ * A failure of the statement fails each who waits for it, and each waits until his own Deadline at the latest. A row that cannot
+ * be read fails those who asked for it. Who is interrupted leaves the others waiting.
+ *
+ * @example
+ * ```ts
+ * const notes = makeLookup(client, {
+ *   operation: "Notes.findById",
+ *   select: (ids: ReadonlyArray<number>) =>
+ *     client.keyed<{ id: number }>`select id, text from notes where id = any(${ids}::int[])`,
+ *   key: ({ id }) => id,
+ *   rows: rowReader(Note)
+ * })
+ * yield* Effect.forEach(ids, notes.find, { concurrency: "unbounded" })
+ * ```
+ */
+export const makeLookup = <Key extends string | number | bigint, Row extends object, A>(
+  client: PostgresClient["Service"],
+  { key: keyOf, maxKeys = mostKeys, operation, rows: reader, select, selectOne }: LookupSpec<Key, Row, A>
+): Lookup<Key, A> => {
+  const call = { operation, kind: "read" } as const
+
+  const statementOf = (keys: ReadonlyArray<Key>): Statement<Row> => {
+    const [key] = keys
+    return selectOne !== undefined && keys.length === 1 && key !== undefined ? selectOne(key) : select(keys)
+  }
+
+  /** The answer for each key that has a row. Where one row is broken, only those who asked for it are told. */
+  const answers = (keys: ReadonlyArray<Key>): Effect.Effect<ReadonlyMap<Key, Answer<A>>, StoreError> =>
+    Effect.flatMap(client.query(call, statementOf(keys)), (rows) =>
+      Effect.match(reader.all(call, rows), {
+        onSuccess: (values) =>
+          new Map(rows.map((row, i) => [keyOf(row), Effect.succeed(Option.fromUndefinedOr(values[i]))])),
+        onFailure: () => new Map(rows.map((row) => [keyOf(row), Effect.asSome(reader.one(call, [row]))]))
+      })
+    )
+
+  return makeBatches(client, operation, maxKeys, answers)
+}
+
+/** Makes a lookup by several statements; a row that cannot be read fails all who ask together with who asks for it. */
+export const makeComposedLookup = <Key extends string | number | bigint, A>(
+  client: PostgresClient["Service"],
+  { find, key, operation }: ComposedLookupSpec<Key, A>
+): Lookup<Key, A> =>
+  makeBatches(client, operation, mostKeys, (keys) =>
+    Effect.map(find(keys), (all) => new Map(all.map((found) => [key(found), Effect.succeedSome(found)])))
+  )

@@ -58,6 +58,7 @@ export const streamRows = <A>(
   Stream.unwrap(
     Effect.gen(function* () {
       const { endpoint, sql } = client
+      const call = { operation, kind: "read" } as const
       const deadline = yield* Deadline
       const clock = yield* Clock.Clock
       const startedAt = clock.currentTimeMillisUnsafe()
@@ -66,7 +67,7 @@ export const streamRows = <A>(
       const told = (error: SqlError): StoreError =>
         fromSqlError(
           error,
-          { operation, kind: "read" },
+          call,
           {
             endpoint,
             elapsedMillis: clock.currentTimeMillisUnsafe() - startedAt,
@@ -95,7 +96,7 @@ export const streamRows = <A>(
           orElse: () => Stream.fail(late(`no row came within ${Duration.format(Duration.fromInputUnsafe(timeout))}`))
         }),
         Stream.chunks,
-        Stream.mapEffect((chunk) => rows.all({ operation, kind: "read" }, chunk)),
+        Stream.mapEffect((chunk) => rows.all(call, chunk)),
         Stream.filter(Arr.isReadonlyArrayNonEmpty),
         Stream.flattenArray
       )

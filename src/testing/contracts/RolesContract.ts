@@ -7,6 +7,7 @@ import { Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
 import { failsWith, hostile, nobody, pages, refuses, someUser, untyped } from "./expectations.ts"
+import { findsById } from "./findsById.ts"
 
 type Run = Effect.Effect<void, unknown, Roles | Users | Transaction>
 
@@ -22,6 +23,10 @@ const someRole = (given: Partial<NewRole> = {}): Effect.Effect<Role, unknown, Ro
 const names = (roles: ReadonlyArray<Role>): ReadonlyArray<string> => roles.map(({ name }) => name)
 
 const roles: Record<string, Run> = {
+  "roles are found by id, one by one and many together": Effect.gen(function* () {
+    const { findById: find, findMany } = yield* Roles
+    yield* findsById("Roles.findMany", someRole({ permissions: ["b", "a"] }), { find, findMany })
+  }),
   "a role is found as it was made": Effect.gen(function* () {
     const roles = yield* Roles
     const role = yield* someRole({ description: "May write", permissions: ["b:write", "a:read", "b:write"] })

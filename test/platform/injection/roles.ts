@@ -20,6 +20,7 @@ const stored = ({ id }: { readonly id: RoleId }) => Effect.flatMap(Roles, (roles
 export const roles: Attempts<Roles["Service"], Roles | Users> = {
   create: { parameters: [""], samples: [Effect.map(newRole, (role) => [role])], keeps: stored },
   findById: { parameters: ["id"], samples: [Effect.succeed([id])] },
+  findMany: { parameters: ["ids"], samples: [Effect.succeed([[id]])] },
   findByName: { parameters: ["name"], samples: [Effect.succeed(["nothing"])] },
   update: {
     parameters: ["id", "expectedVersion", "changes"],

@@ -3,7 +3,7 @@ import { Cause, Clock, Deferred, Effect, Exit, Fiber, Latch, Option, Schema } fr
 import type { Statement } from "effect/sql/Statement"
 import assert from "node:assert/strict"
 import { Deadline, within } from "../../../src/core/Deadline.ts"
-import { makeLookup } from "../../../src/postgres/repository/Lookup.ts"
+import { makeComposedLookup, makeLookup } from "../../../src/postgres/repository/Lookup.ts"
 import { PostgresClient } from "../../../src/postgres/PostgresClient.ts"
 import { rowReader } from "../../../src/postgres/repository/Row.ts"
 import * as Tenant from "../../../src/postgres/Tenant.ts"
@@ -272,6 +272,34 @@ describeLive("postgresql", "Lookup", () => {
       assert.deepEqual(yield* Fiber.join(follower), note(9))
       assert.deepEqual(sought.slice(3), [[9]], "who asked first does not take the others with him")
       assert.equal((yield* client.stats).inUse, 0)
+    }).pipe(live)
+  )
+
+  it.live("composes what several statements find, once for all who ask at once", () =>
+    Effect.gen(function* () {
+      const { client } = yield* notes()
+      const sought: Array<ReadonlyArray<number>> = []
+      const composed = makeComposedLookup(client, {
+        operation: "Notes.composed",
+        find: (ids: ReadonlyArray<number>) =>
+          Effect.gen(function* () {
+            sought.push(ids)
+            const ask = { operation: "Notes.composed", kind: "read" } as const
+            const statement = client.keyed<{ readonly id: number }>`select id from notes where id = any(${ids})`
+            const rows = yield* client.query(ask, statement)
+            const sizes = client.keyed<{
+              readonly n: number
+            }>`select length(text) as n from notes where id = any(${ids})`
+            const lengths = yield* client.query(ask, sizes)
+            return rows.map(({ id }, i) => ({ id, length: lengths[i]?.n }))
+          }),
+        key: ({ id }) => id
+      })
+      const three = Option.some({ id: 3, length: 6 })
+      assert.deepEqual(yield* Effect.forEach([3, 99, 3], composed.find, together), [three, Option.none(), three])
+      assert.deepEqual(yield* composed.findMany([99, 3]), [Option.none(), three])
+      assert.deepEqual(yield* composed.find(3), three)
+      assert.deepEqual(sought, [[3, 99], [99, 3], [3]])
     }).pipe(live)
   )
 

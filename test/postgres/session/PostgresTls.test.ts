@@ -1,98 +1,15 @@
 import { it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Redacted, type Scope } from "effect"
+import { Effect, Fiber, Layer, Redacted } from "effect"
 import assert from "node:assert/strict"
-import { execFileSync } from "node:child_process"
-import { chmodSync, chownSync, statSync } from "node:fs"
-import { join } from "node:path"
 import { describe } from "vitest"
 import { isStoreError } from "../../../src/core/StoreError.ts"
 import * as PostgresClient from "../../../src/postgres/PostgresClient.ts"
 import * as TcpProxy from "../../../src/testing/TcpProxy.ts"
-import { describeOwned, type OwnServer, ownServer } from "../../servers/index.ts"
-import { temporaryFolder } from "../../servers/startServer.ts"
-
-const hasOpenssl = (() => {
-  try {
-    execFileSync("openssl", ["version"], { stdio: "pipe" })
-    return true
-  } catch {
-    return false
-  }
-})()
+import { describeOwned, ownServer } from "../../servers/index.ts"
+import { hasOpenssl, query, tlsServer } from "./tlsServer.ts"
 
 const read = { operation: "Test.read", kind: "read" } as const
 const write = { operation: "Test.write", kind: "write" } as const
-
-const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-
-/** A new certificate in the folder, of an authority that signs itself or of one made before; answers with its file. */
-const certificate = (folder: string, name: string, options: ReadonlyArray<string>): string => {
-  const file = join(folder, `${name}.pem`)
-  execFileSync(
-    "openssl",
-    ["req", "-x509", ...curve, "-keyout", join(folder, `${name}.key`), "-out", file, ...options],
-    {
-      stdio: "pipe"
-    }
-  )
-  return file
-}
-
-const query = <A>(url: string, ask: (client: PostgresClient.PostgresClient["Service"]) => Effect.Effect<A, unknown>) =>
-  Effect.flatMap(PostgresClient.PostgresClient, ask).pipe(
-    Effect.provide(PostgresClient.layer({ url: Redacted.make(url), minConnections: 0, connectTimeout: "1 second" }))
-  )
-
-interface Scene {
-  readonly server: OwnServer
-  /** Files of the authority that signed the server's certificate, and of another one. */
-  readonly authority: string
-  readonly stranger: string
-  /** The URL with this host, and what it says of TLS. */
-  readonly url: (host: string, parameters: Readonly<Record<string, string>>) => string
-}
-
-/** A server with a certificate for `localhost`. */
-const scene: Effect.Effect<Scene, unknown, Scope.Scope> = Effect.gen(function* () {
-  const server = yield* ownServer("postgresql")
-  const folder = yield* temporaryFolder("postgresql")
-  const authority = certificate(folder, "authority", ["-subj", "/CN=authority"])
-  const stranger = certificate(folder, "stranger", ["-subj", "/CN=stranger"])
-  certificate(folder, "server", [
-    "-subj",
-    "/CN=localhost",
-    "-addext",
-    "subjectAltName=DNS:localhost",
-    "-CA",
-    authority,
-    "-CAkey",
-    join(folder, "authority.key")
-  ])
-  yield* query(server.url, ({ sql }) =>
-    Effect.gen(function* () {
-      const [row] = yield* sql<{ data_directory: string }>`SHOW data_directory`
-      const owner = statSync(row!.data_directory)
-      const key = join(folder, "server.key")
-      chownSync(key, owner.uid, owner.gid)
-      chmodSync(key, 0o600)
-      yield* sql.unsafe(`ALTER SYSTEM SET ssl_cert_file = '${join(folder, "server.pem")}'`)
-      yield* sql.unsafe(`ALTER SYSTEM SET ssl_key_file = '${key}'`)
-      yield* sql.unsafe("ALTER SYSTEM SET ssl = on")
-    })
-  )
-  yield* server.restart
-  return {
-    server,
-    authority,
-    stranger,
-    url: (host, parameters) => {
-      const url = new URL(server.url)
-      url.hostname = host
-      for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
-      return url.href
-    }
-  }
-})
 
 const isEncrypted = (url: string) =>
   query(url, ({ sql }) =>
@@ -110,7 +27,7 @@ describe.skipIf(!hasOpenssl)("with openssl", () => {
   describeOwned("postgresql", "PostgreSQL over TLS", () => {
     it.live("each sslmode means what it means to libpq", () =>
       Effect.gen(function* () {
-        const { authority, server, stranger, url } = yield* scene
+        const { authority, server, stranger, url } = yield* tlsServer
         assert.equal(yield* isEncrypted(server.url), false)
         assert.equal(yield* isEncrypted(url("localhost", { sslmode: "disable" })), false)
         // Encrypted, whoever answers.
@@ -145,7 +62,7 @@ describe.skipIf(!hasOpenssl)("with openssl", () => {
 
     it.live("a statement over TLS is cancelled, timed out and told as one in plain text is", () =>
       Effect.gen(function* () {
-        const { authority, url } = yield* scene
+        const { authority, url } = yield* tlsServer
         const proxy = yield* TcpProxy.forUrl(url("127.0.0.1", { sslmode: "verify-ca", sslrootcert: authority }))
         const layer = PostgresClient.layer({
           url: Redacted.make(proxy.url),

@@ -28,6 +28,13 @@ export const billing: ReadonlyArray<Mutant> = [
     red
   },
   {
+    name: "Billing: of many that are found by id those that are not there are left out",
+    file: tablesMemory,
+    find: "findMany: (ids) => read(operation, (db) => ids.map((id) => db.get(table, id)))",
+    replace: "findMany: (ids) => read(operation, (db) => ids.map((id) => db.get(table, id)).filter(Option.isSome))",
+    red
+  },
+  {
     name: "Billing: the newest come first although the oldest are asked for",
     file: tablesMemory,
     find: 'const sign = direction === "ascending" ? 1 : -1',

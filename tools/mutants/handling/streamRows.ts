@@ -100,8 +100,8 @@ export const streamRows: ReadonlyArray<Mutant> = [
   {
     name: "Streamed rows: a lost connection is told as unknown",
     file,
-    find: '{ operation, kind: "read" }',
-    replace: '{ operation, kind: "write" }',
+    find: 'kind: "read" } as const',
+    replace: 'kind: "write" } as const',
     red: [test("the connection is lost in the middle: ConnectionLost, not applied")]
   },
   {

@@ -31,6 +31,7 @@ import {
   tokens,
   usage as used
 } from "./support.ts"
+import { findsById } from "../findsById.ts"
 
 const start = time("2024-01-01T00:00:00Z")
 const end = time("2024-02-01T00:00:00Z")
@@ -40,6 +41,10 @@ const february = { start: end, end: time("2024-03-01T00:00:00Z") }
 const seriesOf = Effect.map(unique("S"), (name) => `S${name.replace(/[^a-z0-9]/gi, "").toUpperCase()}`.slice(-20))
 
 export const drafting: Record<string, Run> = {
+  "invoices are found by id, one by one and many together": Effect.gen(function* () {
+    const { invoices } = yield* Billing
+    yield* findsById("Billing.invoices.findMany", aDraft(line(100)), invoices)
+  }),
   "a draft comes to the sum of its lines, less discount, with tax": Effect.gen(function* () {
     const { invoices } = yield* Billing
     const [user, price] = [yield* aUser, yield* aPrice()]

@@ -6,9 +6,14 @@ import * as assert from "node:assert/strict"
 import { Billing } from "../../../platform/billing/Billing.ts"
 import type { PlanCursor } from "../../../platform/billing/Plans.ts"
 import { passTime } from "../../Contract.ts"
+import { findsById } from "../findsById.ts"
 import { aPlan, aPrice, aSlug, eur, failsWith, ids, nothing, pages, type Run, same, times, tokens } from "./support.ts"
 
 export const plans: Record<string, Run> = {
+  "plans are found by id, one by one and many together": Effect.gen(function* () {
+    const { plans } = yield* Billing
+    yield* findsById("Billing.plans.findMany", aPlan(), plans)
+  }),
   "a plan is stored at version 1, and found by id and slug": Effect.gen(function* () {
     const { plans } = yield* Billing
     const slug = yield* aSlug

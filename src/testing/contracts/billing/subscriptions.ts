@@ -27,6 +27,7 @@ import {
   time,
   times
 } from "./support.ts"
+import { findsById } from "../findsById.ts"
 
 const january = time("2024-01-31T12:00:00Z")
 
@@ -47,6 +48,10 @@ const renewed = (subscription: Subscription, count: number) =>
   })
 
 export const subscriptions: Record<string, Run> = {
+  "subscriptions are found by id, one by one and many together": Effect.gen(function* () {
+    const { subscriptions } = yield* Billing
+    yield* findsById("Billing.subscriptions.findMany", aSubscription(), subscriptions)
+  }),
   "a subscription is active from now on, for one interval": Effect.gen(function* () {
     yield* inOurTime
     const { subscriptions } = yield* Billing

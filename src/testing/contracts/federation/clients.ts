@@ -23,8 +23,13 @@ import {
   times,
   untyped
 } from "./support.ts"
+import { findsById } from "../findsById.ts"
 
 export const clients: Record<string, Run> = {
+  "clients are found by id, one by one and many together": Effect.gen(function* () {
+    const { clients } = yield* Federation
+    yield* findsById("Federation.clients.findMany", aClient(), clients)
+  }),
   "a client is stored active, at version 1, and found by id and slug": Effect.gen(function* () {
     const { clients } = yield* Federation
     const { id: ownerId } = yield* someUser()

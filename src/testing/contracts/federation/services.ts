@@ -24,6 +24,7 @@ import {
   times,
   untyped
 } from "./support.ts"
+import { findsById } from "../findsById.ts"
 
 const found = (id: Parameters<Federation["Service"]["services"]["find"]>[0]) =>
   Effect.flatMap(Federation, ({ services }) => Effect.map(services.find(id), Option.getOrThrow))
@@ -37,6 +38,10 @@ const after2001 = Effect.gen(function* () {
 })
 
 const registering: Record<string, Run> = {
+  "services are found by id, one by one and many together": Effect.gen(function* () {
+    const { services } = yield* Federation
+    yield* findsById("Federation.services.findMany", aService(), services)
+  }),
   "a service is stored with its health unknown, at version 1, and found by id and release": Effect.gen(function* () {
     const { services } = yield* Federation
     const { id: providerId } = yield* aProvider()

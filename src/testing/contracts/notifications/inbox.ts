@@ -8,6 +8,7 @@ import { Notifications } from "../../../platform/notifications/Notifications.ts"
 import { passTime } from "../../Contract.ts"
 import { nobody, refuses, refusesOtherLists, someUser, untyped } from "../expectations.ts"
 import { type Cases, category, claimOne, noNotification, ready, template } from "./fixtures.ts"
+import { findsById } from "../findsById.ts"
 
 /** A user with some notifications, the newest first. */
 const inbox = (n: number) =>
@@ -25,6 +26,18 @@ const inbox = (n: number) =>
 const idsOf = (items: ReadonlyArray<Notification>) => items.map(({ id }) => id)
 
 export const inboxes: Cases = {
+  "notifications are found by id, one by one and many together": Effect.gen(function* () {
+    const notifications = yield* Notifications
+    const { about } = yield* ready(["in-app"])
+    const notified = Effect.map(notifications.notify(about), ({ notification }) => notification)
+    yield* findsById("Notifications.findMany", notified, notifications)
+  }),
+  "findMany leaves out what is deleted": Effect.gen(function* () {
+    const notifications = yield* Notifications
+    const { all, ids, user } = yield* inbox(2)
+    yield* notifications.delete(user.id, [ids[0]!])
+    assert.deepEqual(yield* notifications.findMany(ids), [Option.none(), Option.some(all[1]!)])
+  }),
   "an inbox is listed newest first, each notification once": Effect.gen(function* () {
     const notifications = yield* Notifications
     const { about, all, ids, user } = yield* inbox(7)

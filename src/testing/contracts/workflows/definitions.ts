@@ -23,6 +23,7 @@ import {
   stop,
   untyped
 } from "./fixtures.ts"
+import { findsById } from "../findsById.ts"
 
 /** Refusals of steps, by the fields that are named. */
 const wrongSteps: ReadonlyArray<readonly [steps: unknown, fields: ReadonlyArray<string>]> = [
@@ -66,6 +67,10 @@ const wrongSteps: ReadonlyArray<readonly [steps: unknown, fields: ReadonlyArray<
 ]
 
 const creating: Cases = {
+  "workflows are found by id, one by one and many together": Effect.gen(function* () {
+    const { findById: find, findMany } = yield* Workflows
+    yield* findsById("Workflows.findMany", created(), { find, findMany })
+  }),
   "create gives back what was stored, its steps with their defaults, at version 1": Effect.gen(function* () {
     const workflows = yield* Workflows
     const owner = yield* newUser

@@ -23,8 +23,14 @@ import {
   statesOf,
   untyped
 } from "./fixtures.ts"
+import { findsById } from "../findsById.ts"
 
 const starting: Cases = {
+  "executions are found by id, one by one and many together": Effect.gen(function* () {
+    const { findExecution: find, findExecutions: findMany } = yield* Workflows
+    const execution = Effect.map(started(), ({ execution }) => execution)
+    yield* findsById("Workflows.findExecutions", execution, { find, findMany })
+  }),
   "start makes a pending execution of the latest version, its first steps ready": Effect.gen(function* () {
     const workflows = yield* Workflows
     const { version, workflowId } = yield* published({ a: [], b: ["a"], c: [], d: ["b", "c"] })

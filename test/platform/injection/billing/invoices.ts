@@ -48,6 +48,7 @@ export const invoices: Attempts<Invoices, Billing | Users> = {
     ]
   },
   find: { parameters: ["id"], samples: [Effect.succeed([id])] },
+  findMany: { parameters: ["ids"], samples: [Effect.succeed([[id]])] },
   findByNumber: { parameters: ["number"], samples: [Effect.succeed(["NOTHING-000001"])] },
   lines: { parameters: ["id"], samples: [Effect.succeed([id])] },
   update: {

@@ -13,6 +13,7 @@ const after = PlanCursor.make(cursorText("plans", atTime))
 export const plans: Attempts<Plans, Billing> = {
   create: { parameters: [""], samples: [Effect.map(newPlan, (plan) => [plan])], keeps: stored },
   find: { parameters: ["id"], samples: [Effect.succeed([id])] },
+  findMany: { parameters: ["ids"], samples: [Effect.succeed([[id]])] },
   findBySlug: { parameters: ["slug"], samples: [Effect.succeed(["nothing"])] },
   update: {
     parameters: ["id", "expectedVersion", "changes"],

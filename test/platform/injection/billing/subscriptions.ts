@@ -36,6 +36,7 @@ export const subscriptions: Attempts<Subscriptions, Billing | Users> = {
     ]
   },
   find: { parameters: ["id"], samples: [Effect.succeed([SubscriptionId.make(nothing)])] },
+  findMany: { parameters: ["ids"], samples: [Effect.succeed([[SubscriptionId.make(nothing)]])] },
   findLive: { parameters: ["userId", "planId"], samples: [Effect.succeed([filter.userId, filter.planId])] },
   change: {
     parameters: ["id", "expectedVersion", "changes"],

@@ -26,6 +26,7 @@ const some = Effect.map(aClient(), ({ id }) => [id] as const)
 export const clients: Attempts<FederationClients, Federation | Users> = {
   create: { parameters: [""], samples: [Effect.map(newClient, (client) => [client])], keeps: stored },
   find: { parameters: ["id"], samples: [Effect.succeed([FederationClientId.make(nothing)])] },
+  findMany: { parameters: ["ids"], samples: [Effect.succeed([[FederationClientId.make(nothing)]])] },
   findBySlug: { parameters: ["slug"], samples: [Effect.succeed(["nothing"])] },
   update: {
     parameters: ["id", "expectedVersion", "changes"],

@@ -46,6 +46,7 @@ export const services: Attempts<FederationServices, Federation> = {
     keeps: stored
   },
   find: { parameters: ["id"], samples: [Effect.succeed([FederationServiceId.make(nothing)])] },
+  findMany: { parameters: ["ids"], samples: [Effect.succeed([[FederationServiceId.make(nothing)]])] },
   findRelease: {
     parameters: ["providerId", "name", "release"],
     samples: [Effect.succeed([filter.providerId, "nothing", "1.0.0"])]

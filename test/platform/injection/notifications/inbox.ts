@@ -20,6 +20,7 @@ const some = {
 type Inbox = Pick<
   Notifications["Service"],
   | "find"
+  | "findMany"
   | "list"
   | "stream"
   | "unreadCount"
@@ -34,6 +35,7 @@ type Inbox = Pick<
 
 export const inbox: Attempts<Inbox, Notifications | Users> = {
   find: { parameters: ["id"], samples: [Effect.succeed([noNotification])] },
+  findMany: { parameters: ["ids"], samples: [Effect.succeed([[noNotification]])] },
   list: { parameters: ["userId", "options"], samples: [Effect.succeed([userId, { ...filter, limit: 1, after }])] },
   stream: { parameters: ["userId", "options"], samples: [Effect.succeed([userId, { ...filter, pageSize: 1 }])] },
   unreadCount: { parameters: ["userId"], samples: [Effect.succeed([userId])] },

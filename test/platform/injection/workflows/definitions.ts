@@ -38,6 +38,7 @@ type Definitions = Pick<
   Workflows["Service"],
   | "create"
   | "findById"
+  | "findMany"
   | "findBySlug"
   | "update"
   | "publish"
@@ -52,6 +53,7 @@ type Definitions = Pick<
 export const definitions: Attempts<Definitions, Workflows | Users> = {
   create: { parameters: [""], samples: [Effect.map(definition, (workflow) => [workflow])], keeps: stored },
   findById: { parameters: ["id"], samples: [Effect.succeed([noWorkflow])] },
+  findMany: { parameters: ["ids"], samples: [Effect.succeed([[noWorkflow]])] },
   findBySlug: { parameters: ["slug"], samples: [Effect.succeed(["nothing"])] },
   update: {
     parameters: ["id", "expectedVersion", "changes"],

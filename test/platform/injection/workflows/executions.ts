@@ -24,6 +24,7 @@ type Executions = Pick<
   Workflows["Service"],
   | "start"
   | "findExecution"
+  | "findExecutions"
   | "listExecutions"
   | "streamExecutions"
   | "countExecutions"
@@ -50,6 +51,7 @@ export const executions: Attempts<Executions, Workflows | Users> = {
     keeps: ({ id }) => Effect.flatMap(Workflows, ({ findExecution }) => findExecution(id))
   },
   findExecution: { parameters: ["id"], samples: [Effect.succeed([noExecution])] },
+  findExecutions: { parameters: ["ids"], samples: [Effect.succeed([[noExecution]])] },
   listExecutions: { parameters: [""], samples: [Effect.succeed([{ ...filter, limit: 1, after }])] },
   streamExecutions: { parameters: [""], samples: [Effect.succeed([{ ...filter, pageSize: 1 }])] },
   countExecutions: { parameters: [""], samples: [Effect.succeed([filter])] },
