@@ -107,7 +107,7 @@ export const streamRows: ReadonlyArray<Mutant> = [
   {
     name: "Streamed rows: rows are not checked",
     file,
-    find: "Stream.mapEffect((chunk) => rows.all(operation, chunk))",
+    find: "Stream.mapEffect((chunk) => rows.all(call, chunk))",
     replace: "Stream.map((chunk) => chunk as never)",
     red: [test("fails as a StoreError that shows the statement, or names the column")]
   },
