@@ -110,7 +110,8 @@ create index refresh_tokens_user_id_idx on ai_core.refresh_tokens (user_id);
 create index refresh_tokens_family_id_idx on ai_core.refresh_tokens (family_id);
 create index refresh_tokens_expires_at_idx on ai_core.refresh_tokens (expires_at);
 
--- Sent by e-mail, good for one use: to verify the e-mail, or to set a new password.
+-- Sent by e-mail, good for one use: to verify the e-mail, or to set a new password. A change of the e-mail ends both, one of the
+-- password what would set a new one.
 create table ai_core.one_time_tokens (
   id uuid not null,
   user_id uuid not null,
@@ -120,6 +121,7 @@ create table ai_core.one_time_tokens (
   created_at timestamptz(3) not null,
   expires_at timestamptz(3) not null,
   used_at timestamptz(3),
+  revoked_at timestamptz(3),
   constraint one_time_tokens_pkey primary key (id),
   constraint one_time_tokens_user_id_fkey foreign key (user_id) references ai_core.users (id) on delete cascade,
   constraint one_time_tokens_hash_key unique (hash),

@@ -60,6 +60,7 @@ create table ai_core.subscriptions (
   current_period_start timestamptz(3) not null,
   current_period_end timestamptz(3) not null,
   cancel_at_period_end boolean not null default false,
+  paused_at timestamptz(3),
   canceled_at timestamptz(3),
   version integer not null default 1,
   created_at timestamptz(3) not null default current_timestamp,
@@ -72,6 +73,9 @@ create table ai_core.subscriptions (
   constraint subscriptions_state_check check (state in ('trialing', 'active', 'past_due', 'paused', 'canceled')),
   constraint subscriptions_quantity_check check (quantity >= 1),
   constraint subscriptions_period_check check (current_period_end > current_period_start),
+  constraint subscriptions_paused_at_check check (
+    case state when 'paused' then paused_at is not null when 'canceled' then true else paused_at is null end
+  ),
   constraint subscriptions_canceled_at_check check ((state = 'canceled') = (canceled_at is not null)),
   constraint subscriptions_version_check check (version >= 1),
   constraint subscriptions_times_check check (updated_at >= created_at)
@@ -85,6 +89,28 @@ create index subscriptions_plan_id_created_at_id_idx on ai_core.subscriptions (p
 create index subscriptions_created_at_id_idx on ai_core.subscriptions (created_at, id);
 create index subscriptions_current_period_end_id_idx on ai_core.subscriptions (current_period_end, id)
   where state in ('trialing', 'active', 'past_due');
+
+-- Which price and quantity a subscription has had since when: a period costs what held when it began. Terms begin and end with
+-- periods, and follow each other, with a gap where the subscription was paused.
+create table ai_core.subscription_terms (
+  subscription_id uuid not null,
+  position bigint not null,
+  price_id uuid not null,
+  quantity bigint not null,
+  billing_anchor timestamptz(3) not null,
+  since timestamptz(3) not null,
+  until timestamptz(3),
+  constraint subscription_terms_pkey primary key (subscription_id, position),
+  constraint subscription_terms_subscription_id_fkey foreign key (subscription_id)
+    references ai_core.subscriptions (id) on delete restrict,
+  constraint subscription_terms_price_id_fkey foreign key (price_id) references ai_core.prices (id) on delete restrict,
+  constraint subscription_terms_position_check check (position >= 1),
+  constraint subscription_terms_quantity_check check (quantity >= 1),
+  constraint subscription_terms_until_check check (until > since)
+);
+create unique index subscription_terms_subscription_id_key on ai_core.subscription_terms (subscription_id)
+  where until is null;
+create index subscription_terms_price_id_idx on ai_core.subscription_terms (price_id);
 
 create table ai_core.usage_records (
   id uuid not null,
@@ -469,6 +495,8 @@ comment on column ai_core.prices.unit_amount is 'Minor units for each unit_size 
 comment on column ai_core.prices.included_quantity is 'Usage that costs nothing, in each period, for each one of the subscription''s quantity';
 comment on table ai_core.subscriptions is 'Who has which price since when, and the period that runs';
 comment on column ai_core.subscriptions.billing_anchor is 'Periods end whole months after this time, at the last day of shorter months';
+comment on table ai_core.subscription_terms is 'Which price and quantity a subscription has had since when; changed from the end of a period on';
+comment on column ai_core.subscription_terms.until is 'The first moment that is no longer in it; null in the last one';
 comment on table ai_core.usage_records is 'What was used, told once per key';
 comment on table ai_core.invoices is 'What is owed; frozen once it has a number, never deleted';
 comment on column ai_core.invoices.amount_pending is 'Payments under way, which keep others from paying the same amount';
@@ -480,6 +508,6 @@ comment on table ai_core.credit_movements is 'Ledger of credit: only ever added 
 
 -- migrate:down
 drop table ai_core.credit_movements, ai_core.credit_balances, ai_core.refunds, ai_core.payments, ai_core.invoice_lines,
-  ai_core.invoices, ai_core.invoice_series, ai_core.usage_records, ai_core.subscriptions, ai_core.prices, ai_core.plans;
+  ai_core.invoices, ai_core.invoice_series, ai_core.usage_records, ai_core.subscription_terms, ai_core.subscriptions, ai_core.prices, ai_core.plans;
 drop function ai_core.credit_sums_hold(), ai_core.payment_sums_hold(), ai_core.invoice_sums_hold(), ai_core.lines_of_draft(),
   ai_core.refuse_billing_change();

@@ -112,7 +112,9 @@ export {
 export {
   NewUsage,
   BillingPeriod,
+  MetricNotPriced,
   PeriodInvoiced,
+  PeriodMismatch,
   UsageCursor,
   type UsageFilter,
   UsageRecord,

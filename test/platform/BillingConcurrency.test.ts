@@ -30,6 +30,7 @@ import {
   tokens,
   usage as used
 } from "../../src/testing/contracts/billing/support.ts"
+import { later } from "../../src/testing/contracts/expectations.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
 
 const on = (options: { readonly maxConnections: number }) =>
@@ -387,7 +388,8 @@ describeLive("postgresql", "Billing on a server, many callers at once", () => {
     it.effect("usage sent 20 times is recorded once", () =>
       Effect.gen(function* () {
         const { usage } = yield* Billing
-        const subscription = yield* aSubscription({ startAt: start })
+        const { id: priceId } = yield* aPrice({ usage: tokens })
+        const subscription = yield* aSubscription({ priceId, startAt: start })
         const given = yield* times(50, (i) => used(subscription, i + 1, start))
         const exits = yield* race(20, (i) => usage.recordAll(i % 2 === 0 ? given : given.toReversed()))
         assert.deepEqual(tally(exits), { won: 20 })
@@ -413,6 +415,48 @@ describeLive("postgresql", "Billing on a server, many callers at once", () => {
           assert.equal(total.amount, won - 1)
         }
         yield* addsUp
+      })
+    )
+
+    it.effect("usage that is accepted while the price is changed is charged, whoever comes first", () =>
+      Effect.gen(function* () {
+        const { invoices, subscriptions, usage } = yield* Billing
+        const metered = (metric: string) =>
+          aPrice({ amount: eur(0), usage: { metric, unitAmount: 1, size: 1, included: 0 } })
+        const [calls, images] = [yield* metered("calls"), yield* metered("images")]
+        for (let round = 0; round < 5; round++) {
+          const startAt = DateTime.subtract(yield* DateTime.now, { days: 3 })
+          const subscription = yield* aSubscription({ priceId: calls.id, startAt })
+          const { currentPeriodEnd: end, id } = subscription
+          const exits = yield* race(24, (i) =>
+            i === 12
+              ? subscriptions.change(id, 1, { priceId: images.id })
+              : Effect.flatMap(
+                  used(subscription, 1, startAt, { metric: i % 2 === 1 ? "images" : "calls" }),
+                  usage.record
+                )
+          )
+          assert.deepEqual(tally(exits), { won: 12, MetricNotPriced: 12 })
+          const first = yield* later("40 days")(invoices.invoiceSubscription(id, { start: startAt, end }))
+          assert.equal(first.total.amount, 11)
+          const [line] = yield* invoices.lines(first.id)
+          assert.equal(line?.priceId, calls.id)
+        }
+        yield* healthy
+      })
+    )
+
+    it.effect("of 20 changes of one version one is made, and its price holds from the next period on", () =>
+      Effect.gen(function* () {
+        const { invoices, subscriptions } = yield* Billing
+        const { currentPeriodEnd, id } = yield* aSubscription()
+        const made = yield* times(20, (i) => aPrice({ amount: eur(i + 1) }))
+        const exits = yield* race(20, (i) => subscriptions.change(id, 1, { priceId: made[i]!.id }))
+        assert.deepEqual(tally(exits), { won: 1, VersionConflict: 19 })
+        const { currentPeriodEnd: end, priceId } = yield* later("32 days")(subscriptions.renew(id, currentPeriodEnd))
+        const next = yield* invoices.invoiceSubscription(id, { start: currentPeriodEnd, end })
+        assert.equal((yield* invoices.lines(next.id))[0]?.priceId, priceId)
+        yield* healthy
       })
     )
 

@@ -218,6 +218,20 @@ const cases: Record<string, Effect.Effect<void, unknown, Needs>> = {
           current_period_start, current_period_end from ai_core.subscriptions where id = ${id}`
     ])
   }),
+  "a term ends after it begins, and one of a subscription has no end": Effect.gen(function* () {
+    const { id } = yield* aSubscription()
+    yield* refuses("subscription_terms_until_check", (sql) => [
+      sql`update ai_core.subscription_terms set until = since where subscription_id = ${id}`
+    ])
+    yield* refuses("subscription_terms_subscription_id_key", (sql) => [
+      sql`insert into ai_core.subscription_terms (subscription_id, position, price_id, quantity, billing_anchor, since)
+        select subscription_id, 2, price_id, quantity, billing_anchor, now() from ai_core.subscription_terms
+        where subscription_id = ${id}`
+    ])
+    yield* refuses("subscriptions_paused_at_check", (sql) => [
+      sql`update ai_core.subscriptions set state = 'paused' where id = ${id}`
+    ])
+  }),
   "an invoice for a subscription is its user's": Effect.gen(function* () {
     const [{ id }, other] = [yield* aSubscription(), yield* aUser]
     yield* refuses("invoices_subscription_id_user_id_fkey", (sql) => [

@@ -85,6 +85,8 @@ const rules: Readonly<Record<string, Rule>> = {
       "invoice_series.last_number": "a count",
       "prices.included_quantity": "a count",
       "prices.unit_size": "a count",
+      "subscription_terms.position": "a count",
+      "subscription_terms.quantity": "a count",
       "subscriptions.quantity": "a count",
       "usage_records.quantity": "a count"
     },
@@ -105,6 +107,7 @@ const rules: Readonly<Record<string, Rule>> = {
       "notification_addresses.channel": "one address of each channel of a user",
       "notification_categories.slug": "named by people",
       "notification_preferences.category": "one choice of a user for each category",
+      "subscription_terms.position": "place in the terms of its subscription",
       "role_permissions.permission": "named by people",
       "workflow_versions.number": "a version is told by its number in its workflow"
     },

@@ -1,10 +1,13 @@
 import { it } from "@effect/vitest"
-import { Effect, Exit, Layer, Redacted, Result } from "effect"
+import { Effect, Exit, Layer, Option, Redacted, Result } from "effect"
 import * as assert from "node:assert/strict"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import * as PostgresRepositoriesLive from "../../src/platform/PostgresRepositoriesLive.ts"
-import { UserTokens } from "../../src/platform/users/UserTokens.ts"
+import { type User, Users } from "../../src/platform/users/Users.ts"
+import { type SignInId, UserTokens } from "../../src/platform/users/UserTokens.ts"
 import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
+import { Transaction } from "../../src/postgres/Transaction.ts"
+import { unique } from "../../src/testing/Contract.ts"
 import { someUser } from "../../src/testing/contracts/expectations.ts"
 import { freshClient } from "../postgres/freshClient.ts"
 import { describeLive } from "../servers/index.ts"
@@ -12,6 +15,17 @@ import { describeLive } from "../servers/index.ts"
 const layer = PostgresRepositoriesLive.layer.pipe(
   Layer.provide(PlatformMigrations.layerPostgres),
   Layer.provideMerge(freshClient(8))
+)
+
+/** Deadlocks that the server has ended in this database; what a session has to tell is told a moment later. */
+const deadlocks = Effect.flatMap(PostgresClient, ({ sql }) =>
+  Effect.map(
+    Effect.andThen(
+      Effect.sleep("1 second"),
+      sql<{ readonly n: bigint }>`select deadlocks as n from pg_stat_database where datname = current_database()`
+    ),
+    ([row]) => Number(row?.n)
+  )
 )
 
 const atOnce = <A, E, R>(times: number, run: Effect.Effect<A, E, R>) =>
@@ -41,6 +55,101 @@ describeLive("postgresql", "UserTokens on a server, many callers at once", () =>
         const results = yield* atOnce(30, tokens.resetPassword(sent.secret, Redacted.make("$argon2id$new")))
         assert.equal(results.filter(Result.isSuccess).length, 1)
         assert.ok(results.every((result) => Result.isSuccess(result) || result.failure._tag === "TokenRefused"))
+      })
+    )
+
+    it.effect("of a reset and a change of the e-mail at once one wins, and nobody waits for the other for ever", () =>
+      Effect.gen(function* () {
+        const tokens = yield* UserTokens
+        const users = yield* Users
+        const before = yield* deadlocks
+        const both = Effect.gen(function* () {
+          const user = yield* someUser()
+          const sent = yield* tokens.send(user.id, "password-reset", "1 hour")
+          const email = `${yield* unique("new")}@example.com`
+          const [reset, moved] = yield* Effect.all(
+            [
+              Effect.result(tokens.resetPassword(sent.secret, Redacted.make("$argon2id$reset"))),
+              Effect.result(users.update(user.id, 1, { email }))
+            ],
+            { concurrency: 2 }
+          )
+          const stored = Option.getOrThrow(yield* users.findById(user.id))
+          assert.equal(stored.version, 2)
+          assert.notEqual(Result.isSuccess(reset), Result.isSuccess(moved))
+          if (Result.isFailure(reset)) assert.equal(reset.failure._tag, "TokenRefused")
+          if (Result.isFailure(moved)) assert.equal(moved.failure._tag, "VersionConflict")
+        })
+        yield* Effect.forEach(Array.from({ length: 40 }), () => both, { concurrency: 4, discard: true })
+        assert.equal(yield* deadlocks, before)
+      })
+    )
+
+    it.effect("a reset that waits for a change of the e-mail finds its token ended", () =>
+      Effect.gen(function* () {
+        const tokens = yield* UserTokens
+        const users = yield* Users
+        const { run } = yield* Transaction
+        const user = yield* someUser()
+        const sent = yield* tokens.send(user.id, "password-reset", "1 hour")
+        const email = `${yield* unique("new")}@example.com`
+        const [moved, reset] = yield* Effect.all(
+          [
+            run(Effect.tap(users.update(user.id, 1, { email }), () => Effect.sleep("200 millis"))),
+            Effect.delay(Effect.result(tokens.resetPassword(sent.secret, Redacted.make("$argon2id$new"))), "80 millis")
+          ],
+          { concurrency: 2 }
+        )
+        assert.ok(Result.isFailure(reset) && reset.failure._tag === "TokenRefused")
+        assert.deepEqual(yield* users.findById(user.id), Option.some(moved))
+      })
+    )
+
+    const endings: Record<
+      string,
+      (user: User, signIn: SignInId) => Effect.Effect<unknown, unknown, Users | UserTokens>
+    > = {
+      "a new password": ({ id, version }) =>
+        Effect.flatMap(Users, (users) => users.update(id, version, { passwordHash: Redacted.make("$argon2id$new") })),
+      "signing out": (_, signIn) => Effect.flatMap(UserTokens, (tokens) => tokens.signOut(signIn)),
+      "signing out everywhere": ({ id }) => Effect.flatMap(UserTokens, (tokens) => tokens.signOutEverywhere(id))
+    }
+    for (const [what, ending] of Object.entries(endings)) {
+      it.effect(`${what} ends the token, too, that a refresh is giving at that moment`, () =>
+        Effect.gen(function* () {
+          const tokens = yield* UserTokens
+          const { run } = yield* Transaction
+          const user = yield* someUser()
+          const first = yield* tokens.signIn(user.id, "1 hour")
+          const [next] = yield* Effect.all(
+            [
+              run(Effect.tap(tokens.refresh(first.secret, "1 hour"), () => Effect.sleep("200 millis"))),
+              Effect.delay(ending(user, first.signIn), "80 millis")
+            ],
+            { concurrency: 2 }
+          )
+          const late = yield* Effect.flip(tokens.refresh(next.secret, "1 hour"))
+          assert.ok(late._tag === "TokenRefused" && late.because === "revoked")
+        })
+      )
+    }
+
+    it.effect("a stolen token that comes back ends the token, too, that a refresh is giving at that moment", () =>
+      Effect.gen(function* () {
+        const tokens = yield* UserTokens
+        const { run } = yield* Transaction
+        const user = yield* someUser()
+        const stolen = yield* tokens.signIn(user.id, "1 hour")
+        const second = yield* tokens.refresh(stolen.secret, "1 hour")
+        const [next] = yield* Effect.all(
+          [
+            run(Effect.tap(tokens.refresh(second.secret, "1 hour"), () => Effect.sleep("200 millis"))),
+            Effect.delay(Effect.flip(tokens.refresh(stolen.secret, "1 hour")), "80 millis")
+          ],
+          { concurrency: 2 }
+        )
+        const late = yield* Effect.flip(tokens.refresh(next.secret, "1 hour"))
+        assert.ok(late._tag === "TokenRefused" && late.because === "revoked")
       })
     )
 

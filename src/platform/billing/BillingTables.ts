@@ -54,6 +54,7 @@ export const subscriptions = table(
     billingAnchor: Timestamp,
     currentPeriodStart: Timestamp,
     currentPeriodEnd: Timestamp,
+    pausedAt: Time,
     canceledAt: Time
   })),
   ["id"],
@@ -75,6 +76,35 @@ export const renewable: Condition<SubscriptionRow> = {
   sql: "state in ('trialing', 'active', 'past_due')",
   holds: ({ state }) => state !== "paused" && state !== "canceled"
 }
+
+export const subscriptionTerms = table(
+  "subscription_terms",
+  Schema.Struct({
+    subscriptionId: SubscriptionId,
+    position: SafeInteger,
+    priceId: PriceId,
+    quantity: SafeInteger,
+    billingAnchor: Timestamp,
+    since: Timestamp,
+    until: Time
+  }),
+  ["subscriptionId", "position"],
+  {
+    unique: {
+      subscription_terms_subscription_id_key: ({ subscriptionId, until }) =>
+        until === null ? subscriptionId : undefined
+    },
+    references: {
+      subscription_terms_subscription_id_fkey: {
+        to: "subscriptions",
+        key: ({ subscriptionId }) => subscriptionId,
+        onRemoval: "restrict"
+      },
+      subscription_terms_price_id_fkey: { to: "prices", key: ({ priceId }) => priceId, onRemoval: "restrict" }
+    }
+  }
+)
+export type SubscriptionTermRow = Parameters<typeof subscriptionTerms.key>[0]
 
 export const usageRecords = table(
   "usage_records",
@@ -271,6 +301,7 @@ export const billingTables = [
   plans,
   prices,
   subscriptions,
+  subscriptionTerms,
   usageRecords,
   invoiceSeries,
   invoices,

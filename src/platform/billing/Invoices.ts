@@ -15,7 +15,7 @@ import { RecentMoment, wholeFrom } from "../Checks.ts"
 import { type ListOptions, type PageOptions, type StreamOptions } from "../Lists.ts"
 import { PriceId, type PriceNotFound } from "./Plans.ts"
 import { type PeriodNotOver, SubscriptionId, type SubscriptionNotFound } from "./Subscriptions.ts"
-import type { BillingPeriod, PeriodInvoiced } from "./Usage.ts"
+import type { BillingPeriod, PeriodInvoiced, PeriodMismatch } from "./Usage.ts"
 
 export const InvoiceId = TimeOrderedId.pipe(Schema.brand("InvoiceId"))
 export type InvoiceId = typeof InvoiceId.Type
@@ -210,14 +210,22 @@ export interface Invoices {
   /**
    * Makes the draft of a period of a subscription, exactly once: sent again, also at once, it gives back the first one.
    *
-   * It charges the price that the subscription has now, by its quantity, and what was used of the price's metric in the period,
-   * which must then be over (`PeriodNotOver`); a period in the trial costs nothing. Usage of an invoiced period is refused
-   * from then on. Fails with `PeriodInvoiced` where a period that overlaps was invoiced. A void invoice does not count.
+   * It charges the price that held when the period began, by the quantity that held then, whatever the subscription was changed
+   * to since, and what was used of that price's metric in the period, which must then be over (`PeriodNotOver`); a period in the
+   * trial costs nothing. Nothing is prorated: a period is charged whole, also where the subscription was canceled or paused in
+   * it. Usage of an invoiced period is refused from then on.
+   *
+   * The period is one of the subscription's own, `currentPeriodStart` to `currentPeriodEnd` of its time, else `PeriodMismatch`
+   * names the field that does not fit and the nearest period that is one. Fails with `PeriodInvoiced` where a period that
+   * overlaps was invoiced. A void invoice does not count.
    */
   readonly invoiceSubscription: (
     subscriptionId: SubscriptionId,
     period: BillingPeriod
-  ) => Effect.Effect<Invoice, SubscriptionNotFound | PeriodNotOver | PeriodInvoiced | MoneyOverflow | StoreError>
+  ) => Effect.Effect<
+    Invoice,
+    SubscriptionNotFound | PeriodNotOver | PeriodInvoiced | PeriodMismatch | MoneyOverflow | StoreError
+  >
   /** Finds an invoice by id; concurrent calls go together. */
   readonly find: (id: InvoiceId) => Effect.Effect<Option.Option<Invoice>, StoreError>
   /** Finds invoices by id, each in the place of its id; none where there is no such invoice. */

@@ -32,8 +32,9 @@ export const Subscription = Schema.Struct({
   id: SubscriptionId,
   userId: UserId,
   planId: PlanId,
+  /** The price from the next period on; of the one that runs, too, unless it was changed in it. */
   priceId: PriceId,
-  /** Seats, licences: what a price is multiplied by. */
+  /** Seats, licences: what a price is multiplied by; it holds from when the price holds. */
   quantity: Schema.Int,
   state: SubscriptionState,
   startedAt: Schema.DateTimeUtc,
@@ -46,6 +47,8 @@ export const Subscription = Schema.Struct({
   currentPeriodEnd: Schema.DateTimeUtc,
   /** The next renewal cancels it. */
   cancelAtPeriodEnd: Schema.Boolean,
+  /** Since when it is paused, or was when it was canceled. */
+  pausedAt: Schema.NullOr(Schema.DateTimeUtc),
   canceledAt: Schema.NullOr(Schema.DateTimeUtc),
   /** 1 when made, one more with every change. */
   version: Version,
@@ -180,7 +183,9 @@ export interface Subscriptions {
   /**
    * Changes price or quantity of a subscription that still is at the version that the caller read.
    *
-   * What is invoiced afterwards costs what it says then; nothing is prorated. The period that runs keeps its end.
+   * It holds from the period on that begins after the change, by the Clock, or while it is paused after its activation: the period
+   * that runs keeps its end, its price and the metric of its usage, and nothing is prorated. Of several changes in a period the
+   * last one holds.
    */
   readonly change: (
     id: SubscriptionId,
@@ -200,7 +205,7 @@ export interface Subscriptions {
   /**
    * Advances a subscription by one period, exactly once: `expectedPeriodEnd` is the end of the period that the caller read.
    *
-   * A trial becomes `active`; where it was to be canceled at the end of its period, it is `canceled` instead. Fails with
+   * The new period is as long as the price says that holds from its start on. A trial becomes `active`; where it was to be canceled at the end of its period, it is `canceled` instead. Fails with
    * `PeriodConflict` where another period runs, and with `PeriodNotOver` before the period's end.
    */
   readonly renew: (
@@ -210,7 +215,7 @@ export interface Subscriptions {
     Subscription,
     SubscriptionNotFound | PeriodConflict | SubscriptionNotRunning | PeriodNotOver | StoreError
   >
-  /** To `active`. Where a paused one's period is over, a new one begins now. */
+  /** To `active`. Where the period in which it was paused is over, a new one begins now, and there was none in between. */
   readonly activate: (id: SubscriptionId) => Moved
   /** To `past_due`: a payment is missing. */
   readonly markPastDue: (id: SubscriptionId) => Moved

@@ -1,3 +1,4 @@
+import * as DateTime from "effect/DateTime"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
@@ -66,15 +67,53 @@ export class PeriodInvoiced extends Schema.TaggedError<PeriodInvoiced>("@ai-core
   }
 }
 
-type Refused = SubscriptionNotFound | PeriodInvoiced | IdempotencyConflict | StoreError
+/** The period, or the moment, is none of the subscription's. */
+export class PeriodMismatch extends Schema.TaggedError<PeriodMismatch>("@ai-core/database/PeriodMismatch")(
+  "PeriodMismatch",
+  {
+    subscriptionId: SubscriptionId,
+    /** What does not fit: `period.start`, `period.end` or `usedAt`. */
+    field: Schema.Literals(["period.start", "period.end", "usedAt"]),
+    /** The subscription's period that is nearest; null where it has none, because it was canceled before it began. */
+    nearest: Schema.NullOr(Schema.Struct({ start: Schema.DateTimeUtc, end: Schema.DateTimeUtc }))
+  }
+) {
+  override get message(): string {
+    const told =
+      this.nearest === null
+        ? "it has none"
+        : `the nearest is from ${DateTime.formatIso(this.nearest.start)} to ${DateTime.formatIso(this.nearest.end)}`
+    return `${this.field} fits no period of subscription ${this.subscriptionId}: ${told}`
+  }
+}
+
+/** The price of the period has no such metric, so that nobody would ever pay for it. */
+export class MetricNotPriced extends Schema.TaggedError<MetricNotPriced>("@ai-core/database/MetricNotPriced")(
+  "MetricNotPriced",
+  {
+    subscriptionId: SubscriptionId,
+    metric: Schema.String,
+    /** What is counted in the period; null where its price counts nothing. */
+    priced: Schema.NullOr(Schema.String)
+  }
+) {
+  override get message(): string {
+    const told = this.priced === null ? "no usage" : `usage of ${this.priced}`
+    return `subscription ${this.subscriptionId} is charged ${told} in this period, and none of ${this.metric}`
+  }
+}
+
+type Refused =
+  SubscriptionNotFound | PeriodInvoiced | PeriodMismatch | MetricNotPriced | IdempotencyConflict | StoreError
 
 /** What is used of metered prices. */
 export interface Usage {
   /**
    * Records usage, once per key: the same record sent again, also at once, gives back the first one.
    *
-   * Fails with `IdempotencyConflict` where the key told something else, and with `PeriodInvoiced` where the period of `usedAt`
-   * was invoiced: late usage is recorded in the period that runs, or not at all, but never lost unsaid.
+   * Fails with `IdempotencyConflict` where the key told something else, with `PeriodInvoiced` where the period of `usedAt` was
+   * invoiced, with `PeriodMismatch` where it is in none of the subscription's, and with `MetricNotPriced` where the price that
+   * holds in it counts something else: late usage is recorded in the period that runs, or not at all, but never lost unsaid.
    */
   readonly record: (usage: NewUsage) => Effect.Effect<UsageRecord, Refused>
   /** Records up to 10,000 at once, in one statement: all of them, or none. Gives them in the order given. */

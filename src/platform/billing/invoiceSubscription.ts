@@ -3,24 +3,16 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { decodeInput } from "../../core/Decode.ts"
-import {
-  invoices,
-  plans,
-  prices,
-  standing,
-  type SubscriptionRow,
-  subscriptions,
-  usageRecords
-} from "./BillingTables.ts"
+import { invoices, plans, standing, subscriptions, usageRecords } from "./BillingTables.ts"
 import type { Drafts } from "./Drafts.ts"
 import { invoiceOf } from "./InvoiceRows.ts"
 import type { Invoices, NewInvoiceLine } from "./Invoices.ts"
 import { chargedUnits } from "./InvoiceSums.ts"
-import { priceOf } from "./makePlans.ts"
-import type { Price } from "./Plans.ts"
+import { nearestPeriod, periodAt, type Term } from "./Periods.ts"
 import { PeriodNotOver, SubscriptionId, SubscriptionNotFound } from "./Subscriptions.ts"
 import type { Tables } from "../tables/Tables.ts"
-import { BillingPeriod, PeriodInvoiced } from "./Usage.ts"
+import { makeTerms } from "./Terms.ts"
+import { BillingPeriod, PeriodInvoiced, PeriodMismatch } from "./Usage.ts"
 
 const subject = { store: "postgresql", operation: "Billing.invoices.invoiceSubscription", subject: "input" } as const
 const { operation } = subject
@@ -28,9 +20,8 @@ const given = decodeInput(Schema.Struct({ subscriptionId: SubscriptionId, period
 
 /** What a period costs. */
 const linesOf = (
-  { quantity }: SubscriptionRow,
+  { price: { amount, id: priceId, usage }, quantity }: Term,
   name: string,
-  { amount, id: priceId, usage }: Price,
   free: boolean,
   used: number
 ): ReadonlyArray<NewInvoiceLine> => {
@@ -54,8 +45,10 @@ const linesOf = (
 }
 
 /** Makes the invoices of subscriptions; see `Invoices`. */
-export const makeInvoiceSubscription = ({ one, run, sum }: Tables, drafts: Drafts): Invoices["invoiceSubscription"] =>
-  Effect.fnUntraced(function* (givenId, givenPeriod) {
+export const makeInvoiceSubscription = (tables: Tables, drafts: Drafts): Invoices["invoiceSubscription"] => {
+  const { one, run, sum } = tables
+  const terms = makeTerms(tables)
+  return Effect.fnUntraced(function* (givenId, givenPeriod) {
     const { period, subscriptionId: id } = yield* given(subject, { subscriptionId: givenId, period: givenPeriod })
     const { end, start } = period
     return yield* run(
@@ -78,7 +71,18 @@ export const makeInvoiceSubscription = ({ one, run, sum }: Tables, drafts: Draft
             ? invoiceOf(before.value)
             : yield* new PeriodInvoiced({ subscriptionId: id, start: periodStart, end: periodEnd })
         }
-        const price = priceOf(Option.getOrThrow(yield* one(operation, prices, { where: { id: subscription.priceId } })))
+        const own = (yield* terms.of(operation, [id])).get(id) ?? []
+        const running = periodAt(subscription, own, start)
+        const startsThere = running !== undefined && DateTime.Equivalence(running.period.start, start)
+        if (!startsThere || !DateTime.Equivalence(running.period.end, end)) {
+          return yield* new PeriodMismatch({
+            subscriptionId: id,
+            field: startsThere ? "period.end" : "period.start",
+            nearest: nearestPeriod(subscription, own, start)
+          })
+        }
+        const { term } = running
+        const { price } = term
         const plan = Option.getOrThrow(yield* one(operation, plans, { where: { id: price.planId } }))
         if (price.usage !== null && DateTime.isGreaterThan(end, yield* DateTime.now)) {
           return yield* new PeriodNotOver({ id, end })
@@ -96,7 +100,7 @@ export const makeInvoiceSubscription = ({ one, run, sum }: Tables, drafts: Draft
           yield* drafts.make(operation, {
             userId: subscription.userId,
             currency: price.amount.currency,
-            lines: linesOf(subscription, plan.name, price, free, used),
+            lines: linesOf(term, plan.name, free, used),
             subscription: { id, period }
           })
         )
@@ -104,3 +108,4 @@ export const makeInvoiceSubscription = ({ one, run, sum }: Tables, drafts: Draft
       // Its price is there, and no line is below zero.
     ).pipe(Effect.catchTag(["PriceNotFound", "NegativeInvoice"], Effect.die))
   })
+}

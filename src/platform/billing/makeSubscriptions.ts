@@ -15,7 +15,7 @@ import { UserId, UserNotFound } from "../users/Users.ts"
 import { RecentMoment } from "../Checks.ts"
 import { plans, prices, renewable, type SubscriptionRow, subscriptions } from "./BillingTables.ts"
 import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
-import { isRecurring, periodEnd } from "./Periods.ts"
+import { isRecurring, nextStart, periodOf, termAt } from "./Periods.ts"
 import { PlanArchived, PlanId, type PriceId, PriceNotFound } from "./Plans.ts"
 import {
   AlreadySubscribed,
@@ -36,6 +36,7 @@ import {
   subscriptionStates
 } from "./Subscriptions.ts"
 import { finders } from "../tables/finders.ts"
+import { makeTerms } from "./Terms.ts"
 import type { Tables } from "../tables/Tables.ts"
 
 const cursors = timeCursor("subscriptions", SubscriptionCursor)
@@ -73,8 +74,20 @@ const at = (method: string) =>
 
 const isOver = (end: DateTime.Utc, now: DateTime.Utc): boolean => DateTime.isLessThanOrEqualTo(end, now)
 
-export const makeSubscriptions = ({ insertNew, lookup, many, one, replace, run }: Tables): Subscriptions => {
+export const makeSubscriptions = (tables: Tables): Subscriptions => {
+  const { insertNew, lookup, many, one, replace, run } = tables
   const nextId = makeIdsOf(SubscriptionId)
+  const terms = makeTerms(tables)
+
+  /** The terms of a subscription that is held, of which there is at least one. */
+  const termsOf = (operation: string, id: SubscriptionId) =>
+    Effect.flatMap(terms.of(operation, [id]), (found) => {
+      const all = found.get(id) ?? []
+      const last = all.at(-1)
+      return last === undefined
+        ? Effect.die(new Error(`the subscription ${id} has no term`))
+        : Effect.succeed({ all, last })
+    })
 
   /** A price that somebody may subscribe to; it and its plan stay on sale until the transaction ends. */
   const onSale = (operation: string, id: PriceId) =>
@@ -113,15 +126,18 @@ export const makeSubscriptions = ({ insertNew, lookup, many, one, replace, run }
           trialEnd: trialEnd ?? null,
           billingAnchor: anchor,
           currentPeriodStart: start,
-          currentPeriodEnd: trialEnd ?? periodEnd(anchor, interval, start),
+          currentPeriodEnd: periodOf({ since: start, billingAnchor: anchor, interval }, start).end,
           cancelAtPeriodEnd: false,
+          pausedAt: null,
           canceledAt: null,
           version: 1,
           createdAt: now,
           updatedAt: now
         }
         const [made] = yield* insertNew(operation, subscriptions, [subscription])
-        return made ?? (yield* new AlreadySubscribed({ userId, planId }))
+        if (made === undefined) return yield* new AlreadySubscribed({ userId, planId })
+        yield* terms.begin(operation, made)
+        return made
       })
     ).pipe(Effect.mapError(onConstraint({ subscriptions_user_id_fkey: () => new UserNotFound({ id: userId }) })))
   })
@@ -169,7 +185,7 @@ export const makeSubscriptions = ({ insertNew, lookup, many, one, replace, run }
     return yield* changing<Effect.Error<ReturnType<Subscriptions["change"]>>>(
       operation,
       id,
-      (subscription) =>
+      (subscription, now) =>
         Effect.gen(function* () {
           const { planId, priceId, state } = yield* Effect.fromResult(
             expectVersion(id, expectedVersion, Option.some(subscription), () => new SubscriptionNotFound({ id }))
@@ -177,7 +193,10 @@ export const makeSubscriptions = ({ insertNew, lookup, many, one, replace, run }
           if (state === "canceled") return yield* new SubscriptionNotRunning({ id, state })
           const wanted = changes.priceId ?? priceId
           const plan = wanted === priceId ? { planId } : yield* onSale(operation, wanted)
-          return { ...subscription, ...changes, planId: plan.planId }
+          const next = { ...subscription, ...changes, planId: plan.planId }
+          // Nobody knows yet when the next period of a paused one begins.
+          if (state !== "paused") yield* terms.follow(operation, next, (yield* termsOf(operation, id)).last, now)
+          return next
         }),
       (written) =>
         Effect.mapError(
@@ -195,25 +214,69 @@ export const makeSubscriptions = ({ insertNew, lookup, many, one, replace, run }
     const { expectedPeriodEnd, id } = yield* renewed(at("renew"), { id: givenId, expectedPeriodEnd: givenEnd })
     return yield* changing(operation, id, (subscription, now) =>
       Effect.gen(function* () {
-        const { billingAnchor, cancelAtPeriodEnd, currentPeriodEnd, priceId, state } = subscription
+        const { cancelAtPeriodEnd, currentPeriodEnd, state } = subscription
         if (!DateTime.Equivalence(currentPeriodEnd, expectedPeriodEnd)) {
           return yield* new PeriodConflict({ id, expected: expectedPeriodEnd, actual: currentPeriodEnd })
         }
         if (!renewable.holds(subscription)) return yield* new SubscriptionNotRunning({ id, state })
         if (!isOver(currentPeriodEnd, now)) return yield* new PeriodNotOver({ id, end: currentPeriodEnd })
         if (cancelAtPeriodEnd) return { ...subscription, state: "canceled" as const, canceledAt: currentPeriodEnd }
-        const interval = yield* intervalOf(operation, priceId)
+        // Archived or not, a price that somebody has goes on.
+        const { all, last } = yield* termsOf(operation, id)
         return {
           ...subscription,
           state: state === "trialing" ? ("active" as const) : state,
           currentPeriodStart: currentPeriodEnd,
-          currentPeriodEnd: periodEnd(billingAnchor, interval, currentPeriodEnd)
+          currentPeriodEnd: periodOf(termAt(all, currentPeriodEnd) ?? last, currentPeriodEnd).end
         }
       })
     )
   })
 
-  /** Archived or not, a price that somebody has goes on. */
+  const moving = (
+    method: string,
+    given: SubscriptionId,
+    to: SubscriptionState,
+    fields: (now: DateTime.Utc) => Partial<SubscriptionRow> = () => ({})
+  ): Effect.Effect<Subscription, SubscriptionNotFound | IllegalTransition | StoreError> =>
+    Effect.flatMap(idOnly(at(method), { id: given }), ({ id }) =>
+      changing(at(method).operation, id, (subscription, now) =>
+        Effect.map(Effect.fromResult(subscriptionStates.go(id, subscription.state, to)), (state) => ({
+          ...subscription,
+          ...fields(now),
+          state
+        }))
+      )
+    )
+
+  const activate: Subscriptions["activate"] = Effect.fnUntraced(function* (given) {
+    const { operation } = at("activate")
+    const { id } = yield* idOnly(at("activate"), { id: given })
+    return yield* changing<SubscriptionNotFound | IllegalTransition | StoreError>(operation, id, (subscription, now) =>
+      Effect.gen(function* () {
+        const { pausedAt, priceId } = subscription
+        const state = yield* Effect.fromResult(subscriptionStates.go(id, subscription.state, "active"))
+        if (pausedAt === null) return { ...subscription, state }
+        const { last } = yield* termsOf(operation, id)
+        const active = { ...subscription, state, pausedAt: null }
+        const end = nextStart(last, pausedAt)
+        if (!isOver(end, now)) {
+          yield* terms.follow(operation, active, last, now)
+          return active
+        }
+        const interval = yield* intervalOf(operation, priceId)
+        const anew = {
+          ...active,
+          billingAnchor: now,
+          currentPeriodStart: now,
+          currentPeriodEnd: periodOf({ since: now, billingAnchor: now, interval }, now).end
+        }
+        yield* terms.restart(operation, anew, last, end)
+        return anew
+      })
+    )
+  })
+
   const intervalOf = (operation: string, id: PriceId) =>
     Effect.flatMap(one(operation, prices, { where: { id } }), (price) =>
       Option.isSome(price) && isRecurring(price.value.billingInterval)
@@ -221,36 +284,10 @@ export const makeSubscriptions = ({ insertNew, lookup, many, one, replace, run }
         : Effect.die(new Error("only a price that falls due again and again is subscribed to"))
     )
 
-  const moving = (
-    method: string,
-    given: SubscriptionId,
-    to: SubscriptionState,
-    fields: (subscription: SubscriptionRow, now: DateTime.Utc) => Effect.Effect<Partial<SubscriptionRow>, StoreError>
-  ): Effect.Effect<Subscription, SubscriptionNotFound | IllegalTransition | StoreError> =>
-    Effect.flatMap(idOnly(at(method), { id: given }), ({ id }) =>
-      changing(at(method).operation, id, (subscription, now) =>
-        Effect.gen(function* () {
-          const state = yield* Effect.fromResult(subscriptionStates.go(id, subscription.state, to))
-          return { ...subscription, ...(yield* fields(subscription, now)), state }
-        })
-      )
-    )
-
-  const activate: Subscriptions["activate"] = (given) =>
-    moving("activate", given, "active", ({ currentPeriodEnd, priceId, state }, now) =>
-      state === "paused" && isOver(currentPeriodEnd, now)
-        ? Effect.map(intervalOf(at("activate").operation, priceId), (interval) => ({
-            billingAnchor: now,
-            currentPeriodStart: now,
-            currentPeriodEnd: periodEnd(now, interval, now)
-          }))
-        : Effect.succeed({})
-    )
-
   const cancel: Subscriptions["cancel"] = Effect.fnUntraced(function* (givenId, givenWhen) {
     const { id, when } = yield* canceled(at("cancel"), { id: givenId, when: givenWhen })
     if (when === "now") {
-      return yield* moving("cancel", id, "canceled", (_, now) => Effect.succeed({ canceledAt: now }))
+      return yield* moving("cancel", id, "canceled", (now) => ({ canceledAt: now }))
     }
     return yield* marking("cancel", id, "canceled", true)
   })
@@ -296,7 +333,6 @@ export const makeSubscriptions = ({ insertNew, lookup, many, one, replace, run }
     return pageOf(rows, limit, ({ currentPeriodEnd, id }) => dueCursors.after({ dueAt: currentPeriodEnd, id }))
   })
 
-  const none = () => Effect.succeed({})
   return {
     create,
     find,
@@ -305,8 +341,8 @@ export const makeSubscriptions = ({ insertNew, lookup, many, one, replace, run }
     change,
     renew,
     activate,
-    markPastDue: (id) => moving("markPastDue", id, "past_due", none),
-    pause: (id) => moving("pause", id, "paused", none),
+    markPastDue: (id) => moving("markPastDue", id, "past_due"),
+    pause: (id) => moving("pause", id, "paused", (now) => ({ pausedAt: now })),
     cancel,
     keep,
     list,

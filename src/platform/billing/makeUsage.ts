@@ -1,16 +1,35 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { decodeInput } from "../../core/Decode.ts"
 import { IdempotencyConflict } from "../../core/Idempotency.ts"
 import { cursor, cursorAgrees, defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { Slug } from "../../core/Text.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
-import { invoices, standing, subscriptions, type UsageRow, usageRecords } from "./BillingTables.ts"
+import {
+  invoices,
+  standing,
+  type SubscriptionRow,
+  subscriptions,
+  type UsageRow,
+  usageRecords
+} from "./BillingTables.ts"
 import { listFields, sameOrder, streamFields, streamOf, timePlace } from "../Lists.ts"
+import { nearestPeriod, periodAt, type Term } from "./Periods.ts"
 import { SubscriptionId, SubscriptionNotFound } from "./Subscriptions.ts"
 import type { Tables } from "../tables/Tables.ts"
-import { NewUsage, BillingPeriod, PeriodInvoiced, type Usage, UsageCursor, UsageRecordId } from "./Usage.ts"
+import { makeTerms } from "./Terms.ts"
+import {
+  NewUsage,
+  BillingPeriod,
+  MetricNotPriced,
+  PeriodInvoiced,
+  PeriodMismatch,
+  type Usage,
+  UsageCursor,
+  UsageRecordId
+} from "./Usage.ts"
 
 const cursors = cursor("usage-records", UsageCursor, Schema.Struct({ subscriptionId: SubscriptionId, ...timePlace }))
 const filters = {
@@ -45,10 +64,31 @@ const saysTheSame = (one: NewUsage, other: NewUsage): boolean =>
 const isWithin = (at: DateTime.Utc, { end, start }: BillingPeriod): boolean =>
   start.epochMilliseconds <= at.epochMilliseconds && at.epochMilliseconds < end.epochMilliseconds
 
+/** Refuses usage that no invoice would charge. */
+const priced = (
+  { metric, subscriptionId, usedAt }: UsageRow,
+  known: ReadonlyMap<SubscriptionId, SubscriptionRow>,
+  termsOf: ReadonlyMap<SubscriptionId, ReadonlyArray<Term>>
+): Result.Result<void, PeriodMismatch | MetricNotPriced> => {
+  const [subscription, terms = []] = [known.get(subscriptionId), termsOf.get(subscriptionId)]
+  if (subscription === undefined) return Result.void
+  const running = periodAt(subscription, terms, usedAt)
+  if (running === undefined) {
+    const nearest = nearestPeriod(subscription, terms, usedAt)
+    return Result.fail(new PeriodMismatch({ subscriptionId, field: "usedAt", nearest }))
+  }
+  const counted = running.term.price.usage?.metric ?? null
+  return counted === metric
+    ? Result.void
+    : Result.fail(new MetricNotPriced({ subscriptionId, metric, priced: counted }))
+}
+
 const distinct = <A>(values: ReadonlyArray<A>): ReadonlyArray<A> => [...new Set(values)]
 
-export const makeUsage = ({ insertNew, many, run, sum }: Tables): Usage => {
+export const makeUsage = (tables: Tables): Usage => {
+  const { insertNew, many, run, sum } = tables
   const nextId = makeIdsOf(UsageRecordId)
+  const terms = makeTerms(tables)
 
   /** Stores usage; of one key the first record stands, be it stored, told by somebody else meanwhile, or in this list. */
   const store = (operation: string, given: ReadonlyArray<NewUsage>) =>
@@ -66,7 +106,7 @@ export const makeUsage = ({ insertNew, many, run, sum }: Tables): Usage => {
 
         // Nobody makes the invoice of a period while usage is on its way into it.
         const found = yield* many(operation, subscriptions, { oneOf: { id: ids }, order: ["id"], lock: "share" })
-        const known = new Set(found.map(({ id }) => id))
+        const known = new Map(found.map((subscription) => [subscription.id, subscription]))
         const unknown = ids.find((id) => !known.has(id))
         if (unknown !== undefined) return yield* new SubscriptionNotFound({ id: unknown })
         yield* lookUp(given)
@@ -93,6 +133,8 @@ export const makeUsage = ({ insertNew, many, run, sum }: Tables): Usage => {
               }
             }
           }
+          const termsOf = yield* terms.of(operation, ids)
+          for (const usage of rows) yield* Effect.fromResult(priced(usage, known, termsOf))
           const made = yield* insertNew(operation, usageRecords, rows)
           made.forEach((row) => stored.set(nameOf(row), row))
           if (made.length < rows.length) yield* lookUp(rows)

@@ -7,6 +7,7 @@ import type * as Statement from "effect/sql/Statement"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { expectVersion } from "../../core/Version.ts"
+import { writeOrExplain } from "../../postgres/repository/Attempts.ts"
 import { makeContained } from "../../postgres/repository/Contained.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
 import { makeLookup } from "../../postgres/repository/Lookup.ts"
@@ -28,7 +29,8 @@ const nameTaken = (name: string | undefined) =>
 const make = Effect.gen(function* () {
   const client = yield* PostgresClient
   const { keyed, query, sql } = client
-  const { run } = yield* Transaction
+  const transaction = yield* Transaction
+  const { run } = transaction
   const contained = makeContained(client, { run })
   const nextId = makeIdsOf(RoleId)
 
@@ -94,7 +96,7 @@ const make = Effect.gen(function* () {
     const now = DateTime.toDateUtc(yield* DateTime.now)
     return yield* run(
       Effect.gen(function* () {
-        const updated = yield* query(
+        const write = query(
           { operation, kind: "write" },
           keyed<object>`update ai_core.roles set
               name = coalesce(${changes.name ?? null}::text, name),
@@ -102,15 +104,23 @@ const make = Effect.gen(function* () {
               version = version + 1, updated_at = greatest(updated_at, ${now})
             where id = ${id}::uuid and version = ${expectedVersion}::int returning id`
         )
-        if (updated.length === 0) {
-          const [found] = yield* query(
-            { operation, kind: "read" },
-            keyed<{ readonly version: number }>`select version from ai_core.roles where id = ${id}::uuid`
-          )
-          yield* Effect.fromResult(
-            expectVersion(id, expectedVersion, Option.fromUndefinedOr(found), () => new RoleNotFound({ id }))
-          )
-        }
+        const explain = Effect.flatMap(
+          query(
+            { operation, kind: "write" },
+            keyed<{ readonly version: number }>`select version from ai_core.roles
+              where id = ${id}::uuid for no key update`
+          ),
+          ([found]) =>
+            Effect.fromResult(
+              expectVersion(id, expectedVersion, Option.fromUndefinedOr(found), () => new RoleNotFound({ id }))
+            )
+        )
+        yield* writeOrExplain(
+          operation,
+          transaction,
+          Effect.map(write, ([updated]) => Option.fromUndefinedOr(updated)),
+          explain
+        )
         if (changes.permissions !== undefined) {
           yield* query(
             { operation, kind: "write" },

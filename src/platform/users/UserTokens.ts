@@ -59,8 +59,11 @@ export const tokenRefusal = (token: TokenMarks | undefined, now: DateTime.Utc): 
 /**
  * Tokens that users are given: to stay signed in, to prove an e-mail, to set a new password.
  *
- * Each is 32 random bytes of which only the hash is kept, expires, and is good for one use. Every method may fail with
- * `StoreError`, takes part in the `Transaction` around it, and leaves it usable where it fails with a domain error.
+ * Each is 32 random bytes of which only the hash is kept, expires, and is good for one use. What was sent is good as long as the
+ * user's e-mail is the one that it was sent to; a new password, set by `resetPassword` or by `Users.update`, ends all sign-ins of
+ * its user and what would set another. What gives, uses and ends tokens of one user does so in turn, so that none that is being
+ * given at that moment outlives the end of the others. Every method may fail with `StoreError`, takes part in the `Transaction`
+ * around it, and leaves it usable where it fails with a domain error.
  *
  * @example
  * ```ts
@@ -96,9 +99,12 @@ export class UserTokens extends Context.Service<
       purpose: TokenPurpose,
       timeToLive: Duration.Input
     ) => Effect.Effect<IssuedToken & { readonly email: string }, UserNotFound | StoreError>
-    /** Uses a token up and marks its user's e-mail as verified; refused where the e-mail has changed since it was sent. */
+    /** Uses a token up and marks its user's e-mail as verified; refused (`revoked`) where the e-mail has changed since it was sent. */
     readonly verifyEmail: (secret: Redacted.Redacted) => Effect.Effect<User, TokenRefused | StoreError>
-    /** Uses a token up, sets the password hash of its user, and ends all of the user's sign-ins. */
+    /**
+     * Uses a token up, sets the password hash of its user, and ends all of the user's sign-ins; refused (`revoked`) where the
+     * e-mail or the password has changed since it was sent.
+     */
     readonly resetPassword: (
       secret: Redacted.Redacted,
       passwordHash: Redacted.Redacted

@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import type * as Statement from "effect/sql/Statement"
 import { hashSecret, makeSecret } from "./Secret.ts"
 import { makeIds, makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { makeContained } from "../../postgres/repository/Contained.ts"
@@ -13,17 +14,16 @@ import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, SafeInteger, Timestamp } from "../../postgres/repository/Row.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { userColumns, userRows } from "./UserRow.ts"
+import { makeTokenEnds } from "./UserTokenRows.ts"
 import { UserId, UserNotFound } from "./Users.ts"
 import { SignInId, type TokenPurpose, TokenRefused, tokenRefusal, UserTokens } from "./UserTokens.ts"
 import { UserTokensInput } from "./UserTokensInput.ts"
 
-const marks = { expiresAt: Timestamp, usedAt: NullableTimestamp }
-const refreshTokens = rowReader(
-  Schema.Struct({ signIn: SignInId, userId: UserId, ...marks, revokedAt: NullableTimestamp })
-)
-const oneTimeTokens = rowReader(Schema.Struct({ userId: UserId, email: Schema.String, ...marks }))
+const marks = { expiresAt: Timestamp, usedAt: NullableTimestamp, revokedAt: NullableTimestamp }
+const refreshTokens = rowReader(Schema.Struct({ signIn: SignInId, ...marks }))
+const oneTimeTokens = rowReader(Schema.Struct({ email: Schema.String, ...marks }))
 const counts = rowReader(Schema.Struct({ count: SafeInteger }))
-const emails = rowReader(Schema.Struct({ email: Schema.String }))
+const holders = rowReader(Schema.Struct({ id: UserId, email: Schema.String }))
 
 const make = Effect.gen(function* () {
   const client = yield* PostgresClient
@@ -51,16 +51,19 @@ const make = Effect.gen(function* () {
     return { secret, userId, signIn, expiresAt }
   })
 
-  /** Ends sign-ins; gives one row for each token that was still good. */
-  const end = (operation: string, where: "family_id" | "user_id", id: string, at: DateTime.Utc) =>
-    Effect.map(
+  const ends = makeTokenEnds(client)
+
+  /**
+   * Holds the row of a user until the transaction ends: who gives, uses and ends tokens of one user do it in turn, and find
+   * what the one before has left. The user's row comes first, here and in `Users.update`, so that nobody waits in a circle.
+   */
+  const hold = (operation: string, id: Statement.Fragment) =>
+    Effect.flatMap(
       query(
-        { operation, kind: "write", idempotent: true },
-        keyed<{ readonly good: boolean }>`update ai_core.refresh_tokens set revoked_at = ${DateTime.toDateUtc(at)}
-          where ${sql(where)} = ${id}::uuid and revoked_at is null
-          returning used_at is null and expires_at > ${DateTime.toDateUtc(at)} as good`
+        { operation, kind: "write" },
+        keyed<object>`select id, email from ai_core.users where id = ${id} for no key update`
       ),
-      (rows) => rows.filter(({ good }) => good).length
+      (rows) => Effect.map(holders.option(operation, rows), Option.getOrUndefined)
     )
 
   const signIn: UserTokens["Service"]["signIn"] = Effect.fnUntraced(function* (givenUser, givenTime) {
@@ -78,37 +81,47 @@ const make = Effect.gen(function* () {
     // A refusal is a value here: it must not undo the end of the sign-in.
     const next = yield* run(
       Effect.gen(function* () {
+        const hash = hashSecret(secret)
+        const user = yield* hold(operation, sql`(select user_id from ai_core.refresh_tokens where hash = ${hash})`)
+        if (user === undefined) return new TokenRefused({ because: "unknown" })
         const rows = yield* query(
           { operation, kind: "write" },
-          keyed<object>`select family_id as "signIn", user_id as "userId", expires_at as "expiresAt",
-              used_at as "usedAt", revoked_at as "revokedAt"
-            from ai_core.refresh_tokens where hash = ${hashSecret(secret)} for update`
+          keyed<object>`select family_id as "signIn", expires_at as "expiresAt", used_at as "usedAt",
+              revoked_at as "revokedAt"
+            from ai_core.refresh_tokens where hash = ${hash} for update`
         )
         const token = Option.getOrUndefined(yield* refreshTokens.option(operation, rows))
         const because = tokenRefusal(token, now)
         if (token === undefined || because !== undefined) {
-          if (token !== undefined && because === "used") yield* end(operation, "family_id", token.signIn, now)
+          if (token !== undefined && because === "used") yield* ends.signIns(operation, "family_id", token.signIn, now)
           return new TokenRefused({ because: because ?? "unknown" })
         }
         yield* query(
           { operation, kind: "write" },
           keyed<object>`update ai_core.refresh_tokens set used_at = ${DateTime.toDateUtc(now)}
-            where hash = ${hashSecret(secret)}`
+            where hash = ${hash}`
         )
-        return yield* issue(operation, token.userId, token.signIn, timeToLive)
+        return yield* issue(operation, user.id, token.signIn, timeToLive)
       })
     )
     return next instanceof TokenRefused ? yield* next : next
   })
 
   const signOut: UserTokens["Service"]["signOut"] = Effect.fnUntraced(function* (given) {
+    const operation = "UserTokens.signOut"
     const { signIn } = yield* UserTokensInput.signOut(given)
-    yield* end("UserTokens.signOut", "family_id", signIn, yield* DateTime.now)
+    const now = yield* DateTime.now
+    const user = sql`(select user_id from ai_core.refresh_tokens where family_id = ${signIn}::uuid limit 1)`
+    yield* run(Effect.andThen(hold(operation, user), ends.signIns(operation, "family_id", signIn, now)))
   })
 
   const signOutEverywhere: UserTokens["Service"]["signOutEverywhere"] = Effect.fnUntraced(function* (given) {
+    const operation = "UserTokens.signOutEverywhere"
     const { user } = yield* UserTokensInput.signOutEverywhere(given)
-    return yield* end("UserTokens.signOutEverywhere", "user_id", user, yield* DateTime.now)
+    const now = yield* DateTime.now
+    return yield* run(
+      Effect.andThen(hold(operation, sql`${user}::uuid`), ends.signIns(operation, "user_id", user, now))
+    )
   })
 
   const send: UserTokens["Service"]["send"] = Effect.fnUntraced(function* (givenUser, givenPurpose, givenTime) {
@@ -120,12 +133,7 @@ const make = Effect.gen(function* () {
     const expiresAt = DateTime.addDuration(now, timeToLive)
     return yield* run(
       Effect.gen(function* () {
-        // Held until the end, so that of two tokens sent at once one is the newer.
-        const rows = yield* query(
-          { operation, kind: "write" },
-          keyed<object>`select email from ai_core.users where id = ${user}::uuid for update`
-        )
-        const found = Option.getOrUndefined(yield* emails.option(operation, rows))
+        const found = yield* hold(operation, sql`${user}::uuid`)
         if (found === undefined) return yield* new UserNotFound({ id: user })
         yield* query(
           { operation, kind: "write" },
@@ -144,48 +152,49 @@ const make = Effect.gen(function* () {
     )
   })
 
-  /** Uses a token up; its row is locked, so that of several callers one gets it. */
+  /** Uses a token up, unless its user's e-mail is no longer the one that it was sent to; gives its user's id. */
   const use = (operation: string, purpose: TokenPurpose, secret: Redacted.Redacted, now: DateTime.Utc) =>
     Effect.gen(function* () {
+      const hash = hashSecret(secret)
+      const user = yield* hold(operation, sql`(select user_id from ai_core.one_time_tokens where hash = ${hash})`)
       const rows = yield* query(
         { operation, kind: "write" },
-        keyed<object>`select user_id as "userId", email, expires_at as "expiresAt", used_at as "usedAt"
-          from ai_core.one_time_tokens where hash = ${hashSecret(secret)} and purpose = ${purpose} for update`
+        keyed<object>`select email, expires_at as "expiresAt", used_at as "usedAt", revoked_at as "revokedAt"
+          from ai_core.one_time_tokens where hash = ${hash} and purpose = ${purpose} for update`
       )
       const token = Option.getOrUndefined(yield* oneTimeTokens.option(operation, rows))
-      const because = tokenRefusal(token && { ...token, revokedAt: null }, now)
-      if (token === undefined || because !== undefined) {
+      const because = tokenRefusal(token, now)
+      if (user === undefined || token === undefined || because !== undefined) {
         return yield* new TokenRefused({ because: because ?? "unknown" })
       }
+      if (token.email !== user.email) return yield* new TokenRefused({ because: "revoked" })
       yield* query(
         { operation, kind: "write" },
-        keyed<object>`update ai_core.one_time_tokens set used_at = ${DateTime.toDateUtc(now)}
-          where hash = ${hashSecret(secret)}`
+        keyed<object>`update ai_core.one_time_tokens set used_at = ${DateTime.toDateUtc(now)} where hash = ${hash}`
       )
-      return token
+      return user.id
     })
+
+  /** Changes a user whose row is held; gives the user as it is then. */
+  const change = (operation: string, id: UserId, changes: Statement.Fragment, now: DateTime.Utc) =>
+    Effect.flatMap(
+      query(
+        { operation, kind: "write" },
+        keyed<object>`update ai_core.users set version = version + 1, ${changes},
+            updated_at = greatest(updated_at, ${DateTime.toDateUtc(now)})
+          where id = ${id}::uuid returning ${userColumns(sql)}`
+      ),
+      (rows) => userRows.one(operation, rows)
+    )
 
   const verifyEmail: UserTokens["Service"]["verifyEmail"] = Effect.fnUntraced(function* (given) {
     const operation = "UserTokens.verifyEmail"
     const { secret } = yield* UserTokensInput.verifyEmail(given)
     const now = yield* DateTime.now
     return yield* run(
-      Effect.gen(function* () {
-        const token = yield* use(operation, "email-verification", secret, now)
-        const rows = yield* query(
-          { operation, kind: "write" },
-          keyed<object>`update ai_core.users set version = version + 1,
-              email_verified_at = ${DateTime.toDateUtc(now)}, updated_at = greatest(updated_at, ${DateTime.toDateUtc(now)})
-            where id = ${token.userId}::uuid and email = ${token.email} returning ${userColumns(sql)}`
-        )
-        return yield* Effect.flatMap(
-          userRows.option(operation, rows),
-          Option.match({
-            onNone: () => Effect.fail(new TokenRefused({ because: "revoked" })),
-            onSome: Effect.succeed
-          })
-        )
-      })
+      Effect.flatMap(use(operation, "email-verification", secret, now), (id) =>
+        change(operation, id, sql`email_verified_at = ${DateTime.toDateUtc(now)}`, now)
+      )
     )
   })
 
@@ -195,22 +204,11 @@ const make = Effect.gen(function* () {
     const now = yield* DateTime.now
     return yield* run(
       Effect.gen(function* () {
-        const token = yield* use(operation, "password-reset", secret, now)
-        yield* end(operation, "user_id", token.userId, now)
-        const rows = yield* query(
-          { operation, kind: "write" },
-          keyed<object>`update ai_core.users set version = version + 1,
-              password_hash = ${Redacted.value(passwordHash)},
-              updated_at = greatest(updated_at, ${DateTime.toDateUtc(now)})
-            where id = ${token.userId}::uuid returning ${userColumns(sql)}`
-        )
-        return yield* Effect.flatMap(
-          userRows.option(operation, rows),
-          Option.match({
-            onNone: () => Effect.fail(new TokenRefused({ because: "revoked" })),
-            onSome: Effect.succeed
-          })
-        )
+        const id = yield* use(operation, "password-reset", secret, now)
+        const user = yield* change(operation, id, sql`password_hash = ${Redacted.value(passwordHash)}`, now)
+        yield* ends.signIns(operation, "user_id", id, now)
+        yield* ends.sent(operation, user, true, now)
+        return user
       })
     )
   })

@@ -7,66 +7,33 @@ import { hashSecret, makeSecret } from "./Secret.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import type { MemoryWriter } from "../../postgres/memory/MemoryDatabase.ts"
-import { memoryTable } from "../../postgres/memory/MemoryTable.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
-import { type User, type UserId, UserNotFound } from "./Users.ts"
+import { type User, UserNotFound } from "./Users.ts"
 import { usersTable } from "./UsersMemory.ts"
 import { SignInId, type TokenMarks, type TokenPurpose, TokenRefused, tokenRefusal, UserTokens } from "./UserTokens.ts"
+import { endSent, endSignIns, oneTimeTokens, refreshTokens } from "./UserTokenTables.ts"
 import { UserTokensInput } from "./UserTokensInput.ts"
-
-interface RefreshToken extends TokenMarks {
-  readonly hash: string
-  readonly userId: UserId
-  readonly signIn: SignInId
-}
-const refreshTokens = memoryTable<RefreshToken>({
-  name: "refresh_tokens",
-  key: ({ hash }) => hash,
-  references: { refresh_tokens_user_id_fkey: { to: "users", key: ({ userId }) => userId, onRemoval: "cascade" } }
-})
-
-interface OneTimeToken extends TokenMarks {
-  readonly hash: string
-  readonly userId: UserId
-  readonly purpose: TokenPurpose
-  readonly email: string
-}
-const oneTimeTokens = memoryTable<OneTimeToken>({
-  name: "one_time_tokens",
-  key: ({ hash }) => hash,
-  references: { one_time_tokens_user_id_fkey: { to: "users", key: ({ userId }) => userId, onRemoval: "cascade" } }
-})
 
 const unused = { usedAt: null, revokedAt: null } as const
 
-/** Ends the sign-ins of those tokens; gives how many were still good. */
-const end = (db: MemoryWriter, which: (token: RefreshToken) => boolean, now: DateTime.Utc) =>
-  Result.gen(function* () {
-    let good = 0
-    for (const token of db.rows(refreshTokens, which)) {
-      if (token.revokedAt !== null) continue
-      if (tokenRefusal(token, now) === undefined) good++
-      yield* db.replace(refreshTokens, { ...token, revokedAt: now })
-    }
-    return good
-  })
-
-/** Uses a token up. */
+/** Uses a token up, unless its user's e-mail is no longer the one that it was sent to; gives its user. */
 const use = (
   db: MemoryWriter,
   purpose: TokenPurpose,
   hash: string,
   now: DateTime.Utc
-): Result.Result<OneTimeToken, TokenRefused | StoreError> =>
+): Result.Result<User, TokenRefused | StoreError> =>
   Result.gen(function* () {
     const token = Option.getOrUndefined(db.get(oneTimeTokens, hash))
     const because = token?.purpose === purpose ? tokenRefusal(token, now) : "unknown"
     if (token === undefined || because !== undefined) {
       return yield* Result.fail(new TokenRefused({ because: because ?? "unknown" }))
     }
+    const user = Option.filter(db.get(usersTable, token.userId), ({ email }) => email === token.email)
+    if (Option.isNone(user)) return yield* Result.fail(new TokenRefused({ because: "revoked" }))
     yield* db.replace(oneTimeTokens, { ...token, usedAt: now })
-    return token
+    return user.value
   })
 
 const make = Effect.gen(function* () {
@@ -99,7 +66,7 @@ const make = Effect.gen(function* () {
         const because = tokenRefusal(token, now)
         if (token === undefined || because !== undefined) {
           if (token !== undefined && because === "used") {
-            yield* end(db, ({ signIn }) => signIn === token.signIn, now)
+            yield* endSignIns(db, ({ signIn }) => signIn === token.signIn, now)
           }
           return new TokenRefused({ because: because ?? "unknown" })
         }
@@ -116,13 +83,13 @@ const make = Effect.gen(function* () {
   const signOut: UserTokens["Service"]["signOut"] = Effect.fnUntraced(function* (given) {
     const { signIn: ended } = yield* UserTokensInput.signOut(given)
     const now = yield* DateTime.now
-    yield* write("UserTokens.signOut", (db) => end(db, ({ signIn }) => signIn === ended, now))
+    yield* write("UserTokens.signOut", (db) => endSignIns(db, ({ signIn }) => signIn === ended, now))
   })
 
   const signOutEverywhere: UserTokens["Service"]["signOutEverywhere"] = Effect.fnUntraced(function* (given) {
     const { user } = yield* UserTokensInput.signOutEverywhere(given)
     const now = yield* DateTime.now
-    return yield* write("UserTokens.signOutEverywhere", (db) => end(db, ({ userId }) => userId === user, now))
+    return yield* write("UserTokens.signOutEverywhere", (db) => endSignIns(db, ({ userId }) => userId === user, now))
   })
 
   const send: UserTokens["Service"]["send"] = Effect.fnUntraced(function* (givenUser, givenPurpose, givenTime) {
@@ -151,16 +118,12 @@ const make = Effect.gen(function* () {
     )
   })
 
-  /** Changes the user whose token was used up, unless there is none whom it still fits. */
   const change = (
     db: MemoryWriter,
-    { userId }: OneTimeToken,
-    fits: (user: User) => boolean,
+    user: User,
     changes: Partial<User>,
     now: DateTime.Utc
-  ): Result.Result<User, TokenRefused | StoreError> => {
-    const user = Option.getOrUndefined(Option.filter(db.get(usersTable, userId), fits))
-    if (user === undefined) return Result.fail(new TokenRefused({ because: "revoked" }))
+  ): Result.Result<User, StoreError> => {
     const changed: User = {
       ...user,
       ...changes,
@@ -174,8 +137,8 @@ const make = Effect.gen(function* () {
     const { secret } = yield* UserTokensInput.verifyEmail(given)
     const now = yield* DateTime.now
     return yield* write("UserTokens.verifyEmail", (db) =>
-      Result.flatMap(use(db, "email-verification", hashSecret(secret), now), (token) =>
-        change(db, token, ({ email }) => email === token.email, { emailVerifiedAt: now }, now)
+      Result.flatMap(use(db, "email-verification", hashSecret(secret), now), (user) =>
+        change(db, user, { emailVerifiedAt: now }, now)
       )
     )
   })
@@ -185,9 +148,11 @@ const make = Effect.gen(function* () {
     const now = yield* DateTime.now
     return yield* write<User, TokenRefused | StoreError>("UserTokens.resetPassword", (db) =>
       Result.gen(function* () {
-        const token = yield* use(db, "password-reset", hashSecret(secret), now)
-        yield* end(db, ({ userId }) => userId === token.userId, now)
-        return yield* change(db, token, () => true, { passwordHash }, now)
+        const user = yield* use(db, "password-reset", hashSecret(secret), now)
+        const changed = yield* change(db, user, { passwordHash }, now)
+        yield* endSignIns(db, ({ userId }) => userId === user.id, now)
+        yield* endSent(db, changed, true, now)
+        return changed
       })
     )
   })

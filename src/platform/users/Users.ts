@@ -181,6 +181,9 @@ export class Users extends Context.Service<
     /**
      * Changes a user who still is at the version that the caller read; of two such updates one wins.
      *
+     * What depends on the old values ends with them, all at once: a new e-mail is not verified, and what `UserTokens.send` gave for
+     * the old one is refused; a password hash, were it of the same password, ends all sign-ins and what would reset the password.
+     *
      * Where several failures hold, the first of these is told: `UserNotFound`, `VersionConflict`, `EmailTaken`,
      * `UsernameTaken`.
      */

@@ -15,7 +15,8 @@ import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import * as TransactionLive from "../../postgres/TransactionLive.ts"
 import { userColumns, userRows } from "./UserRow.ts"
-import { cursorAfter, EmailTaken, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
+import { makeTokenEnds } from "./UserTokenRows.ts"
+import { cursorAfter, EmailTaken, type User, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
 import { inUse, streamBy, UsersInput } from "./UsersInput.ts"
 
 /** Times the row that stood in a write's way may be gone when we look at it, before we give up. */
@@ -45,7 +46,9 @@ interface Found {
 const make = Effect.gen(function* () {
   const client = yield* PostgresClient
   const { keyed, query, sql } = client
-  const contained = makeContained(client, yield* Transaction)
+  const { run } = yield* Transaction
+  const contained = makeContained(client, { run })
+  const ends = makeTokenEnds(client)
   const nextId = makeIdsOf(UserId)
 
   const columns = userColumns(sql)
@@ -116,9 +119,9 @@ const make = Effect.gen(function* () {
     const operation = "Users.update"
     const { changes, expectedVersion, id } = yield* UsersInput.update(givenId, givenVersion, givenChanges)
     const { email, passwordHash, username } = changes
-    const now = DateTime.toDateUtc(yield* DateTime.now)
-    for (let attempt = 0; attempt < attempts; attempt++) {
-      const rows = yield* query(
+    const now = yield* DateTime.now
+    const write = Effect.flatMap(
+      query(
         { operation, kind: "write" },
         keyed<object>`update ai_core.users as u set
           email = coalesce(${email ?? null}::text, u.email),
@@ -126,14 +129,27 @@ const make = Effect.gen(function* () {
           username = coalesce(${username ?? null}::text, u.username),
           password_hash = coalesce(${passwordHash === undefined ? null : Redacted.value(passwordHash)}::text, u.password_hash),
           version = u.version + 1,
-          updated_at = greatest(u.updated_at, ${now})
+          updated_at = greatest(u.updated_at, ${DateTime.toDateUtc(now)})
         where u.id = ${id}::uuid and u.version = ${expectedVersion}::int
           and not exists (select from ai_core.users as o where o.id <> ${id}::uuid and (
             lower(o.email collate "C") = lower(${email ?? null}::text collate "C")
             or lower(o.username collate "C") = lower(${username ?? null}::text collate "C")))
         returning ${columns}`
-      ).pipe(Effect.mapError(takenBy(changes)))
-      const updated = yield* userRows.option(operation, rows)
+      ),
+      (rows) => userRows.option(operation, rows)
+    )
+    /** The row that was written is held until the tokens that end with it have ended. */
+    const endTokens = (user: User) =>
+      Effect.andThen(
+        ends.sent(operation, user, passwordHash !== undefined, now),
+        passwordHash === undefined ? Effect.void : ends.signIns(operation, "user_id", id, now)
+      )
+    const whole =
+      email === undefined && passwordHash === undefined
+        ? write
+        : run(Effect.tap(write, Option.match({ onNone: () => Effect.void, onSome: endTokens })))
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const updated = yield* Effect.mapError(whole, takenBy(changes))
       if (Option.isSome(updated)) return updated.value
       const found = yield* look(operation, id, email, username)
       const stored = Option.map(Option.fromNullOr(found.version), (version) => ({ version }))

@@ -22,6 +22,7 @@ import {
   VersionConflict
 } from "./Users.ts"
 import { inUse, streamBy, UsersInput } from "./UsersInput.ts"
+import { endSent, endSignIns, oneTimeTokens, refreshTokens } from "./UserTokenTables.ts"
 
 /** As PostgreSQL's collation "C" does it. */
 const lowerAscii = (text: string): string => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
@@ -52,7 +53,7 @@ const taken = ({ email, username }: { readonly email: string; readonly username:
 
 const make = Effect.gen(function* () {
   const { read, register, write } = yield* PostgresMemory
-  yield* register(usersTable)
+  yield* register(usersTable, refreshTokens, oneTimeTokens)
   const nextId = makeIdsOf(UserId)
 
   const create: Users["Service"]["create"] = Effect.fnUntraced(function* (given) {
@@ -105,9 +106,11 @@ const make = Effect.gen(function* () {
           version: user.version + 1,
           updatedAt: DateTime.max(user.updatedAt, now)
         }
-        return Result.mapBoth(db.replace(usersTable, updated), {
-          onSuccess: () => updated,
-          onFailure: taken(updated)
+        return Result.gen(function* () {
+          yield* Result.mapError(db.replace(usersTable, updated), taken(updated))
+          yield* endSent(db, updated, changes.passwordHash !== undefined, now)
+          if (changes.passwordHash !== undefined) yield* endSignIns(db, ({ userId }) => userId === id, now)
+          return updated
         })
       }
     )

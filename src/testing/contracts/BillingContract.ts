@@ -8,6 +8,7 @@ import { payments, refunds } from "./billing/payments.ts"
 import { plans } from "./billing/plans.ts"
 import { subscriptions } from "./billing/subscriptions.ts"
 import { refusing, transacting } from "./billing/together.ts"
+import { terms } from "./billing/terms.ts"
 import { usage } from "./billing/usage.ts"
 
 /** What every implementation of `Billing` does, beside the `Users` and under the `Transaction` of the same store. */
@@ -18,6 +19,7 @@ export const BillingContract: Contract<Billing | Users | Transaction> = make("Bi
   ...drafting,
   ...finalizing,
   ...periods,
+  ...terms,
   ...listing,
   ...payments,
   ...refunds,

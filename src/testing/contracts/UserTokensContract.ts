@@ -170,6 +170,70 @@ const sending: Record<string, Run> = {
     assert.equal((yield* refreshing(neighbour.secret)).signIn, neighbour.signIn)
     assert.equal(yield* because(tokens.resetPassword(sent.secret, newHash)), "used")
   }),
+  "a new e-mail ends what was sent to the old one, also where the old one comes back": Effect.gen(function* () {
+    const tokens = yield* UserTokens
+    const users = yield* Users
+    const user = yield* someUser()
+    const reset = yield* tokens.send(user.id, "password-reset", "1 hour")
+    const verification = yield* tokens.send(user.id, "email-verification", "1 hour")
+    const neighbour = yield* tokens.send((yield* someUser()).id, "password-reset", "1 hour")
+    const moved = yield* users.update(user.id, 1, { email: `${yield* unique("new")}@example.com` })
+    assert.equal(yield* because(tokens.resetPassword(reset.secret, newHash)), "revoked")
+    assert.equal(yield* because(tokens.verifyEmail(verification.secret)), "revoked")
+    assert.deepEqual(yield* users.findById(user.id), Option.some(moved))
+    const back = yield* users.update(user.id, 2, { email: user.email })
+    assert.equal(yield* because(tokens.resetPassword(reset.secret, newHash)), "revoked")
+    assert.equal(yield* because(tokens.verifyEmail(verification.secret)), "revoked")
+    assert.deepEqual(yield* users.findById(user.id), Option.some(back))
+    const again = yield* tokens.send(user.id, "password-reset", "1 hour")
+    assert.equal((yield* tokens.resetPassword(again.secret, newHash)).version, 4)
+    assert.equal((yield* tokens.resetPassword(neighbour.secret, newHash)).id, neighbour.userId)
+  }),
+  "a new password, however it is set, ends every sign-in and what would reset it; what proves the e-mail stays good":
+    Effect.gen(function* () {
+      const tokens = yield* UserTokens
+      const users = yield* Users
+      const user = yield* someUser()
+      const signedIn = yield* tokens.signIn(user.id, "1 hour")
+      const reset = yield* tokens.send(user.id, "password-reset", "1 hour")
+      const verification = yield* tokens.send(user.id, "email-verification", "1 hour")
+      const neighbour = yield* someUser()
+      const others = yield* tokens.signIn(neighbour.id, "1 hour")
+      const sentToOthers = yield* tokens.send(neighbour.id, "password-reset", "1 hour")
+      yield* users.update(user.id, 1, { passwordHash: newHash })
+      assert.equal(yield* because(refreshing(signedIn.secret)), "revoked")
+      assert.equal(yield* because(tokens.resetPassword(reset.secret, newHash)), "revoked")
+      assert.equal((yield* tokens.verifyEmail(verification.secret)).version, 3)
+      assert.equal((yield* refreshing(others.secret)).signIn, others.signIn)
+      assert.equal((yield* tokens.resetPassword(sentToOthers.secret, newHash)).id, neighbour.id)
+    }),
+  "a change that keeps e-mail and password ends nothing, nor does one that is refused or taken back": Effect.gen(
+    function* () {
+      const tokens = yield* UserTokens
+      const users = yield* Users
+      const { run } = yield* Transaction
+      const user = yield* someUser()
+      const neighbour = yield* someUser()
+      const signedIn = yield* tokens.signIn(user.id, "1 hour")
+      const reset = yield* tokens.send(user.id, "password-reset", "1 hour")
+      const verification = yield* tokens.send(user.id, "email-verification", "1 hour")
+      yield* users.update(user.id, 1, { username: yield* unique("named"), email: user.email })
+      yield* failsWith(users.update(user.id, 1, { passwordHash: newHash }), "VersionConflict")
+      yield* failsWith(users.update(user.id, 2, { passwordHash: newHash, email: neighbour.email }), "EmailTaken")
+      const email = `${yield* unique("new")}@example.com`
+      yield* Effect.flip(
+        run(
+          Effect.andThen(
+            users.update(user.id, 2, { passwordHash: newHash, email }),
+            Effect.fail({ _tag: "No" as const })
+          )
+        )
+      )
+      assert.equal((yield* refreshing(signedIn.secret)).signIn, signedIn.signIn)
+      assert.equal((yield* tokens.verifyEmail(verification.secret)).id, user.id)
+      assert.equal((yield* tokens.resetPassword(reset.secret, newHash)).id, user.id)
+    }
+  ),
   "the newest token for a purpose is the good one": Effect.gen(function* () {
     const tokens = yield* UserTokens
     const user = yield* someUser()

@@ -11,6 +11,8 @@ const invoices = `${folder}/makeInvoices.ts`
 const invoiceRows = `${folder}/InvoiceRows.ts`
 const invoiceSums = `${folder}/InvoiceSums.ts`
 const periods = `${folder}/Periods.ts`
+const terms = `${folder}/Terms.ts`
+const invoicing = `${folder}/invoiceSubscription.ts`
 const drafts = `${folder}/Drafts.ts`
 const payments = `${folder}/makePayments.ts`
 const refunds = `${folder}/makeRefunds.ts`
@@ -121,8 +123,107 @@ export const billing: ReadonlyArray<Mutant> = [
   {
     name: "Billing: periods follow each other instead of the anchor",
     file: periods,
-    find: "DateTime.add(anchor, { months: monthsBetween(anchor, start) + months[interval] })",
-    replace: "DateTime.add(start, { months: monthsBetween(anchor, anchor) + months[interval] })",
+    find: "return { start: startOf(begun), end: startOf(begun + 1) }",
+    replace: "return { start: startOf(begun), end: DateTime.add(startOf(begun), { months: months[interval] }) }",
+    red
+  },
+  {
+    name: "Billing: a period begins before its day of the month",
+    file: periods,
+    find: "DateTime.isGreaterThan(startOf(n), at) ? n - 1 : n",
+    replace: "n",
+    red
+  },
+  {
+    name: "Billing: a trial is divided into intervals",
+    file: periods,
+    find: "  if (DateTime.isLessThan(at, anchor)) return { start: since, end: anchor }\n",
+    replace: "",
+    red
+  },
+  {
+    name: "Billing: years are counted from the anchor, not from when they began",
+    file: periods,
+    find: "const first = monthsBetween(anchor, DateTime.max(anchor, since))",
+    replace: "const first = monthsBetween(anchor, anchor) + 0 * monthsBetween(anchor, DateTime.max(anchor, since))",
+    red
+  },
+  {
+    name: "Billing: periods go on after the end",
+    file: periods,
+    find: "(ended === null || DateTime.isLessThanOrEqualTo(period.start, ended))",
+    replace: "(ended === null || ended !== undefined)",
+    red
+  },
+  {
+    name: "Billing: periods go on after the one that is to be the last",
+    file: periods,
+    find: "!(cancelAtPeriodEnd && DateTime.isGreaterThanOrEqualTo(period.start, currentPeriodEnd))",
+    replace: "!(cancelAtPeriodEnd && period.start === undefined && currentPeriodEnd === undefined)",
+    red
+  },
+  {
+    name: "Billing: a change holds from when the subscription began",
+    file: terms,
+    find: "      const since = nextStart(last, now)\n",
+    replace: "      const since = now === last.since ? nextStart(last, now) : last.since\n",
+    red
+  },
+  {
+    name: "Billing: a change of a change is lost",
+    file: terms,
+    find: "? replace(operation, subscriptionTerms, { ...next, position: last.position })",
+    replace: "? replace(operation, subscriptionTerms, { ...last, ...{ since: next.since } })",
+    red
+  },
+  {
+    name: "Billing: the time in which it was paused has periods",
+    file: terms,
+    find: "replace(operation, subscriptionTerms, { ...last, until: end }),",
+    replace: "replace(operation, subscriptionTerms, { ...last, until: next.since }),",
+    red
+  },
+  {
+    name: "Billing: a renewal is as long as the newest price says",
+    file: subscriptions,
+    find: "periodOf(termAt(all, currentPeriodEnd) ?? last, currentPeriodEnd)",
+    replace: "periodOf(all.length > 9 ? (termAt(all, currentPeriodEnd) ?? last) : last, currentPeriodEnd)",
+    red
+  },
+  {
+    name: "Billing: what was changed while it was paused is forgotten",
+    file: subscriptions,
+    find: "          yield* terms.follow(operation, active, last, now)\n",
+    replace: "",
+    red
+  },
+  {
+    name: "Billing: a paused one goes on though its period is over",
+    file: subscriptions,
+    find: "if (!isOver(end, now)) {",
+    replace: "if (!isOver(end, now) || isOver(end, now)) {",
+    red
+  },
+  {
+    name: "Billing: any period is invoiced",
+    file: invoicing,
+    find: "if (!startsThere || !DateTime.Equivalence(running.period.end, end)) {",
+    replace: "if (running === undefined) {",
+    red
+  },
+  {
+    name: "Billing: usage of any metric is taken",
+    file: usage,
+    find: "return counted === metric\n",
+    replace: "return counted !== undefined || counted === metric\n",
+    red
+  },
+  {
+    name: "Billing: usage of any time is taken",
+    file: usage,
+    find: '    return Result.fail(new PeriodMismatch({ subscriptionId, field: "usedAt", nearest }))\n',
+    replace:
+      '    return nearest === undefined ? Result.fail(new PeriodMismatch({ subscriptionId, field: "usedAt", nearest })) : Result.void\n',
     red
   },
   {

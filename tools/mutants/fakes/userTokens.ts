@@ -4,6 +4,8 @@ const red = [{ suite: "memory", file: "test/contracts/UserTokens.test.ts" }]
 
 const tokens = "src/platform/users/UserTokens.ts"
 const memory = "src/platform/users/UserTokensMemory.ts"
+const tables = "src/platform/users/UserTokenTables.ts"
+const users = "src/platform/users/UsersMemory.ts"
 
 /** Defects of `UserTokens` in memory, and of the rules that it shares with PostgreSQL. */
 export const userTokens: ReadonlyArray<Mutant> = [
@@ -74,14 +76,14 @@ export const userTokens: ReadonlyArray<Mutant> = [
   },
   {
     name: "UserTokens: signing out everywhere counts what was used up",
-    file: memory,
+    file: tables,
     find: "if (tokenRefusal(token, now) === undefined) good++",
     replace: "good++",
     red
   },
   {
     name: "UserTokens: signing out everywhere counts what has expired",
-    file: memory,
+    file: tables,
     find: "if (tokenRefusal(token, now) === undefined) good++",
     replace: "if (token.usedAt === null) good++",
     red
@@ -95,14 +97,14 @@ export const userTokens: ReadonlyArray<Mutant> = [
   },
   {
     name: "UserTokens: nobody signs in",
-    file: memory,
+    file: tables,
     find: 'refresh_tokens_user_id_fkey: { to: "users", key: ({ userId }) => userId',
     replace: 'refresh_tokens_user_id_fkey: { to: "users", key: () => undefined',
     red
   },
   {
     name: "UserTokens: a user who was sent a token is not removed",
-    file: memory,
+    file: tables,
     find: 'one_time_tokens_user_id_fkey: { to: "users", key: ({ userId }) => userId, onRemoval: "cascade"',
     replace: 'one_time_tokens_user_id_fkey: { to: "users", key: ({ userId }) => userId, onRemoval: "restrict"',
     red
@@ -138,15 +140,8 @@ export const userTokens: ReadonlyArray<Mutant> = [
   {
     name: "UserTokens: a token that was sent is not used up",
     file: memory,
-    find: "    yield* db.replace(oneTimeTokens, { ...token, usedAt: now })\n    return token",
-    replace: "    return token",
-    red
-  },
-  {
-    name: "UserTokens: a token proves an e-mail that it was not sent to",
-    file: memory,
-    find: "({ email }) => email === token.email",
-    replace: "() => true",
+    find: "    yield* db.replace(oneTimeTokens, { ...token, usedAt: now })\n    return user.value",
+    replace: "    return user.value",
     red
   },
   {
@@ -171,17 +166,73 @@ export const userTokens: ReadonlyArray<Mutant> = [
     red
   },
   {
-    name: "UserTokens: a new password leaves the sign-ins open",
+    name: "UserTokens: a reset leaves the sign-ins open",
     file: memory,
-    find: "        yield* end(db, ({ userId }) => userId === token.userId, now)\n",
+    find: "        yield* endSignIns(db, ({ userId }) => userId === user.id, now)\n",
+    replace: "",
+    red
+  },
+  {
+    name: "UserTokens: a reset signs everybody out",
+    file: memory,
+    find: "({ userId }) => userId === user.id",
+    replace: "() => true",
+    red
+  },
+  {
+    name: "UserTokens: a new password leaves the sign-ins open",
+    file: users,
+    find: "          if (changes.passwordHash !== undefined) yield* endSignIns(db, ({ userId }) => userId === id, now)\n",
     replace: "",
     red
   },
   {
     name: "UserTokens: a new password signs everybody out",
-    file: memory,
-    find: "({ userId }) => userId === token.userId",
-    replace: "() => true",
+    file: users,
+    find: "endSignIns(db, ({ userId }) => userId === id, now)",
+    replace: "endSignIns(db, () => true, now)",
+    red
+  },
+  {
+    name: "UserTokens: any change signs the user out",
+    file: users,
+    find: "          if (changes.passwordHash !== undefined) yield* endSignIns",
+    replace: "          yield* endSignIns",
+    red
+  },
+  {
+    name: "UserTokens: a new e-mail or password leaves good what was sent",
+    file: users,
+    find: "          yield* endSent(db, updated, changes.passwordHash !== undefined, now)\n",
+    replace: "",
+    red
+  },
+  {
+    name: "UserTokens: any change ends what would reset the password",
+    file: users,
+    find: "endSent(db, updated, changes.passwordHash !== undefined, now)",
+    replace: "endSent(db, updated, true, now)",
+    red
+  },
+  {
+    name: "UserTokens: a new password leaves good what would reset it",
+    file: tables,
+    find: '      if (token.email === email && !(newPassword && token.purpose === "password-reset")) continue\n',
+    replace: "      if (token.email === email) continue\n",
+    red
+  },
+  {
+    name: "UserTokens: a new password ends what proves the e-mail",
+    file: tables,
+    find: ' && token.purpose === "password-reset"',
+    replace: "",
+    red
+  },
+  {
+    name: "UserTokens: a new e-mail ends what was sent to others",
+    file: tables,
+    find: "userId === id && usedAt",
+    replace: "usedAt",
     red
   },
   {

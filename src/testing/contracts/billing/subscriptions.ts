@@ -15,6 +15,7 @@ import {
   aPlan,
   aPrice,
   aSubscription,
+  at,
   aUser,
   eur,
   failsWith,
@@ -206,13 +207,18 @@ export const subscriptions: Record<string, Run> = {
     yield* inOurTime
     const { subscriptions } = yield* Billing
     const old = yield* aSubscription({ startAt: january })
-    yield* subscriptions.pause(old.id)
+    yield* at(time("2024-02-20T00:00:00Z"))(subscriptions.pause(old.id))
     const paused = yield* failsWith(subscriptions.renew(old.id, old.currentPeriodEnd), "SubscriptionNotRunning")
     assert.equal(paused.state, "paused")
     const before = yield* DateTime.now
     const resumed = yield* subscriptions.activate(old.id)
     assert.ok(DateTime.isGreaterThanOrEqualTo(resumed.currentPeriodStart, before))
     same(resumed.currentPeriodEnd, DateTime.add(resumed.currentPeriodStart, { months: 1 }))
+    // Its renewals are late: what it was paused in is over only with the period of that day.
+    const late = yield* aSubscription({ startAt: january })
+    yield* at(time("2024-03-20T00:00:00Z"))(subscriptions.pause(late.id))
+    const going = yield* at(time("2024-03-30T00:00:00Z"))(subscriptions.activate(late.id))
+    same(periodOf(going), ["2024-01-31", "2024-02-29"])
     const running = yield* aSubscription()
     yield* subscriptions.pause(running.id)
     const kept = yield* subscriptions.activate(running.id)

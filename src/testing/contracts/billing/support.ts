@@ -13,7 +13,7 @@ import { make as money } from "../../../platform/Money.ts"
 import type { User, Users } from "../../../platform/users/Users.ts"
 import type { Transaction } from "../../../postgres/Transaction.ts"
 import { passTime, unique } from "../../Contract.ts"
-import { refuses as refusesAs, someUser, untyped } from "../expectations.ts"
+import { later, refuses as refusesAs, someUser, untyped } from "../expectations.ts"
 
 export { failsWith, failure, pages, untyped } from "../expectations.ts"
 
@@ -43,6 +43,12 @@ export const inOurTime = Effect.gen(function* () {
   const missing = DateTime.toEpochMillis(time("2025-06-01T00:00:00Z")) - DateTime.toEpochMillis(yield* DateTime.now)
   if (missing > 0) yield* passTime(missing)
 })
+
+/** Runs the effect at this time of the Clock. */
+export const at =
+  (moment: DateTime.Utc) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.flatMap(DateTime.now, (now) => later(moment.epochMilliseconds - now.epochMilliseconds)(effect))
 
 export const keyOf = (prefix: string): Effect.Effect<IdempotencyKey> =>
   Effect.map(unique(prefix), (key) => IdempotencyKey.make(key))

@@ -91,7 +91,8 @@ export const transacting: Record<string, Run> = {
     const users = yield* Users
     const transaction = yield* Transaction
     const [one, two] = [yield* aPlan(), yield* aPlan()]
-    const subscription = yield* aSubscription()
+    const { id: priceId } = yield* aPrice({ usage: tokens })
+    const subscription = yield* aSubscription({ priceId, startAt: start })
     const invoice = yield* anInvoice(100)
     const reference = yield* unique("pi")
     const first = yield* payments.create(yield* payment(invoice, 10, { providerReference: reference }))
@@ -186,7 +187,8 @@ export const refusing: Record<string, Run> = {
       const moved = { userId: invoice.userId, amount: eur(1), description: attack, idempotencyKey: key }
       same((yield* credit.grant(moved)).description, attack)
       const { usage } = yield* Billing
-      const subscription = yield* aSubscription()
+      const { id: priceId } = yield* aPrice({ usage: tokens })
+      const subscription = yield* aSubscription({ priceId, startAt: start })
       const record = yield* usage.record(yield* used(subscription, 1, start, { idempotencyKey: key }))
       same((yield* usage.list({ subscriptionId: subscription.id })).items, [record])
       for (const call of [

@@ -10,6 +10,7 @@ import {
   failsWith,
   ids,
   inOurTime,
+  at,
   nothing,
   pages,
   refuses,
@@ -26,10 +27,22 @@ const end = time("2024-02-01T00:00:00Z")
 const january = { start, end }
 const day = (n: number) => time(`2024-01-${String(n).padStart(2, "0")}T08:00:00Z`)
 
-const metered = Effect.gen(function* () {
+const meteredBy = (metric: string) =>
+  Effect.gen(function* () {
+    yield* inOurTime
+    const price = yield* aPrice({ usage: { ...tokens, metric } })
+    return yield* aSubscription({ priceId: price.id, startAt: start })
+  })
+const metered = meteredBy("tokens")
+
+/** Charged for tokens in January, and for images from February on. */
+const meteredTwice = Effect.gen(function* () {
   yield* inOurTime
-  const price = yield* aPrice({ usage: tokens })
-  return yield* aSubscription({ priceId: price.id, startAt: start })
+  const { subscriptions } = yield* Billing
+  const subscription = yield* metered
+  const images = yield* aPrice({ usage: { ...tokens, metric: "images" } })
+  yield* at(day(20))(subscriptions.change(subscription.id, 1, { priceId: images.id }))
+  return subscription
 })
 
 export const usage: Record<string, Run> = {
@@ -99,18 +112,22 @@ export const usage: Record<string, Run> = {
   }),
   "a total is of one metric and one period, its end not in it": Effect.gen(function* () {
     const { usage } = yield* Billing
-    const subscription = yield* metered
+    const subscription = yield* meteredTwice
     const other = yield* metered
     yield* usage.recordAll([
       yield* used(subscription, 1, start),
       yield* used(subscription, 20, time("2024-01-31T23:59:59.999Z")),
-      yield* used(subscription, 300, end),
-      yield* used(subscription, 4000, day(9), { metric: "images" }),
-      yield* used(other, 50_000, day(9))
+      yield* used(subscription, 300, end, { metric: "images" }),
+      yield* used(other, 50_000, day(9)),
+      yield* used(other, 6000, end)
     ])
+    const february = { start: end, end: time("2024-03-01T00:00:00Z") }
+    const both = { start, end: february.end }
     assert.equal(yield* usage.total(subscription.id, "tokens", january), 21)
-    assert.equal(yield* usage.total(subscription.id, "images", january), 4000)
-    assert.equal(yield* usage.total(subscription.id, "tokens", { start: end, end: time("2024-03-01T00:00:00Z") }), 300)
+    assert.equal(yield* usage.total(subscription.id, "images", january), 0)
+    assert.equal(yield* usage.total(subscription.id, "tokens", both), 21)
+    assert.equal(yield* usage.total(subscription.id, "images", both), 300)
+    assert.equal(yield* usage.total(other.id, "tokens", february), 6000)
     assert.equal(yield* usage.total(nothing(), "tokens", january), 0)
   }),
   "usage of nobody's subscription is refused": Effect.gen(function* () {
@@ -137,11 +154,11 @@ export const usage: Record<string, Run> = {
   }),
   "usage is listed by the time of use, by metric and period": Effect.gen(function* () {
     const { usage } = yield* Billing
-    const subscription = yield* metered
+    const subscription = yield* meteredTwice
     const subscriptionId = subscription.id
     const days = [5, 1, 9, 3, 7]
     const records = yield* usage.recordAll(yield* times(5, (i) => used(subscription, 1, day(days[i]!))))
-    yield* usage.record(yield* used(subscription, 1, day(2), { metric: "images" }))
+    yield* usage.record(yield* used(subscription, 1, end, { metric: "images" }))
     const [five, one, nine, three, seven] = ids(records)
     const read = yield* pages((after: UsageCursor | undefined) =>
       usage.list({ subscriptionId, metric: "tokens", limit: 2, after })

@@ -4,7 +4,7 @@ import { Billing } from "../../../../src/platform/billing/Billing.ts"
 import { SubscriptionId } from "../../../../src/platform/billing/Subscriptions.ts"
 import { type Usage, UsageCursor } from "../../../../src/platform/billing/Usage.ts"
 import type { Users } from "../../../../src/platform/users/Users.ts"
-import { aSubscription, usage as used } from "../../../../src/testing/contracts/billing/support.ts"
+import { aPrice, aSubscription, tokens, usage as used } from "../../../../src/testing/contracts/billing/support.ts"
 import type { Attempts } from "../Attempt.ts"
 import { atTime, cursorText, later, nothing, time } from "../samples.ts"
 
@@ -13,7 +13,10 @@ const period = { start: time, end: later }
 const filter = { subscriptionId, metric: "tokens", period, order: "newest-first" } as const
 const after = UsageCursor.make(cursorText("usage-records", { subscriptionId, ...atTime }))
 
-const newUsage = Effect.flatMap(aSubscription(), (subscription) => used(subscription, 1, time))
+const newUsage = Effect.gen(function* () {
+  const { id: priceId } = yield* aPrice({ usage: tokens })
+  return yield* used(yield* aSubscription({ priceId, startAt: time }), 1, time)
+})
 
 const stored = ({
   subscriptionId
