@@ -234,7 +234,8 @@ export const makeFor = (
         retire: Effect.sync(retire),
         query: (call, statement) =>
           query(call, statement).pipe(
-            Effect.provideService(transactions.service, [connection, 0]),
+            // No transaction is open on it.
+            Effect.provideService(transactions.service, [connection, -1]),
             Effect.provideService(CurrentTenant, undefined)
           )
       })

@@ -1,6 +1,7 @@
 import { beginAhead } from "./handling/beginAhead.ts"
 import { bulkInsert } from "./handling/bulkInsert.ts"
 import { lookup } from "./handling/lookup.ts"
+import { sessions } from "./handling/sessions.ts"
 import { streamRows } from "./handling/streamRows.ts"
 import { unit } from "./handling/unit.ts"
 import { at, type Mutant, type Proof } from "./Mutant.ts"
@@ -585,8 +586,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "Tenant: a statement runs in another tenant's transaction",
     file: transactions,
-    find: "fiber.getRef(CurrentTenant) === begun.tenant\n            ? inTurn",
-    replace: "fiber !== undefined\n            ? inTurn",
+    find: "if (fiber.getRef(CurrentTenant) !== tenant) return",
+    replace: "if (fiber === undefined) return",
     red: [postgres.tenant("never may a statement run as somebody else")]
   },
   {
@@ -1426,6 +1427,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...unit,
   ...beginAhead,
   ...bulkInsert,
+  ...sessions,
   ...streamRows,
   ...ofRedis,
   ...ofMongodb,
