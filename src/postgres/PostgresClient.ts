@@ -49,6 +49,8 @@ export class PostgresClient extends Context.Service<
     /**
      * Effect's own client: each statement has a connection to itself and is cancelled on the server when its fiber is
      * interrupted. Fails with `SqlError`.
+     *
+     * A statement's `stream` ends with a `Timeout` where no row came within `statementTimeout`, and at the Context's Deadline.
      */
     readonly sql: PgClient.PgClient
     /**

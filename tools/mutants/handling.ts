@@ -251,7 +251,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: a silent server in a call is not given up",
     file: pool,
-    find: "slot.socket.destroy(new StatementExpired(now() - startedAt))",
+    find: "slot.socket.destroy(new StatementExpired(waitedMillis))",
     replace: "",
     red: [postgres.network("goes silent")]
   },

@@ -92,10 +92,12 @@ class HeldConnection extends SqlConnection {
   }
 
   override executeStream(...statement: Parameters<SqlConnection["executeStream"]>) {
+    const [text] = statement
+    const rows = this.session.leased.streamed(super.executeStream(...statement), text)
     return Stream.unwrap(
       Effect.as(
-        Effect.withFiber((fiber) => this.#stream(fiber, statement[0])),
-        super.executeStream(...statement)
+        Effect.withFiber((fiber) => this.#stream(fiber, text)),
+        Stream.mapError(rows, poolFailure)
       )
     )
   }
