@@ -12,6 +12,7 @@ import { decodeStored } from "../core/Decode.ts"
 import { LimitExceeded, StoreError } from "../core/StoreError.ts"
 import { AdvisoryLocks, type LockLease } from "./AdvisoryLocks.ts"
 import { makeLease, outsideTransaction, untilTaken } from "./LockWait.ts"
+import { CurrentHolder } from "./pool/Holder.ts"
 import { PostgresClient } from "./PostgresClient.ts"
 
 /** Advisory locks are named by a 64-bit number. */
@@ -63,7 +64,7 @@ export const layer: Layer.Layer<AdvisoryLocks, never, PostgresClient> = Layer.ef
           const own = yield* Scope.make()
           const taken = yield* Effect.exit(
             Effect.gen(function* () {
-              const holder = yield* restore(session)
+              const holder = yield* restore(Effect.provideService(session, CurrentHolder, { operation, lasting: true }))
               const rows = yield* Effect.onExit(
                 restore(
                   holder.query(
@@ -102,7 +103,7 @@ export const layer: Layer.Layer<AdvisoryLocks, never, PostgresClient> = Layer.ef
           const gone = Latch.makeUnsafe(false)
           // A connection that has fallen silent is found out by asking, one that was closed by itself.
           const silent = holder
-            .query({ operation: "AdvisoryLocks.heartbeat", kind: "read" }, sql<object>`select 1`)
+            .query({ operation: "AdvisoryLocks.heartbeat", kind: "read" }, sql<object>`select true as heartbeat`)
             .pipe(
               within(heartbeatMillis),
               Effect.repeat(Schedule.spaced(heartbeatMillis)),

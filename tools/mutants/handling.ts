@@ -19,6 +19,7 @@ const postgres = {
   diskFull: at("test/postgres/PostgresDiskFull.test.ts"),
   client: at("test/postgres/PostgresClient.test.ts"),
   pool: at("test/postgres/pool/PostgresPool.test.ts"),
+  holders: at("test/postgres/pool/Holders.test.ts"),
   tls: at("test/postgres/session/PostgresTls.test.ts"),
   pooler: at("test/postgres/PgBouncer.test.ts"),
   listener: at("test/postgres/PostgresListener.test.ts"),
@@ -360,14 +361,14 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: nobody knows who holds the connections",
     file: "src/postgres/pool/PoolExhaustion.ts",
-    find: "if (lease !== undefined) holders.push(",
-    replace: "if (lease === null) holders.push(",
+    find: "    holders.push(holderOf(lease, at))\n",
+    replace: "",
     red: [postgres.pool("five connections, 500 callers"), postgres.pool("a transaction is named")]
   },
   {
     name: "PostgreSQL: slow statements are told as too many callers",
     file: "src/postgres/pool/PoolExhaustion.ts",
-    find: "slow * 2 >= open",
+    find: "slow * 2 >= open - kept",
     replace: "slow < 0",
     red: [postgres.pool("slow statements")]
   },
@@ -391,6 +392,27 @@ const ofPostgres: ReadonlyArray<Mutant> = [
     find: "if (lease.reported || ",
     replace: "if (",
     red: [postgres.pool("a connection held for too long")]
+  },
+  {
+    name: "PostgreSQL: a lock that is held for long is called a leak",
+    file: "src/postgres/pool/PoolSlots.ts",
+    find: "!lease.lasting && at",
+    replace: "at",
+    red: [postgres.holders("a lease is named"), postgres.holders("migrations are named")]
+  },
+  {
+    name: "PostgreSQL: slow statements beside a lock are told as too many callers",
+    file: "src/postgres/pool/PoolExhaustion.ts",
+    find: "slow * 2 >= open - kept",
+    replace: "slow * 2 >= open",
+    red: [postgres.holders("beside a lease, slow statements")]
+  },
+  {
+    name: "PostgreSQL: a stream whose rows are taken is called a leak",
+    file: pool,
+    find: "held.usedAt = at",
+    replace: "void at",
+    red: [postgres.holders("a stream is named")]
   },
   {
     name: "PostgreSQL: the minimum is not opened again after an outage",

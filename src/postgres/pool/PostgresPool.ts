@@ -100,9 +100,13 @@ export interface PostgresPool {
   ) => Effect.Effect<A, StoreError>
   /**
    * An exclusive connection until the scope closes; its statements run `watched`, so that none outlives its timeout. The
-   * operation names its holder where others wait in vain; `begins` says that BEGIN without options is what it will send first.
+   * operation names its holder where others wait in vain. One that `begins` will send BEGIN without options first; one that
+   * is `lasting` is meant to keep it for as long as it takes.
    */
-  readonly lease: (operation: string, begins?: boolean) => Effect.Effect<LeasedConnection, StoreError, Scope.Scope>
+  readonly lease: (
+    operation: string,
+    as?: "begins" | "lasting"
+  ) => Effect.Effect<LeasedConnection, StoreError, Scope.Scope>
   /** Opens one connection beforehand; how a layer finds out whether the server is there. */
   readonly warm: Effect.Effect<void, StoreError>
   /** Waits for what is lent, at most this long, then closes every connection. */
@@ -495,14 +499,19 @@ export const makePostgresPool = (options: {
       streamed: (rows, text) =>
         Stream.suspend(() => {
           held.statement = text
-          return watchRows(rows, (waitedMillis) => abandon(slot, waitedMillis, true))
+          return watchRows(rows, {
+            asked: (at) => {
+              held.usedAt = at
+            },
+            giveUp: (waitedMillis) => abandon(slot, waitedMillis, true)
+          })
         })
     })
 
-    const lease: PostgresPool["lease"] = (operation, begins) =>
+    const lease: PostgresPool["lease"] = (operation, as) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.withFiber((fiber) => {
-          const held = newLease("exclusive", fiber, operation, begins)
+          const held = newLease("exclusive", fiber, operation, as === "begins", as === "lasting")
           return Effect.flatMap(
             Effect.addFinalizer(() => Effect.sync(() => release(held, now()))),
             () => Effect.map(restore(acquire(held, fiber.getRef(Deadline))), (slot) => leased(held, slot))

@@ -21,10 +21,18 @@ const late = (afterMillis: number, detail?: string): StoreError =>
     reason: new Timeout({ afterMillis, ...(detail === undefined ? {} : { detail }) })
   })
 
+/** Who streams. */
+export interface Streaming {
+  /** Is told of each asking for rows. */
+  readonly asked: (at: number) => void
+  /** Ends the connection, whose stream then fails. */
+  readonly giveUp: (waitedMillis: number) => void
+}
+
 type Wait<A, E> = Effect.Effect<A, E | StoreError>
 
 /** What has come in time is its consumer's, however late he asks: that there is no more. */
-const afterDeadline = <A, E>(pull: Effect.Effect<A, E>, giveUp: (waitedMillis: number) => void): Wait<A, E> =>
+const afterDeadline = <A, E>(pull: Effect.Effect<A, E>, { giveUp }: Streaming): Wait<A, E> =>
   Effect.flatMap(Effect.forkChild(pull, { startImmediately: true }), (asked): Wait<A, E> => {
     const exit = asked.pollUnsafe()
     if (exit !== undefined && Exit.isFailure(exit)) return exit
@@ -35,7 +43,7 @@ const afterDeadline = <A, E>(pull: Effect.Effect<A, E>, giveUp: (waitedMillis: n
 /**
  * Bounds each wait for rows by `RowPatience` and the Context's Deadline, so that a stream ends on a server that fell silent.
  *
- * What the consumer takes for the rows that he has does not count. `giveUp` ends the connection, whose stream then fails.
+ * What the consumer takes for the rows that he has does not count.
  */
 export const makeRowWatch = (options: {
   readonly calls: Calls
@@ -44,18 +52,19 @@ export const makeRowWatch = (options: {
 }) => {
   const { calls, limitMillis, now } = options
 
-  const watched = <A, E>(pull: Effect.Effect<A, E>, giveUp: (waitedMillis: number) => void): Wait<A, E> =>
+  const watched = <A, E>(pull: Effect.Effect<A, E>, streaming: Streaming): Wait<A, E> =>
     Effect.withFiber((fiber) => {
       const startedAt = now()
+      streaming.asked(startedAt)
       const deadline = fiber.getRef(Deadline)
-      if (deadline <= startedAt) return afterDeadline(pull, giveUp)
+      if (deadline <= startedAt) return afterDeadline(pull, streaming)
       const patience = fiber.getRef(RowPatience)
       const limit = startedAt + (patience === undefined ? limitMillis : Duration.toMillis(patience))
       let failure: StoreError | undefined
       const call = calls.begin("stream", Math.min(limit, deadline), () => {
         const waited = now() - startedAt
         failure = late(waited, limit <= deadline ? `no row came within ${Math.round(waited)} ms` : undefined)
-        giveUp(waited)
+        streaming.giveUp(waited)
       })
       return Effect.onExitPrimitive(
         Effect.mapError(pull, (error) => (failure === undefined || Cause.isDone(error) ? error : failure)),
@@ -66,8 +75,6 @@ export const makeRowWatch = (options: {
       )
     })
 
-  return <A, E, R>(
-    rows: Stream.Stream<A, E, R>,
-    giveUp: (waitedMillis: number) => void
-  ): Stream.Stream<A, E | StoreError, R> => Stream.transformPull(rows, (pull) => Effect.succeed(watched(pull, giveUp)))
+  return <A, E, R>(rows: Stream.Stream<A, E, R>, streaming: Streaming): Stream.Stream<A, E | StoreError, R> =>
+    Stream.transformPull(rows, (pull) => Effect.succeed(watched(pull, streaming)))
 }

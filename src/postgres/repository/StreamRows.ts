@@ -10,6 +10,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Statement } from "effect/sql/Statement"
 import { Deadline } from "../../core/Deadline.ts"
 import type { StoreError } from "../../core/StoreError.ts"
+import { CurrentHolder } from "../pool/Holder.ts"
 import { RowPatience } from "../pool/RowWatch.ts"
 import type { PostgresClient } from "../PostgresClient.ts"
 import { fromSqlError } from "../PostgresError.ts"
@@ -77,7 +78,9 @@ export const streamRows = <A>(
         )
 
       const around = yield* Effect.serviceOption(sql.transactionService)
-      const connection = Option.isSome(around) ? around.value[0] : yield* Effect.mapError(reading(sql), told)
+      const connection = Option.isSome(around)
+        ? around.value[0]
+        : yield* Effect.mapError(Effect.provideService(reading(sql), CurrentHolder, { operation }), told)
       return connection.executeStream(text, values, undefined).pipe(
         Stream.provideService(RowPatience, timeout),
         Stream.mapError(told),

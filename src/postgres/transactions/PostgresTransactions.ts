@@ -22,6 +22,7 @@ import {
 } from "../../core/StoreError.ts"
 import { type RunStatement, SqlConnection } from "../session/PostgresConnection.ts"
 import { commitFailure, isServerError, leavesOpen } from "../PostgresError.ts"
+import { CurrentHolder } from "../pool/Holder.ts"
 import type { LeasedConnection, PostgresPool } from "../pool/PostgresPool.ts"
 import { refusedInTransaction, refusedOnShared } from "../statements/RefusedStatement.ts"
 import { type SessionStatement, sessionStatement } from "../statements/SessionStatement.ts"
@@ -351,7 +352,7 @@ export const makeTransactions = (options: {
       const statement = fiber.getRef(SqlClient.BeginTransaction) ?? "BEGIN"
       const plain = statement === "BEGIN"
       const readOnly = !plain && /\bREAD ONLY\b/i.test(statement)
-      const lease = options.lease("Transaction", plain && tenant === undefined)
+      const lease = options.lease("Transaction", plain && tenant === undefined ? "begins" : undefined)
       return Effect.flatMap(Effect.mapError(restore(lease), asSqlError), (leased) => {
         const begin = Effect.suspend(() => {
           // Taken only when it is awaited: a BEGIN that nobody has taken is undone.
@@ -484,23 +485,26 @@ export const makeTransactions = (options: {
     })
 
   const session: PostgresTransactions["session"] = (operation) =>
-    Effect.flatMap(options.lease(operation), (leased) =>
-      Effect.flatMap(leased.connection.pin, (pinned) => {
-        const connection = open(leased, pinned, {
-          tenant: undefined,
-          readOnly: false,
-          reserved: true,
-          unpin: Effect.void
-        })
-        const left = Effect.sync(() => {
+    Effect.gen(function* () {
+      const holder = yield* CurrentHolder
+      const leased = yield* options.lease(
+        holder?.operation ?? operation,
+        holder?.lasting === true ? "lasting" : undefined
+      )
+      const pinned = yield* leased.connection.pin
+      const connection = open(leased, pinned, {
+        tenant: undefined,
+        readOnly: false,
+        reserved: true,
+        unpin: Effect.void
+      })
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
           if (connection.session.begun) leased.retire()
         })
-        return Effect.as(
-          Effect.addFinalizer(() => left),
-          { connection, leased }
-        )
-      })
-    )
+      )
+      return { connection, leased }
+    })
 
   const reserve: PostgresTransactions["reserve"] = (operation) =>
     Effect.flatMap(CurrentTenant, (tenant) =>

@@ -69,7 +69,7 @@ export const streamRows: ReadonlyArray<Mutant> = [
   {
     name: "Stream: whoever asks after the deadline has more rows",
     file: watch,
-    find: "if (deadline <= startedAt) return afterDeadline(pull, giveUp)",
+    find: "if (deadline <= startedAt) return afterDeadline(pull, streaming)",
     replace: "if (deadline <= startedAt) return pull",
     red: [stream("it ends by the Context's Deadline")]
   },
@@ -90,15 +90,15 @@ export const streamRows: ReadonlyArray<Mutant> = [
   {
     name: "Stream: the connection of one that was given up is kept",
     file: "src/postgres/pool/PostgresPool.ts",
-    find: "watchRows(rows, (waitedMillis) => abandon(slot, waitedMillis, true))",
-    replace: "watchRows(rows, () => undefined)",
+    find: "giveUp: (waitedMillis) => abandon(slot, waitedMillis, true)",
+    replace: "giveUp: () => undefined",
     red: [stream("a server that falls silent in it is given up after the statement timeout")]
   },
   {
     name: "Streamed rows: inside a transaction it does not see what that has written",
     file,
-    find: "Option.isSome(around) ? around.value[0] :",
-    replace: "Option.isSome(around) && startedAt < 0 ? around.value[0] :",
+    find: "Option.isSome(around)\n",
+    replace: "Option.isSome(around) && startedAt < 0\n",
     red: [test("inside a transaction it sees what that has written, and leaves it open")]
   },
   {
@@ -114,8 +114,8 @@ export const streamRows: ReadonlyArray<Mutant> = [
   {
     name: "Streamed rows: no free connection is told as the driver's failure",
     file,
-    find: "Effect.mapError(reading(sql), told)",
-    replace: "reading(sql)",
+    find: "Effect.mapError(Effect.provideService(reading(sql), CurrentHolder, { operation }), told)",
+    replace: "Effect.provideService(reading(sql), CurrentHolder, { operation })",
     red: [test("interrupted while it waits for a connection it waits no more")]
   },
   {
