@@ -37,7 +37,7 @@ const noneToSpare = (operation: string): StoreError =>
 /** Advisory locks of a PostgreSQL server; on the embedded engine, which is one session, within transactions only. */
 export const layer: Layer.Layer<AdvisoryLocks, never, PostgresClient> = Layer.effect(
   AdvisoryLocks,
-  Effect.map(PostgresClient, ({ needsSession, query, session, sql, stats }) => {
+  Effect.map(PostgresClient, ({ query, session, sql, stats }) => {
     const isTaken = (operation: string, rows: ReadonlyArray<object>): Effect.Effect<boolean, StoreError> =>
       Effect.map(decodeTaken({ store: "postgresql", operation, subject: "row" }, rows[0]), ({ taken }) => taken)
 
@@ -58,7 +58,6 @@ export const layer: Layer.Layer<AdvisoryLocks, never, PostgresClient> = Layer.ef
     const attempt = (operation: string, key: string): Effect.Effect<LockLease | undefined, StoreError, Scope.Scope> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function* () {
-          yield* needsSession(operation)
           if ((yield* stats).max < 2) return yield* noneToSpare(operation)
           const number = numberOf(key)
           const own = yield* Scope.make()

@@ -144,6 +144,8 @@ export const makeTransactions = (options: {
   readonly clock: Clock.Clock
   /** Longest wait for a turn. */
   readonly acquireMillis: number
+  /** Why nothing lasts in a session, where a pooler keeps none. */
+  readonly sessionless: (operation: string) => StoreError | undefined
   readonly spanAttributes: ReadonlyArray<readonly [string, unknown]>
   /** How BEGIN and COMMIT fail. */
   readonly failed: (operation: string, kind: "read" | "write", error: SqlError, startedAt: number) => StoreError
@@ -266,8 +268,11 @@ export const makeTransactions = (options: {
         const refusal = refusedInTransaction(text, found)
         return refusal === undefined ? undefined : asSqlError(refusal)
       }
-      if (found.effect === "lasts") leased.retire()
-      else if (found.effect === "begins") session.begun = true
+      if (found.effect === "lasts") {
+        const failure = options.sessionless("statement")
+        if (failure !== undefined) return asSqlError(failure)
+        leased.retire()
+      } else if (found.effect === "begins") session.begun = true
       return undefined
     }
     const ending = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>

@@ -2,6 +2,7 @@ import { at, type Mutant } from "../Mutant.ts"
 
 const transactions = "src/postgres/transactions/PostgresTransactions.ts"
 const test = at("test/postgres/transactions/SessionReturn.test.ts")
+const pooler = at("test/postgres/PgBouncer.test.ts")
 
 /** What keeps a caller's session from becoming the next one's, taken out. */
 export const sessions: ReadonlyArray<Mutant> = [
@@ -36,9 +37,23 @@ export const sessions: ReadonlyArray<Mutant> = [
   {
     name: "Session: what was changed is lent again",
     file: transactions,
-    find: 'if (found.effect === "lasts") leased.retire()',
-    replace: 'if (found.effect === "lasts") session.begun = reserved && session.begun',
+    find: "        leased.retire()\n      } else if",
+    replace: "      } else if",
     red: [test("a reserved connection whose session was changed is never another's")]
+  },
+  {
+    name: "Session: a setting is sent to whichever session a pooler gives",
+    file: transactions,
+    find: 'const failure = options.sessionless("statement")',
+    replace: "const failure: StoreError | undefined = undefined",
+    red: [pooler("what needs a session")]
+  },
+  {
+    name: "Session: one of its own is handed out behind a pooler",
+    file: "src/postgres/PostgresClient.ts",
+    find: 'Effect.andThen(needsSession(holder?.operation ?? "session"), transactions.session("session"))',
+    replace: 'Effect.andThen(Effect.succeed(holder), transactions.session("session"))',
+    red: [pooler("what needs a session")]
   },
   {
     name: "Session: a transaction that was left open is lent again",
