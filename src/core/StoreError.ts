@@ -60,7 +60,7 @@ export class Unavailable extends Schema.TaggedError<Unavailable>("@ai-core/datab
  * Why every connection was in use.
  *
  * - `leaked`: some have been held for longer than the leak detection threshold and may never come back
- * - `slow`: at least half have been held for longer than the slow query threshold
+ * - `slow`: at least half have been held for longer than the slow query threshold, not counting leases and migrations
  * - `unreachable`: there were fewer than allowed, because no more can be opened
  * - `saturated`: none of these: they come and go, and there are more callers than they can serve
  */

@@ -12,6 +12,7 @@ import { decodeStored } from "../core/Decode.ts"
 import { LimitExceeded, StoreError } from "../core/StoreError.ts"
 import { AdvisoryLocks, type LockLease } from "./AdvisoryLocks.ts"
 import { makeLease, outsideTransaction, untilTaken } from "./LockWait.ts"
+import { CurrentHolder } from "./pool/Holder.ts"
 import { PostgresClient } from "./PostgresClient.ts"
 
 /** Advisory locks are named by a 64-bit number. */
@@ -36,7 +37,7 @@ const noneToSpare = (operation: string): StoreError =>
 /** Advisory locks of a PostgreSQL server; on the embedded engine, which is one session, within transactions only. */
 export const layer: Layer.Layer<AdvisoryLocks, never, PostgresClient> = Layer.effect(
   AdvisoryLocks,
-  Effect.map(PostgresClient, ({ needsSession, query, session, sql, stats }) => {
+  Effect.map(PostgresClient, ({ query, session, sql, stats }) => {
     const isTaken = (operation: string, rows: ReadonlyArray<object>): Effect.Effect<boolean, StoreError> =>
       Effect.map(decodeTaken({ store: "postgresql", operation, subject: "row" }, rows[0]), ({ taken }) => taken)
 
@@ -57,13 +58,12 @@ export const layer: Layer.Layer<AdvisoryLocks, never, PostgresClient> = Layer.ef
     const attempt = (operation: string, key: string): Effect.Effect<LockLease | undefined, StoreError, Scope.Scope> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function* () {
-          yield* needsSession(operation)
           if ((yield* stats).max < 2) return yield* noneToSpare(operation)
           const number = numberOf(key)
           const own = yield* Scope.make()
           const taken = yield* Effect.exit(
             Effect.gen(function* () {
-              const holder = yield* restore(session)
+              const holder = yield* restore(Effect.provideService(session, CurrentHolder, { operation, lasting: true }))
               const rows = yield* Effect.onExit(
                 restore(
                   holder.query(
@@ -102,7 +102,7 @@ export const layer: Layer.Layer<AdvisoryLocks, never, PostgresClient> = Layer.ef
           const gone = Latch.makeUnsafe(false)
           // A connection that has fallen silent is found out by asking, one that was closed by itself.
           const silent = holder
-            .query({ operation: "AdvisoryLocks.heartbeat", kind: "read" }, sql<object>`select 1`)
+            .query({ operation: "AdvisoryLocks.heartbeat", kind: "read" }, sql<object>`select true as heartbeat`)
             .pipe(
               within(heartbeatMillis),
               Effect.repeat(Schedule.spaced(heartbeatMillis)),

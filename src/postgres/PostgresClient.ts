@@ -25,6 +25,7 @@ import { makeConflictBudget, makeConflictRetry } from "./transactions/ConflictRe
 import { makeUnit, type RunUnit } from "./statements/PipelinedUnit.ts"
 import { fromSqlError } from "./PostgresError.ts"
 import { type ListenEvent, makePostgresListener } from "./PostgresListener.ts"
+import { CurrentHolder } from "./pool/Holder.ts"
 import { makePostgresPool, type PostgresPool } from "./pool/PostgresPool.ts"
 import { noSession, type PostgresTarget, sessionOpener } from "./session/PostgresSession.ts"
 import { asSqlError, makeTransactions, poolFailure } from "./transactions/PostgresTransactions.ts"
@@ -49,6 +50,8 @@ export class PostgresClient extends Context.Service<
     /**
      * Effect's own client: each statement has a connection to itself and is cancelled on the server when its fiber is
      * interrupted. Fails with `SqlError`.
+     *
+     * A statement's `stream` ends with a `Timeout` where no row came within `statementTimeout`, and at the Context's Deadline.
      */
     readonly sql: PgClient.PgClient
     /**
@@ -101,10 +104,15 @@ export class PostgresClient extends Context.Service<
     /**
      * Fails where statements have no session in common, because a pooler in transaction mode stands in between.
      *
-     * Asked first by what relies on one: session advisory locks, SET, temporary tables, LISTEN.
+     * Asked first by what relies on one: `listen`, `session`, the lock of migrations, and what lasts over `sql.reserve` (SET,
+     * temporary tables).
      */
     readonly needsSession: (operation: string) => Effect.Effect<void, StoreError>
-    /** Takes a connection out of the pool until the scope closes. */
+    /**
+     * Takes a connection out of the pool until the scope closes; one that was left changed, or in a transaction, is closed then.
+     *
+     * Fails with `StoreError`: `InvalidData` behind a pooler in transaction mode, `PoolExhausted`.
+     */
     readonly session: Effect.Effect<PostgresSession, StoreError, Scope.Scope>
   }
 >()("@ai-core/database/postgres/PostgresClient") {}
@@ -150,10 +158,14 @@ export const makeFor = (
 
     // ---- what needs a session
 
-    const needsSession: PostgresClient["Service"]["needsSession"] = (operation) =>
+    const sessionless = (operation: string): StoreError | undefined =>
       config.pooler === "none"
-        ? Effect.void
-        : Effect.fail(noSession(operation, "pooler", "must be none: a pooler in transaction mode keeps no session"))
+        ? undefined
+        : noSession(operation, "pooler", "must be none: a pooler in transaction mode keeps no session")
+    const needsSession: PostgresClient["Service"]["needsSession"] = (operation) => {
+      const failure = sessionless(operation)
+      return failure === undefined ? Effect.void : Effect.fail(failure)
+    }
     const canListen =
       target.stream === undefined
         ? needsSession("listen")
@@ -177,6 +189,7 @@ export const makeFor = (
       calls,
       clock,
       acquireMillis: Duration.toMillis(config.acquireTimeout),
+      sessionless,
       spanAttributes,
       failed: (operation, kind, error, startedAt) => storeError({ operation, kind }, error, startedAt)
     })
@@ -228,13 +241,16 @@ export const makeFor = (
     }
 
     const session: PostgresClient["Service"]["session"] = Effect.map(
-      transactions.session("session"),
+      Effect.flatMap(CurrentHolder, (holder) =>
+        Effect.andThen(needsSession(holder?.operation ?? "session"), transactions.session("session"))
+      ),
       ({ connection, leased: { ended, retire } }) => ({
         ended,
         retire: Effect.sync(retire),
         query: (call, statement) =>
           query(call, statement).pipe(
-            Effect.provideService(transactions.service, [connection, 0]),
+            // No transaction is open on it.
+            Effect.provideService(transactions.service, [connection, -1]),
             Effect.provideService(CurrentTenant, undefined)
           )
       })

@@ -9,6 +9,7 @@ import { makeHistory, ownTables } from "./migrations/History.ts"
 import { makeLock } from "./migrations/Lock.ts"
 import { makeSteps } from "./migrations/Steps.ts"
 import { makeTransactions } from "./migrations/Transactions.ts"
+import { CurrentHolder } from "./pool/Holder.ts"
 import { PostgresClient } from "./PostgresClient.ts"
 import * as PostgresLint from "./migrations/PostgresLint.ts"
 
@@ -116,7 +117,10 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
             // What is told is not part of the migration: who writes it down does so outside of its transaction.
             const tell: TellProgress = (progress) =>
               Effect.updateContext(tellProgress(progress), Context.omit(sql.transactionService))
-            const connection = yield* Effect.mapError(sql.reserve, (error) => clientFailure(error, "Migrations.lock"))
+            const connection = yield* Effect.mapError(
+              Effect.provideService(sql.reserve, CurrentHolder, { operation: "Migrations", lasting: true }),
+              (error) => clientFailure(error, "Migrations.lock")
+            )
             return yield* Effect.uninterruptibleMask((restore) =>
               Effect.gen(function* () {
                 // Interrupted in the moment of success, the session would keep the lock.

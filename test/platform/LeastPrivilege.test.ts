@@ -51,8 +51,15 @@ const asApp = PostgresRepositoriesLive.layer.pipe(Layer.provideMerge(clientOf("a
 /** Fails unless the server forbids the statement, and our client says so. */
 const forbidden = (statement: string) =>
   Effect.gen(function* () {
-    const { query, sql } = yield* PostgresClient
-    const error = yield* Effect.flip(query({ operation: "Test.forbidden", kind: "write" }, sql.unsafe(statement)))
+    const { session, sql } = yield* PostgresClient
+    // A session of its own, because a shared one may not be changed by anybody.
+    const error = yield* Effect.flip(
+      Effect.scoped(
+        Effect.flatMap(session, ({ query }) =>
+          query({ operation: "Test.forbidden", kind: "write" }, sql.unsafe(statement))
+        )
+      )
+    )
     assert.ok(isStoreError(error) && error.reason._tag === "Forbidden", `${statement}: ${String(error)}`)
     assert.deepEqual([error.reason.code, error.outcome], ["42501", "not-applied"], statement)
   })

@@ -1,11 +1,20 @@
 import { it } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted, Stream } from "effect"
+import { isSqlError } from "effect/sql/SqlError"
 import assert from "node:assert/strict"
 import { isStoreError, type StoreError } from "../../src/core/StoreError.ts"
+import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
+import * as UsersLive from "../../src/platform/users/UsersLive.ts"
+import { AdvisoryLocks } from "../../src/postgres/AdvisoryLocks.ts"
+import * as AdvisoryLocksLive from "../../src/postgres/AdvisoryLocksLive.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import * as PostgresMigrations from "../../src/postgres/PostgresMigrations.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
+import { TransactionContract } from "../../src/testing/contracts/TransactionContract.ts"
+import { UsersContract } from "../../src/testing/contracts/UsersContract.ts"
+import { runContract } from "../contracts/runContract.ts"
+import { freshPostgres } from "../servers/index.ts"
 import { describePooled, pgbouncer } from "./pgbouncer.ts"
 
 const read = { operation: "Test.read", kind: "read" } as const
@@ -90,32 +99,62 @@ describePooled("PostgresClient behind PgBouncer in transaction mode", (url) => {
     })
   )
 
-  it.live("what needs a session says so: LISTEN, Effect's own, and the lock of migrations", () =>
-    Effect.gen(function* () {
-      const { listen, made, needsSession, sql } = yield* client()
-      const says = (operation: string, error: StoreError) => {
-        assert.equal(error.operation, operation)
-        assert.equal(error.outcome, "not-applied")
-        assert.ok(error.reason._tag === "InvalidData", error.message)
-        assert.deepEqual(error.reason.problems, [
-          { field: "pooler", problem: "must be none: a pooler in transaction mode keeps no session" }
-        ])
-      }
-      says("listen", yield* Effect.flip(Stream.runDrain(listen("jobs"))))
-      says("AdvisoryLock", yield* Effect.flip(needsSession("AdvisoryLock")))
-      const effects = yield* Effect.flip(Effect.scoped(sql.listen("jobs")))
-      assert.ok(isStoreError(effects.reason.cause))
-      says("listen", effects.reason.cause)
-      const driver = yield* Effect.provide(PostgresMigrations.make({ schema: "public" }), made)
-      const migrating = yield* Effect.flip(
-        driver.locked(
-          () => Effect.void,
-          () => Effect.void
+  it.live(
+    "what needs a session says so, and nothing is sent: LISTEN, leases, a session, what lasts in one, migrations",
+    () =>
+      Effect.gen(function* () {
+        const { listen, made, query, session, sql, stats } = yield* client()
+        const says = (operation: string, error: StoreError) => {
+          assert.equal(error.operation, operation)
+          assert.equal(error.outcome, "not-applied")
+          assert.ok(error.reason._tag === "InvalidData", error.message)
+          assert.deepEqual(error.reason.problems, [
+            { field: "pooler", problem: "must be none: a pooler in transaction mode keeps no session" }
+          ])
+        }
+        const ours = (error: unknown): StoreError => {
+          const found = isSqlError(error) ? error.reason.cause : error
+          assert.ok(isStoreError(found), String(error))
+          return found
+        }
+        says("listen", yield* Effect.flip(Stream.runDrain(listen("jobs"))))
+        says("listen", ours(yield* Effect.flip(Effect.scoped(sql.listen("jobs")))))
+        const locks = Context.get(yield* Layer.build(AdvisoryLocksLive.layer).pipe(Effect.provide(made)), AdvisoryLocks)
+        says("AdvisoryLocks.lease", yield* Effect.flip(Effect.scoped(locks.lease("nightly"))))
+        says("AdvisoryLocks.tryLease", yield* Effect.flip(Effect.scoped(locks.tryLease("nightly"))))
+        says("session", yield* Effect.flip(Effect.scoped(session)))
+        const driver = yield* Effect.provide(PostgresMigrations.make({ schema: "public" }), made)
+        says(
+          "Migrations.lock",
+          ours(
+            yield* Effect.flip(
+              driver.locked(
+                () => Effect.void,
+                () => Effect.void
+              )
+            )
+          )
         )
-      )
-      assert.ok(isStoreError(migrating))
-      says("Migrations.lock", migrating)
-    })
+        assert.equal((yield* stats).size, 1)
+
+        // A reserved connection has a session for as long as a transaction.
+        const kept = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const connection = yield* sql.reserve
+            const send = (text: string) => connection.executeUnprepared(text, [], undefined)
+            for (const text of ["set search_path to x", "create temp table t (n int)", "listen jobs"]) {
+              says("statement", ours(yield* Effect.flip(send(text))))
+            }
+            yield* send("begin")
+            yield* send("set local statement_timeout = 0")
+            const rows = yield* send("select current_setting('statement_timeout') as timeout")
+            yield* send("commit")
+            return rows
+          })
+        )
+        assert.deepEqual(kept, [{ timeout: "0" }])
+        assert.equal((yield* Effect.flip(query(write, sql`set search_path to x`))).reason._tag, "InvalidStatement")
+      })
   )
 
   it.live("left unsaid, the first connection says what to set", () =>
@@ -132,4 +171,28 @@ describePooled("PostgresClient behind PgBouncer in transaction mode", (url) => {
       ])
     })
   )
+
+  const pooled = Layer.merge(UsersLive.layer, TransactionLive.layer).pipe(
+    Layer.provide(
+      Layer.unwrap(
+        Effect.gen(function* () {
+          const own = yield* freshPostgres
+          // Migrations need a session, so they go past the pooler.
+          yield* Layer.build(
+            PlatformMigrations.layerPostgres.pipe(
+              Layer.provide(PostgresClient.layer({ url: Redacted.make(own), minConnections: 0 }))
+            )
+          ).pipe(Effect.scoped)
+          const url = Redacted.make(yield* pgbouncer(own))
+          return PostgresClient.layer({ url, pooler: "transaction", minConnections: 0, maxConnections: 8 })
+        })
+      )
+    )
+  )
+  for (const contract of [UsersContract, TransactionContract]) {
+    runContract(
+      { ...contract, capability: `${contract.capability} behind PgBouncer` },
+      { implementation: "live", stores: ["postgresql"], layer: pooled }
+    )
+  }
 })

@@ -1,6 +1,7 @@
 import { beginAhead } from "./handling/beginAhead.ts"
 import { bulkInsert } from "./handling/bulkInsert.ts"
 import { lookup } from "./handling/lookup.ts"
+import { sessions } from "./handling/sessions.ts"
 import { streamRows } from "./handling/streamRows.ts"
 import { unit } from "./handling/unit.ts"
 import { at, type Mutant, type Proof } from "./Mutant.ts"
@@ -18,6 +19,7 @@ const postgres = {
   diskFull: at("test/postgres/PostgresDiskFull.test.ts"),
   client: at("test/postgres/PostgresClient.test.ts"),
   pool: at("test/postgres/pool/PostgresPool.test.ts"),
+  holders: at("test/postgres/pool/Holders.test.ts"),
   tls: at("test/postgres/session/PostgresTls.test.ts"),
   pooler: at("test/postgres/PgBouncer.test.ts"),
   listener: at("test/postgres/PostgresListener.test.ts"),
@@ -251,7 +253,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: a silent server in a call is not given up",
     file: pool,
-    find: "slot.socket.destroy(new StatementExpired(now() - startedAt))",
+    find: "slot.socket.destroy(new StatementExpired(waitedMillis))",
     replace: "",
     red: [postgres.network("goes silent")]
   },
@@ -360,14 +362,14 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: nobody knows who holds the connections",
     file: "src/postgres/pool/PoolExhaustion.ts",
-    find: "if (lease !== undefined) holders.push(",
-    replace: "if (lease === null) holders.push(",
+    find: "    holders.push(holderOf(lease, at))\n",
+    replace: "",
     red: [postgres.pool("five connections, 500 callers"), postgres.pool("a transaction is named")]
   },
   {
     name: "PostgreSQL: slow statements are told as too many callers",
     file: "src/postgres/pool/PoolExhaustion.ts",
-    find: "slow * 2 >= open",
+    find: "slow * 2 >= open - kept",
     replace: "slow < 0",
     red: [postgres.pool("slow statements")]
   },
@@ -391,6 +393,27 @@ const ofPostgres: ReadonlyArray<Mutant> = [
     find: "if (lease.reported || ",
     replace: "if (",
     red: [postgres.pool("a connection held for too long")]
+  },
+  {
+    name: "PostgreSQL: a lock that is held for long is called a leak",
+    file: "src/postgres/pool/PoolSlots.ts",
+    find: "!lease.lasting && at",
+    replace: "at",
+    red: [postgres.holders("a lease is named"), postgres.holders("migrations are named")]
+  },
+  {
+    name: "PostgreSQL: slow statements beside a lock are told as too many callers",
+    file: "src/postgres/pool/PoolExhaustion.ts",
+    find: "slow * 2 >= open - kept",
+    replace: "slow * 2 >= open",
+    red: [postgres.holders("beside a lease, slow statements")]
+  },
+  {
+    name: "PostgreSQL: a stream whose rows are taken is called a leak",
+    file: pool,
+    find: "held.usedAt = at",
+    replace: "void at",
+    red: [postgres.holders("a stream is named")]
   },
   {
     name: "PostgreSQL: the minimum is not opened again after an outage",
@@ -586,8 +609,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "Tenant: a statement runs in another tenant's transaction",
     file: transactions,
-    find: "fiber.getRef(CurrentTenant) === begun.tenant\n            ? inTurn",
-    replace: "fiber !== undefined\n            ? inTurn",
+    find: "if (fiber.getRef(CurrentTenant) !== tenant) return",
+    replace: "if (fiber === undefined) return",
     red: [postgres.tenant("never may a statement run as somebody else")]
   },
   {
@@ -1441,6 +1464,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...unit,
   ...beginAhead,
   ...bulkInsert,
+  ...sessions,
   ...streamRows,
   ...ofRedis,
   ...ofMongodb,

@@ -5,7 +5,7 @@ import {
   problemOf,
   type StoreError
 } from "../../core/StoreError.ts"
-import type { Lease, Slot } from "./PoolSlots.ts"
+import { isLeaked, type Lease, type Slot } from "./PoolSlots.ts"
 import { summaryOf } from "../statements/StatementSummary.ts"
 
 /** What the pool looked like when a caller gave up. */
@@ -45,23 +45,28 @@ export const exhausted = (found: Exhaustion): PoolExhausted => {
   const { at, lastFailure, leakMillis, limit, slowMillis, waitedMillis, waiting } = found
   const holders: Array<ConnectionHolder> = []
   let open = 0
+  let kept = 0
+  let leaked = 0
+  let slow = 0
   for (const { holders: leases } of found.slots) {
     open++
     const lease = oldest(leases)
-    if (lease !== undefined) holders.push(holderOf(lease, at))
+    if (lease === undefined) continue
+    holders.push(holderOf(lease, at))
+    if (lease.lasting) kept++
+    else if (at - lease.since >= slowMillis) slow++
+    if (isLeaked(lease, at, leakMillis)) leaked++
   }
   holders.sort((a, b) => b.heldMillis - a.heldMillis)
-  const heldFor = (millis: number) => holders.filter(({ heldMillis }) => heldMillis >= millis).length
   const diagnose = (): readonly [PoolDiagnosis, string?] => {
     if (lastFailure !== undefined && open < limit) {
       return ["unreachable", `no more than ${open} of ${limit} can be opened: ${problemOf(lastFailure.reason)}`]
     }
-    const leaked = heldFor(leakMillis)
     if (leaked > 0) return ["leaked", `${leaked} of ${open} have been held for more than ${seconds(leakMillis)}`]
-    const slow = heldFor(slowMillis)
-    return slow * 2 >= open
-      ? ["slow", `${slow} of ${open} have been held for more than ${seconds(slowMillis)}`]
-      : ["saturated"]
+    if (slow > 0 && slow * 2 >= open - kept) {
+      return ["slow", `${slow} of ${open} have been held for more than ${seconds(slowMillis)}`]
+    }
+    return kept > 0 ? ["saturated", `${kept} of ${open} are kept for as long as their holders say`] : ["saturated"]
   }
   const [diagnosis, detail] = diagnose()
   return new PoolExhausted({

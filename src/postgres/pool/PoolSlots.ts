@@ -70,6 +70,8 @@ export interface Lease {
   readonly fiber: Fiber.Fiber<unknown, unknown>
   /** What it will send first is BEGIN, without options. */
   readonly begins: boolean
+  /** It is meant to be kept for as long as it takes. */
+  readonly lasting: boolean
   /** The how-manieth it was to join the line; 0 where it did not have to wait. */
   joined: number
   /** The BEGIN that was sent ahead for it. */
@@ -77,6 +79,8 @@ export interface Lease {
   slot: Slot | undefined
   /** Clock milliseconds at which it was lent. */
   since: number
+  /** Clock milliseconds at which it was lent, or the rows of a stream were last asked for. */
+  usedAt: number
   /** What it sent last. */
   statement: string | undefined
   call: Call | undefined
@@ -93,16 +97,19 @@ export const newLease = (
   kind: Kind,
   fiber: Fiber.Fiber<unknown, unknown>,
   otherwise: string,
-  begins = false
+  begins = false,
+  lasting = false
 ): Lease => ({
   kind,
   operation: operationOf(fiber, otherwise),
   fiber,
   begins,
+  lasting,
   joined: 0,
   begun: undefined,
   slot: undefined,
   since: 0,
+  usedAt: 0,
   statement: undefined,
   call: undefined,
   sending: false,
@@ -132,6 +139,10 @@ export const usable = (slot: Slot): boolean => !slot.retired && slot.socket.writ
 export const isIdle = (slot: Slot): boolean => slot.holders.length === 0 && !slot.checking && usable(slot)
 
 export const isFresh = (slot: Slot, at: number): boolean => at - slot.idleSince < freshMillis
+
+/** Whether it may never come back: kept for so long, and not by one who is meant to. */
+export const isLeaked = (lease: Lease, at: number, leakMillis: number): boolean =>
+  !lease.lasting && at - lease.usedAt >= leakMillis
 
 /** How many are with somebody. */
 export const lentOut = (slots: Iterable<Slot>): number => {
@@ -171,6 +182,7 @@ export const pick = (
 export const grant = (lease: Lease, slot: Slot, at: number): void => {
   lease.slot = slot
   lease.since = at
+  lease.usedAt = at
   slot.holders.push(lease)
   slot.kind = lease.kind
 }

@@ -2,7 +2,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { AcquireTimes } from "../../core/Pool.ts"
 import { holderOf } from "./PoolExhaustion.ts"
-import { isIdle, type Lease, type Slot, usable } from "./PoolSlots.ts"
+import { isIdle, isLeaked, type Lease, type Slot, usable } from "./PoolSlots.ts"
 
 const interval = Duration.seconds(1)
 const ticksOfMinute = 60
@@ -40,7 +40,7 @@ export const poolUpkeep = (options: {
       if (!usable(slot) && slot.holders.length === 0) discard(slot)
       else if (isIdle(slot) && outlived(slot, at)) discard(slot)
       for (const lease of slot.holders) {
-        if (lease.reported || at - lease.since < leakMillis) continue
+        if (lease.reported || !isLeaked(lease, at, leakMillis)) continue
         lease.reported = true
         leaked.push(lease)
       }

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { Calls } from "../../core/Calls.ts"
 import type { PostgresConfig } from "../../core/DatabaseConfig.ts"
 import { Deadline } from "../../core/Deadline.ts"
@@ -34,6 +35,7 @@ import {
   type Slot
 } from "./PoolSlots.ts"
 import { poolUpkeep } from "./PoolUpkeep.ts"
+import { makeRowWatch } from "./RowWatch.ts"
 import { isReadOnlySession, StatementExpired } from "../PostgresError.ts"
 import { type PostgresTarget, sessionOpener } from "../session/PostgresSession.ts"
 import { makeStatementLog } from "../statements/StatementLog.ts"
@@ -48,6 +50,8 @@ export interface LeasedConnection {
     text?: string,
     operation?: string
   ) => Effect.Effect<A, E | StoreError, R>
+  /** Notes a stream, and bounds each wait for its rows as `RowPatience` and the Context's deadline say. */
+  readonly streamed: <A, E, R>(rows: Stream.Stream<A, E, R>, text: string) => Stream.Stream<A, E | StoreError, R>
   /**
    * Whether somebody in line waits to begin a transaction, so that BEGIN may go along with the end of this one; `beginNext` sends
    * it. One round trip less for each transaction, while all connections are taken.
@@ -96,9 +100,13 @@ export interface PostgresPool {
   ) => Effect.Effect<A, StoreError>
   /**
    * An exclusive connection until the scope closes; its statements run `watched`, so that none outlives its timeout. The
-   * operation names its holder where others wait in vain; `begins` says that BEGIN without options is what it will send first.
+   * operation names its holder where others wait in vain. One that `begins` will send BEGIN without options first; one that
+   * is `lasting` is meant to keep it for as long as it takes.
    */
-  readonly lease: (operation: string, begins?: boolean) => Effect.Effect<LeasedConnection, StoreError, Scope.Scope>
+  readonly lease: (
+    operation: string,
+    as?: "begins" | "lasting"
+  ) => Effect.Effect<LeasedConnection, StoreError, Scope.Scope>
   /** Opens one connection beforehand; how a layer finds out whether the server is there. */
   readonly warm: Effect.Effect<void, StoreError>
   /** Waits for what is lent, at most this long, then closes every connection. */
@@ -139,6 +147,7 @@ export const makePostgresPool = (options: {
     const slots = new Set<Slot>()
     const acquireTimes = makeAcquireTimes()
     const log = makeStatementLog(slowMillis)
+    const watchRows = makeRowWatch({ calls, now, limitMillis: statementMillis + graceMillis })
     const openSession = sessionOpener(target, config)
     let closing = false
     let onReturned: (() => void) | undefined
@@ -279,6 +288,13 @@ export const makePostgresPool = (options: {
           : Effect.succeed(slot)
       })
 
+    /** Ends a connection that does not answer, or nobody waits for; its close takes it out of the pool, and says why. */
+    const abandon = (slot: Slot, waitedMillis: number, runsOn: boolean) => {
+      slot.retired = true
+      if (runsOn) fork(slot.connection.interrupt)
+      slot.socket.destroy(new StatementExpired(waitedMillis))
+    }
+
     /**
      * Ends a statement that its server neither finished nor stopped in time: the connection goes, and says why.
      *
@@ -289,11 +305,8 @@ export const makePostgresPool = (options: {
       const deadline = Math.min(limit, contextDeadline)
       const giveUp = () => {
         lease.call = undefined
-        // Its close takes it out of the pool, once those who wait on it have been told why.
-        slot.retired = true
         // The server would run it on to its own timeout, whoever has gone.
-        if (contextDeadline < limit) fork(slot.connection.interrupt)
-        slot.socket.destroy(new StatementExpired(now() - startedAt))
+        abandon(slot, now() - startedAt, contextDeadline < limit)
       }
       const timeout = startedAt + statementMillis
       lease.call =
@@ -482,13 +495,23 @@ export const makePostgresPool = (options: {
       retire: () => {
         slot.retired = true
       },
-      watched: watchedOn(held, slot)
+      watched: watchedOn(held, slot),
+      streamed: (rows, text) =>
+        Stream.suspend(() => {
+          held.statement = text
+          return watchRows(rows, {
+            asked: (at) => {
+              held.usedAt = at
+            },
+            giveUp: (waitedMillis) => abandon(slot, waitedMillis, true)
+          })
+        })
     })
 
-    const lease: PostgresPool["lease"] = (operation, begins) =>
+    const lease: PostgresPool["lease"] = (operation, as) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.withFiber((fiber) => {
-          const held = newLease("exclusive", fiber, operation, begins)
+          const held = newLease("exclusive", fiber, operation, as === "begins", as === "lasting")
           return Effect.flatMap(
             Effect.addFinalizer(() => Effect.sync(() => release(held, now()))),
             () => Effect.map(restore(acquire(held, fiber.getRef(Deadline))), (slot) => leased(held, slot))

@@ -1,6 +1,6 @@
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -9,7 +9,9 @@ import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Statement } from "effect/sql/Statement"
 import { Deadline } from "../../core/Deadline.ts"
-import { StoreError, Timeout } from "../../core/StoreError.ts"
+import type { StoreError } from "../../core/StoreError.ts"
+import { CurrentHolder } from "../pool/Holder.ts"
+import { RowPatience } from "../pool/RowWatch.ts"
 import type { PostgresClient } from "../PostgresClient.ts"
 import { fromSqlError } from "../PostgresError.ts"
 import type { RowReader } from "./Row.ts"
@@ -59,7 +61,6 @@ export const streamRows = <A>(
     Effect.gen(function* () {
       const { endpoint, sql } = client
       const call = { operation, kind: "read" } as const
-      const deadline = yield* Deadline
       const clock = yield* Clock.Clock
       const startedAt = clock.currentTimeMillisUnsafe()
       const [text, values] = statement.compile()
@@ -76,38 +77,18 @@ export const streamRows = <A>(
           },
           [text, values]
         )
-      const late = (detail?: string): StoreError =>
-        new StoreError({
-          store: "postgresql",
-          operation,
-          outcome: "not-applied",
-          reason: new Timeout({
-            afterMillis: clock.currentTimeMillisUnsafe() - startedAt,
-            ...(detail === undefined ? {} : { detail })
-          })
-        })
 
       const around = yield* Effect.serviceOption(sql.transactionService)
-      const connection = Option.isSome(around) ? around.value[0] : yield* Effect.mapError(reading(sql), told)
-      const decoded = connection.executeStream(text, values, undefined).pipe(
+      const connection = Option.isSome(around)
+        ? around.value[0]
+        : yield* Effect.mapError(Effect.provideService(reading(sql), CurrentHolder, { operation }), told)
+      return connection.executeStream(text, values, undefined).pipe(
+        Stream.provideService(RowPatience, timeout),
         Stream.mapError(told),
-        Stream.timeoutOrElse({
-          duration: timeout,
-          orElse: () => Stream.fail(late(`no row came within ${Duration.format(Duration.fromInputUnsafe(timeout))}`))
-        }),
         Stream.chunks,
         Stream.mapEffect((chunk) => rows.all(call, chunk)),
         Stream.filter(Arr.isReadonlyArrayNonEmpty),
         Stream.flattenArray
       )
-      return deadline === Number.POSITIVE_INFINITY
-        ? decoded
-        : Stream.interruptWhen(
-            decoded,
-            Effect.delay(
-              Effect.suspend(() => Effect.fail(late())),
-              Math.max(0, deadline - startedAt)
-            )
-          )
     })
   )

@@ -14,6 +14,7 @@ import { isStoreError, type StoreError } from "../../core/StoreError.ts"
 import type { makeConflictRetry } from "../transactions/ConflictRetry.ts"
 import { commitFailure, isInFailedTransaction, isServerError, isStale, leavesOpen } from "../PostgresError.ts"
 import type { PostgresPool, SendOnce } from "../pool/PostgresPool.ts"
+import { refusedInTransaction } from "./RefusedStatement.ts"
 import { borrowOf } from "./StatementRunner.ts"
 import { CurrentTenant } from "../Tenant.ts"
 
@@ -158,6 +159,10 @@ export const makeUnit =
         Effect.mapError(
           Effect.suspend(() => {
             const compiled = statements.map((statement) => statement.compile())
+            for (const [text] of compiled) {
+              const refused = refusedInTransaction(text)
+              if (refused !== undefined) return Effect.fail(refused)
+            }
             const text = compiled.map(([text]) => text).join("; ")
             // Those that may share a connection do: see `keyed`.
             const kind = statements.every((statement) => borrowOf(statement) === pool.shared) ? "units" : "exclusive"

@@ -11,6 +11,7 @@ import { announceOperation } from "../pool/PoolSlots.ts"
 import { SqlConnection } from "../session/PostgresConnection.ts"
 import type { Borrow } from "../pool/PostgresPool.ts"
 import { CurrentTenant } from "../Tenant.ts"
+import { refusedOnShared } from "./RefusedStatement.ts"
 
 const borrowing = Symbol("@ai-core/database/postgres/borrowing")
 
@@ -66,6 +67,8 @@ export const runStatement =
       }
       return connection.execute(text, values, undefined)
     }
+    const refused = refusedOnShared(text)
+    if (refused !== undefined) return Effect.fail(refused)
     return borrow(
       (connection, note) =>
         Effect.map(note(connection.query(text, values), text), ({ rows }) => rows as ReadonlyArray<A>),

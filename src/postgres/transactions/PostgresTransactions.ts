@@ -24,7 +24,10 @@ import {
 } from "../../core/StoreError.ts"
 import { type RunStatement, SqlConnection } from "../session/PostgresConnection.ts"
 import { commitFailure, isServerError, leavesOpen } from "../PostgresError.ts"
+import { CurrentHolder } from "../pool/Holder.ts"
 import type { LeasedConnection, PostgresPool } from "../pool/PostgresPool.ts"
+import { refusedInTransaction, refusedOnShared } from "../statements/RefusedStatement.ts"
+import { type SessionStatement, sessionStatement } from "../statements/SessionStatement.ts"
 import { CurrentTenant } from "../Tenant.ts"
 import { newTurn, TransactionLevel, type Turn } from "./TransactionLevel.ts"
 
@@ -70,6 +73,8 @@ interface Session {
   readonly readOnly: boolean
   /** It was taken for longer than a transaction: BEGIN and COMMIT are sent over it like any statement. */
   readonly reserved: boolean
+  /** A transaction that its holder began by a statement of his own is open, or may be. */
+  begun: boolean
   /** The level of the transaction; where there is none of ours, of its statements. */
   readonly level: TransactionLevel
 }
@@ -77,12 +82,12 @@ interface Session {
 /** The connection of a session, as its statements see it. */
 class HeldConnection extends SqlConnection {
   readonly session: Session
-  readonly #stream: (fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<void, SqlError, Scope.Scope>
+  readonly #stream: (fiber: Fiber.Fiber<unknown, unknown>, text: string) => Effect.Effect<void, SqlError, Scope.Scope>
 
   constructor(
     session: Session,
     run: RunStatement,
-    stream: (fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<void, SqlError, Scope.Scope>
+    stream: (fiber: Fiber.Fiber<unknown, unknown>, text: string) => Effect.Effect<void, SqlError, Scope.Scope>
   ) {
     super(session.pinned, run)
     this.session = session
@@ -90,7 +95,14 @@ class HeldConnection extends SqlConnection {
   }
 
   override executeStream(...statement: Parameters<SqlConnection["executeStream"]>) {
-    return Stream.unwrap(Effect.as(Effect.withFiber(this.#stream), super.executeStream(...statement)))
+    const [text] = statement
+    const rows = this.session.leased.streamed(super.executeStream(...statement), text)
+    return Stream.unwrap(
+      Effect.as(
+        Effect.withFiber((fiber) => this.#stream(fiber, text)),
+        Stream.mapError(rows, poolFailure)
+      )
+    )
   }
 }
 
@@ -111,6 +123,14 @@ export interface PostgresTransactions {
   ) => <A, E, R>(use: (connection: Connection) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError, R>
 }
 
+/** Sends what may be sent over a connection that is shared. */
+const unlessRefused =
+  (send: RunStatement): RunStatement =>
+  (statement, text, operation) => {
+    const refused = refusedOnShared(text)
+    return refused === undefined ? send(statement, text, operation) : Effect.fail(asSqlError(refused))
+  }
+
 let serial = 0
 
 /**
@@ -126,6 +146,8 @@ export const makeTransactions = (options: {
   readonly clock: Clock.Clock
   /** Longest wait for a turn. */
   readonly acquireMillis: number
+  /** Why nothing lasts in a session, where a pooler keeps none. */
+  readonly sessionless: (operation: string) => StoreError | undefined
   readonly spanAttributes: ReadonlyArray<readonly [string, unknown]>
   /** How BEGIN and COMMIT fail. */
   readonly failed: (operation: string, kind: "read" | "write", error: SqlError, startedAt: number) => StoreError
@@ -223,25 +245,57 @@ export const makeTransactions = (options: {
   const open = (
     leased: LeasedConnection,
     pinned: PgConnection,
-    begun: Omit<Session, "leased" | "pinned" | "level">
-  ): Connection => {
-    const session: Session = { leased, pinned, level: new TransactionLevel(undefined), ...begun }
+    given: Pick<Session, "tenant" | "readOnly" | "reserved" | "unpin">
+  ): HeldConnection => {
+    const session: Session = { leased, pinned, level: new TransactionLevel(undefined), begun: false, ...given }
+    const { reserved, tenant } = given
     const levelFor = (fiber: Fiber.Fiber<unknown, unknown>): TransactionLevel => {
       const entry = around(fiber)
       return entry === undefined || entry[0] !== connection ? session.level : levelOf(entry)
     }
-    const connection: Connection = new HeldConnection(
+    const inTransaction = (fiber: Fiber.Fiber<unknown, unknown>): boolean => {
+      const entry = around(fiber)
+      return !reserved || (entry !== undefined && entry[0] === connection && entry[1] >= 0)
+    }
+    /** Why the statement may not be sent; where it may, what it leaves behind is noted. */
+    const refused = (
+      fiber: Fiber.Fiber<unknown, unknown>,
+      text: string,
+      found: SessionStatement | undefined
+    ): SqlError | undefined => {
+      if (fiber.getRef(CurrentTenant) !== tenant) return wrongTenantFor(tenant)
+      if (found === undefined) return undefined
+      // A session of one's own may be changed, and nobody gets it afterwards.
+      if (!reserved || (found.effect !== "lasts" && inTransaction(fiber))) {
+        const refusal = refusedInTransaction(text, found)
+        return refusal === undefined ? undefined : asSqlError(refusal)
+      }
+      if (found.effect === "lasts") {
+        const failure = options.sessionless("statement")
+        if (failure !== undefined) return asSqlError(failure)
+        leased.retire()
+      } else if (found.effect === "begins") session.begun = true
+      return undefined
+    }
+    const ending = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
+      Effect.map(statement, (answer) => {
+        session.begun = false
+        return answer
+      })
+    const connection: HeldConnection = new HeldConnection(
       session,
       (statement, text, operation) =>
-        Effect.withFiber((fiber) =>
-          fiber.getRef(CurrentTenant) === begun.tenant
-            ? inTurn(levelFor(fiber), () => Effect.mapError(leased.watched(statement, text, operation), poolFailure))
-            : Effect.fail(wrongTenantFor(begun.tenant))
-        ),
-      (fiber) =>
-        fiber.getRef(CurrentTenant) === begun.tenant
-          ? scopedTurn(levelFor(fiber))
-          : Effect.fail(wrongTenantFor(begun.tenant))
+        Effect.withFiber((fiber) => {
+          const found = sessionStatement(text)
+          const refusal = refused(fiber, text, found)
+          if (refusal !== undefined) return Effect.fail(refusal)
+          const sent = found?.effect === "ends" ? ending(statement) : statement
+          return inTurn(levelFor(fiber), () => Effect.mapError(leased.watched(sent, text, operation), poolFailure))
+        }),
+      (fiber, text) => {
+        const refusal = refused(fiber, text, sessionStatement(text))
+        return refusal === undefined ? scopedTurn(levelFor(fiber)) : Effect.fail(refusal)
+      }
     )
     return connection
   }
@@ -305,7 +359,7 @@ export const makeTransactions = (options: {
       const statement = fiber.getRef(SqlClient.BeginTransaction) ?? "BEGIN"
       const plain = statement === "BEGIN"
       const readOnly = !plain && /\bREAD ONLY\b/i.test(statement)
-      const lease = options.lease("Transaction", plain && tenant === undefined)
+      const lease = options.lease("Transaction", plain && tenant === undefined ? "begins" : undefined)
       return Effect.flatMap(Effect.mapError(restore(lease), asSqlError), (leased) => {
         const begin = Effect.suspend(() => {
           // Taken only when it is awaited: a BEGIN that nobody has taken is undone.
@@ -448,12 +502,26 @@ export const makeTransactions = (options: {
     })
 
   const session: PostgresTransactions["session"] = (operation) =>
-    Effect.flatMap(options.lease(operation), (leased) =>
-      Effect.map(leased.connection.pin, (pinned) => ({
-        connection: open(leased, pinned, { tenant: undefined, readOnly: false, reserved: true, unpin: Effect.void }),
-        leased
-      }))
-    )
+    Effect.gen(function* () {
+      const holder = yield* CurrentHolder
+      const leased = yield* options.lease(
+        holder?.operation ?? operation,
+        holder?.lasting === true ? "lasting" : undefined
+      )
+      const pinned = yield* leased.connection.pin
+      const connection = open(leased, pinned, {
+        tenant: undefined,
+        readOnly: false,
+        reserved: true,
+        unpin: Effect.void
+      })
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          if (connection.session.begun) leased.retire()
+        })
+      )
+      return { connection, leased }
+    })
 
   const reserve: PostgresTransactions["reserve"] = (operation) =>
     Effect.flatMap(CurrentTenant, (tenant) =>
@@ -473,7 +541,7 @@ export const makeTransactions = (options: {
     Effect.withFiber((fiber) =>
       fiber.getRef(CurrentTenant) === undefined
         ? Effect.mapError(
-            borrow((connection, note) => use(new SqlConnection(connection, note))),
+            borrow((connection, note) => use(new SqlConnection(connection, unlessRefused(note)))),
             poolFailure
           )
         : withTransaction(

@@ -33,6 +33,16 @@ const busy = ({ sql }: Postgres.PostgresClient["Service"]) =>
     })
   )
 
+/** Both sessions of a pool of two: one that was left with something in it is replaced. */
+const sessions = ({ sql }: Postgres.PostgresClient["Service"]) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const both = [yield* sql.reserve, yield* sql.reserve]
+      const pids = yield* Effect.forEach(both, (connection) => connection.executeValues("select pg_backend_pid()", []))
+      return pids.map(([row]) => Number(row?.[0])).toSorted((a, b) => a - b)
+    })
+  )
+
 const sum = (total: number, { n }: { readonly n: number }) => total + n
 
 describeLive("postgresql", "streamRows", (url) => {
@@ -41,6 +51,7 @@ describeLive("postgresql", "streamRows", (url) => {
   it.live("gives every row once and in order, decoded, and then its connection back", () =>
     Effect.gen(function* () {
       const client = yield* Postgres.PostgresClient
+      const before = yield* sessions(client)
       const found = yield* Stream.runCollect(numbers(client, 5000))
       assert.deepEqual(
         found,
@@ -49,6 +60,7 @@ describeLive("postgresql", "streamRows", (url) => {
       assert.deepEqual(yield* Stream.runCollect(numbers(client, 0)), [])
       assert.equal((yield* client.stats).inUse, 0)
       assert.equal(yield* busy(client), 0)
+      assert.deepEqual(yield* sessions(client), before)
     }).pipe(live)
   )
 
@@ -175,8 +187,10 @@ describeLive("postgresql", "streamRows", (url) => {
       assert.equal(error.operation, operation)
       assert.ok((yield* Clock.currentTimeMillis) - startedAt >= 300)
       // Rows that came in time are a late consumer's all the same, and then the transaction ends though it is late.
+      const before = yield* sessions(client)
       yield* Stream.runForEach(numbers(client, 5), () => Effect.sleep("100 millis")).pipe(within("300 millis"))
       assert.equal((yield* client.stats).inUse, 0)
+      assert.deepEqual(yield* sessions(client), before)
       assert.equal(yield* busy(client), 0)
     }).pipe(live)
   )
@@ -203,6 +217,7 @@ describeLive("postgresql", "streamRows", (url) => {
   it.live("fails as a StoreError that shows the statement, or names the column", () =>
     Effect.gen(function* () {
       const client = yield* Postgres.PostgresClient
+      const before = yield* sessions(client)
       const broken = streamRows(client, {
         operation,
         rows,
@@ -217,6 +232,7 @@ describeLive("postgresql", "streamRows", (url) => {
       assert.ok(wrong.reason._tag === "InvalidData" && wrong.reason.problems[0]?.field.endsWith("n"), wrong.message)
       assert.equal((yield* client.stats).inUse, 0)
       assert.equal(yield* busy(client), 0)
+      assert.deepEqual(yield* sessions(client), before)
     }).pipe(live)
   )
 
@@ -247,12 +263,13 @@ describeLive("postgresql", "streamRows", (url) => {
   it.live("a consumer that takes longer than the timeout has its rows all the same", () =>
     Effect.gen(function* () {
       const client = yield* Postgres.PostgresClient
-      const statement = client.sql`select generate_series(1, 5000) as n`
+      // More than is on its way at once.
+      const statement = client.sql`select generate_series(1, 200000) as n`
       const total = yield* streamRows(client, { operation, rows, statement, timeout: "150 millis" }).pipe(
-        Stream.tap(({ n }) => (n % 1000 === 0 ? Effect.sleep("250 millis") : Effect.void)),
+        Stream.tap(({ n }) => (n % 50_000 === 0 ? Effect.sleep("250 millis") : Effect.void)),
         Stream.runFold(() => 0, sum)
       )
-      assert.equal(total, 12_502_500)
+      assert.equal(total, 20_000_100_000)
     }).pipe(live)
   )
 

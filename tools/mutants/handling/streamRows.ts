@@ -1,7 +1,9 @@
 import { at, type Mutant } from "../Mutant.ts"
 
 const file = "src/postgres/repository/StreamRows.ts"
+const watch = "src/postgres/pool/RowWatch.ts"
 const test = at("test/postgres/repository/StreamRows.test.ts")
+const stream = at("test/postgres/statements/StatementStream.test.ts")
 
 /** What a stream of rows handles, taken out. */
 export const streamRows: ReadonlyArray<Mutant> = [
@@ -46,31 +48,57 @@ export const streamRows: ReadonlyArray<Mutant> = [
   {
     name: "Streamed rows: a silent server is waited for",
     file,
-    find: "duration: timeout,",
-    replace: 'duration: "1 hour",',
+    find: "Stream.provideService(RowPatience, timeout)",
+    replace: 'Stream.provideService(RowPatience, "1 hour")',
     red: [test("a server that falls silent is given up after the timeout")]
   },
   {
-    name: "Streamed rows: the timeout is for all of it",
-    file,
-    find: "return deadline === Number.POSITIVE_INFINITY\n        ? decoded",
-    replace:
-      "return deadline === Number.POSITIVE_INFINITY\n" +
-      "        ? Stream.interruptWhen(decoded, Effect.delay(Effect.fail(late()), timeout))",
-    red: [test("a consumer that takes longer than the timeout has its rows all the same")]
+    name: "Stream: a silent server is waited for",
+    file: watch,
+    find: "Math.min(limit, deadline)",
+    replace: "deadline",
+    red: [stream("a server that falls silent in it is given up after the statement timeout")]
   },
   {
-    name: "Streamed rows: the Context's deadline is ignored",
-    file,
-    find: "return deadline === Number.POSITIVE_INFINITY",
-    replace: "return deadline > 0",
-    red: [test("ends by the deadline")]
+    name: "Stream: the Context's deadline is ignored",
+    file: watch,
+    find: "Math.min(limit, deadline)",
+    replace: "limit",
+    red: [stream("it ends by the Context's Deadline"), test("ends by the deadline")]
+  },
+  {
+    name: "Stream: whoever asks after the deadline has more rows",
+    file: watch,
+    find: "if (deadline <= startedAt) return afterDeadline(pull, streaming)",
+    replace: "if (deadline <= startedAt) return pull",
+    red: [stream("it ends by the Context's Deadline")]
+  },
+  {
+    name: "Stream: whoever asks after the deadline is not told that there is no more",
+    file: watch,
+    find: "if (exit !== undefined && Exit.isFailure(exit)) return exit",
+    replace: "",
+    red: [stream("its consumer may take longer"), test("ends by the deadline")]
+  },
+  {
+    name: "Stream: the time of its consumer counts",
+    file: watch,
+    find: "          calls.end(call)\n",
+    replace: "",
+    red: [test("a consumer that takes longer than the timeout")]
+  },
+  {
+    name: "Stream: the connection of one that was given up is kept",
+    file: "src/postgres/pool/PostgresPool.ts",
+    find: "giveUp: (waitedMillis) => abandon(slot, waitedMillis, true)",
+    replace: "giveUp: () => undefined",
+    red: [stream("a server that falls silent in it is given up after the statement timeout")]
   },
   {
     name: "Streamed rows: inside a transaction it does not see what that has written",
     file,
-    find: "Option.isSome(around) ? around.value[0] :",
-    replace: "Option.isSome(around) && deadline < 0 ? around.value[0] :",
+    find: "Option.isSome(around)\n",
+    replace: "Option.isSome(around) && startedAt < 0\n",
     red: [test("inside a transaction it sees what that has written, and leaves it open")]
   },
   {
@@ -86,8 +114,8 @@ export const streamRows: ReadonlyArray<Mutant> = [
   {
     name: "Streamed rows: no free connection is told as the driver's failure",
     file,
-    find: "Effect.mapError(reading(sql), told)",
-    replace: "reading(sql)",
+    find: "Effect.mapError(Effect.provideService(reading(sql), CurrentHolder, { operation }), told)",
+    replace: "Effect.provideService(reading(sql), CurrentHolder, { operation })",
     red: [test("interrupted while it waits for a connection it waits no more")]
   },
   {
