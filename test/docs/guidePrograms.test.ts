@@ -69,6 +69,13 @@ const transactions: ReadonlyArray<Around> = [
       assert.deepEqual(yield* sql\`select balance from accounts order by id\`, [{ balance: 3 }, { balance: 7 }])`
   },
   {
+    start: "yield *\n  Effect.scoped(\n    Effect.gen",
+    before: "const { sql } = yield* PostgresClient.PostgresClient",
+    after: `
+      const [left] = yield* sql\`select to_regclass('pg_temp.picked') is null as gone\`
+      assert.deepEqual(left, { gone: true })`
+  },
+  {
     start: 'Effect.catchReason("StoreError", "CommitUnknown",',
     before: `
       const [transaction, users] = [yield* Db.Transaction, yield* Db.Users]

@@ -137,6 +137,15 @@ describeLive("postgresql", "the guide to troubleshooting quotes what happens", (
     )
   )
 
+  it.live("InvalidStatement: BEGIN over a shared connection", () =>
+    scene(
+      Effect.gen(function* () {
+        const { query, sql } = yield* PostgresClient.PostgresClient
+        reportIsQuoted([yield* Effect.flip(query({ operation: "Invoices.close", kind: "write" }, sql`BEGIN`))])
+      }).pipe(Effect.provide(clientOf(url!)))
+    )
+  )
+
   it.live("Unavailable: nobody listens, and somebody who says nothing", () =>
     scene(
       Effect.gen(function* () {
@@ -210,7 +219,7 @@ describePooled("the guide to troubleshooting quotes what happens behind PgBounce
 
 describe("the guide to troubleshooting", () => {
   it("quotes nothing that was not seen", ({ skip }) => {
-    skip(scenes < 7, "not everything that it tells of can be made here")
+    skip(scenes < 8, "not everything that it tells of can be made here")
     assert.deepEqual(
       [...shown].filter(([text]) => !made.has(text)).map(([, text]) => text),
       []
