@@ -10,6 +10,7 @@ create table ai_core.users (
   username text not null,
   password_hash text not null,
   email_verified_at timestamptz(3),
+  erased_at timestamptz(3),
   version integer not null default 1,
   created_at timestamptz(3) not null default current_timestamp,
   updated_at timestamptz(3) not null default current_timestamp,
@@ -17,14 +18,20 @@ create table ai_core.users (
   constraint users_email_check check (char_length(email) between 3 and 254 and email ~ '^[^@\s]+@[^@\s]+$'),
   constraint users_username_check check (char_length(username) between 1 and 100 and btrim(username) = username),
   constraint users_password_hash_check check (char_length(password_hash) between 1 and 255),
+  constraint users_erased_at_check check (
+    erased_at is null or (email, username, password_hash) = (id || '@erased.invalid', 'erased-' || id, '*')
+      and email_verified_at is null
+  ),
   constraint users_version_check check (version >= 1),
   constraint users_times_check check (updated_at >= created_at)
 );
 
 -- Collation "C" lowers A to Z only, the same on every server and in every locale.
-create unique index users_email_key on ai_core.users (lower(email collate "C"));
-create unique index users_username_key on ai_core.users (lower(username collate "C"));
-create index users_created_at_id_idx on ai_core.users (created_at, id);
+-- What an erased user had is free.
+create unique index users_email_key on ai_core.users (lower(email collate "C")) where erased_at is null;
+create unique index users_username_key on ai_core.users (lower(username collate "C")) where erased_at is null;
+create index users_created_at_id_idx on ai_core.users (created_at, id) where erased_at is null;
+create index users_erased_created_at_id_idx on ai_core.users (created_at, id) where erased_at is not null;
 
 comment on table ai_core.users is 'People and programs that may sign in';
 comment on column ai_core.users.email is 'As it was given; unique without regard to the case of A to Z';
@@ -32,6 +39,7 @@ comment on column ai_core.users.username is 'As it was given; unique without reg
 comment on column ai_core.users.password_hash is 'A password hash in PHC format; never a password';
 comment on column ai_core.users.version is 'Grows by one with every update; a writer names the version it read';
 
+comment on column ai_core.users.erased_at is 'Since when nothing here says who it was; the row stays for what refers to it';
 comment on column ai_core.users.email_verified_at is 'When the user proved to own the e-mail; null again when it changes';
 
 -- Roles and permissions: a user may do what any of its roles permits. Taking away a role, a permission or a user takes the grants
@@ -159,7 +167,30 @@ $$;
 create trigger audit_log_append_only before update or delete or truncate on ai_core.audit_log
   for each statement execute function ai_core.refuse_audit_log_change();
 
+-- Does to all rows that refer to a user what removing the user would do to them, and leaves the user, with those rows that would
+-- have kept the user from being removed. Tables that come later are in it, too.
+create function ai_core.let_go_of_user(gone uuid) returns void language plpgsql as $$
+declare
+  reference record;
+begin
+  for reference in
+    select k.conrelid::regclass as holder, a.attname as via, k.confdeltype as follows
+      from pg_constraint as k join pg_attribute as a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+      where k.contype = 'f' and k.confrelid = 'ai_core.users'::regclass and cardinality(k.conkey) = 1
+        and k.conparentid = 0 and k.confdeltype in ('c', 'n')
+      order by k.conrelid
+  loop
+    if reference.follows = 'c' then
+      execute format('delete from %s where %I = $1', reference.holder, reference.via) using gone;
+    else
+      execute format('update %s set %I = null where %I = $1', reference.holder, reference.via, reference.via) using gone;
+    end if;
+  end loop;
+end
+$$;
+
 -- migrate:down
+drop function ai_core.let_go_of_user(uuid);
 drop table ai_core.audit_log;
 drop function ai_core.refuse_audit_log_change();
 drop table ai_core.one_time_tokens;

@@ -295,6 +295,7 @@ export {
   User,
   UserChanges,
   UserCursor,
+  UserErased,
   UserId,
   UserInUse,
   type UserListOptions,

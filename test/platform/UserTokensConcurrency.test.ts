@@ -1,9 +1,12 @@
 import { it } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, Redacted, Result } from "effect"
 import * as assert from "node:assert/strict"
+import type { StoreError } from "../../src/core/StoreError.ts"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import * as PostgresRepositoriesLive from "../../src/platform/PostgresRepositoriesLive.ts"
-import { type User, Users } from "../../src/platform/users/Users.ts"
+import { ApiKeys } from "../../src/platform/users/ApiKeys.ts"
+import { type RoleNotFound, Roles } from "../../src/platform/users/Roles.ts"
+import { type User, UserNotFound, Users } from "../../src/platform/users/Users.ts"
 import { type SignInId, UserTokens } from "../../src/platform/users/UserTokens.ts"
 import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
@@ -150,6 +153,68 @@ describeLive("postgresql", "UserTokens on a server, many callers at once", () =>
         )
         const late = yield* Effect.flip(tokens.refresh(next.secret, "1 hour"))
         assert.ok(late._tag === "TokenRefused" && late.because === "revoked")
+      })
+    )
+
+    it.effect("a user is given tokens, keys and roles before the erasure, which ends them, or none", () =>
+      Effect.gen(function* () {
+        const { keys, roles, tokens, users } = yield* Effect.all({
+          keys: ApiKeys,
+          roles: Roles,
+          tokens: UserTokens,
+          users: Users
+        })
+        const { sql } = yield* PostgresClient
+        const role = yield* roles.create({ name: (yield* unique("role")).toLowerCase() })
+        for (let round = 0; round < 10; round++) {
+          const { id } = yield* someUser()
+          const giving: ReadonlyArray<Effect.Effect<unknown, UserNotFound | RoleNotFound | StoreError>> = [
+            tokens.signIn(id, "1 hour"),
+            tokens.send(id, "password-reset", "1 hour"),
+            keys.issue({ userId: id, name: "import" }),
+            roles.grant(id, role.id)
+          ]
+          const [, ...given] = yield* Effect.all(
+            [users.erase(id), ...giving, ...giving].map((effect) => Effect.result<unknown, unknown, never>(effect)),
+            { concurrency: 9 }
+          )
+          for (const result of given) {
+            assert.ok(Result.isSuccess(result) || result.failure instanceof UserNotFound, String(result))
+          }
+          const left = yield* sql`select from ai_core.refresh_tokens where user_id = ${id}
+            union all select from ai_core.one_time_tokens where user_id = ${id}
+            union all select from ai_core.api_keys where user_id = ${id}
+            union all select from ai_core.user_roles where user_id = ${id}`
+          assert.equal(left.length, 0)
+        }
+      })
+    )
+
+    it.effect("what waits for an erasure gives nothing", () =>
+      Effect.gen(function* () {
+        const { keys, roles, tokens, users } = yield* Effect.all({
+          keys: ApiKeys,
+          roles: Roles,
+          tokens: UserTokens,
+          users: Users
+        })
+        const { run } = yield* Transaction
+        const { id } = yield* someUser()
+        const role = yield* roles.create({ name: (yield* unique("role")).toLowerCase() })
+        const giving: ReadonlyArray<Effect.Effect<unknown, UserNotFound | RoleNotFound | StoreError>> = [
+          tokens.signIn(id, "1 hour"),
+          tokens.send(id, "password-reset", "1 hour"),
+          keys.issue({ userId: id, name: "import" }),
+          roles.grant(id, role.id)
+        ]
+        const [, ...given] = yield* Effect.all(
+          [
+            run(Effect.andThen(users.erase(id), Effect.sleep("300 millis"))),
+            ...giving.map((one) => Effect.delay(Effect.flip(one), "100 millis"))
+          ],
+          { concurrency: 5 }
+        )
+        for (const error of given) assert.ok(error instanceof UserNotFound, String(error))
       })
     )
 

@@ -2,7 +2,7 @@ import { it } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, Redacted, Stream } from "effect"
 import * as assert from "node:assert/strict"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
-import { type NewUser, type UserId, Users } from "../../src/platform/users/Users.ts"
+import { type NewUser, type User, type UserId, Users } from "../../src/platform/users/Users.ts"
 import * as UsersLive from "../../src/platform/users/UsersLive.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
@@ -29,6 +29,8 @@ const fresh = (given: Partial<NewUser> = {}): Effect.Effect<NewUser> =>
     passwordHash: Redacted.make("$argon2id$hash"),
     ...given
   }))
+
+type RefusedUpdate = Effect.Error<ReturnType<Users["Service"]["update"]>>
 
 const tally = (exits: ReadonlyArray<Exit.Exit<unknown, { readonly _tag: string }>>): Record<string, number> => {
   const counts: Record<string, number> = {}
@@ -140,6 +142,64 @@ describeLive("postgresql", "Users on a server, many callers at once", () => {
         assert.deepEqual(yield* race(20, () => users.delete(id)), { won: 1, UserNotFound: 19 })
         yield* healthy
       })
+    )
+
+    it.effect("of 20 who erase one user all are told of the same erasure", () =>
+      Effect.gen(function* () {
+        const users = yield* Users
+        const { id } = yield* users.create(yield* fresh())
+        const exits = yield* Effect.forEach(Array.from({ length: 20 }), () => users.erase(id), { concurrency: 20 })
+        assert.equal(new Set(exits.map(({ erasedAt }) => erasedAt?.epochMilliseconds)).size, 1)
+        assert.equal(Option.getOrThrow(yield* users.findById(id)).version, 2)
+        yield* healthy
+      })
+    )
+
+    it.effect("a user is changed before it is erased, or not at all", () =>
+      Effect.gen(function* () {
+        const users = yield* Users
+        for (let round = 0; round < 10; round++) {
+          const { id } = yield* users.create(yield* fresh())
+          const outcome = yield* race(12, (i): Effect.Effect<User, RefusedUpdate> =>
+            i === 6 ? users.erase(id) : Effect.flatMap(fresh(), (changes) => users.update(id, 1, changes))
+          )
+          const { UserErased = 0, VersionConflict = 0, won = 0 } = outcome
+          assert.equal(UserErased + VersionConflict + won, 12)
+          const stored = Option.getOrThrow(yield* users.findById(id))
+          assert.equal(stored.version, 1 + won)
+          assert.equal(stored.email, `${id}@erased.invalid`)
+        }
+        yield* healthy
+      })
+    )
+
+    it.effect(
+      "whatever goes with a user who is deleted goes with one who is erased: every table is looked through",
+      () =>
+        Effect.gen(function* () {
+          const users = yield* Users
+          const { sql } = yield* PostgresClient.PostgresClient
+          yield* sql`create table ai_core.diaries (id int primary key, writer uuid not null references ai_core.users (id)
+          on delete cascade)`
+          yield* sql`create table ai_core.walls (id int primary key, painter uuid references ai_core.users (id)
+          on delete set null)`
+          yield* sql`create table ai_core.debts (id int primary key, debtor uuid not null references ai_core.users (id))`
+          const [gone, other] = [yield* users.create(yield* fresh()), yield* users.create(yield* fresh())]
+          for (const [i, { id }] of [gone, other].entries()) {
+            yield* sql`insert into ai_core.diaries values (${i}, ${id})`
+            yield* sql`insert into ai_core.walls values (${i}, ${id})`
+            yield* sql`insert into ai_core.debts values (${i}, ${id})`
+          }
+          yield* users.erase(gone.id)
+          assert.deepEqual(yield* sql`select writer from ai_core.diaries`, [{ writer: other.id }])
+          assert.deepEqual(yield* sql`select painter from ai_core.walls order by id`, [
+            { painter: null },
+            { painter: other.id }
+          ])
+          assert.equal((yield* sql`select from ai_core.debts`).length, 2)
+          yield* sql`drop table ai_core.diaries, ai_core.walls, ai_core.debts`
+          yield* healthy
+        })
     )
 
     it.effect("an e-mail taken in an open transaction is waited for, and free if that one fails", () =>

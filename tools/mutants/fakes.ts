@@ -368,8 +368,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: unique index of e-mails ignored",
     file: usersMemory,
-    find: "    users_email_key: (user) => lowerAscii(user.email),\n",
-    replace: "    users_email_key: (user) => user.id,\n",
+    find: "users_email_key: (user) => (user.erasedAt === null ? lowerAscii(user.email) : undefined)",
+    replace: "users_email_key: (user) => user.id",
     red: users
   },
   {
@@ -389,8 +389,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: version not counted",
     file: usersMemory,
-    find: "version: user.version + 1,",
-    replace: "version: user.version,",
+    find: "version: user.version + 1,\n          updatedAt: DateTime.max(",
+    replace: "version: user.version,\n          updatedAt: DateTime.max(",
     red: users
   },
   {
@@ -408,6 +408,90 @@ export const mutants: ReadonlyArray<Mutant> = [
     red: users
   },
   {
+    name: "Users: the e-mail of an erased user is taken",
+    file: usersMemory,
+    find: "(user.erasedAt === null ? lowerAscii(user.email) : undefined)",
+    replace: "lowerAscii(user.email)",
+    red: users
+  },
+  {
+    name: "Users: the name of an erased user is taken",
+    file: usersMemory,
+    find: "(user.erasedAt === null ? lowerAscii(user.username) : undefined)",
+    replace: "lowerAscii(user.username)",
+    red: users
+  },
+  {
+    name: "Users: an erased user keeps its name",
+    file: "src/platform/users/Users.ts",
+    find: "  username: `erased-${id}`,\n",
+    replace: "",
+    red: users
+  },
+  {
+    name: "Users: an erased user keeps its password",
+    file: "src/platform/users/Users.ts",
+    find: '  passwordHash: Redacted.make("*"),\n',
+    replace: "",
+    red: users
+  },
+  {
+    name: "Users: an erased user is changed",
+    file: usersMemory,
+    find: "        if (user.erasedAt !== null) return Result.fail(new UserErased({ id }))\n",
+    replace: "",
+    red: users
+  },
+  {
+    name: "Users: who is erased again is erased anew",
+    file: usersMemory,
+    find: "        if (user.erasedAt !== null) return user\n",
+    replace: "",
+    red: users
+  },
+  {
+    name: "Users: erased users are listed among the others",
+    file: usersMemory,
+    find: "(erasedAt !== null) === erased)",
+    replace: "erasedAt === null || erasedAt !== undefined || erased)",
+    red: users
+  },
+  {
+    name: "Users: a stream does not tell who is asked for",
+    file: "src/platform/users/UsersInput.ts",
+    find: "streamPages(list({ erased, order, limit }), (after) => list({ erased, order, limit, after }))",
+    replace: "streamPages(list({ order, limit }), (after) => list({ order, limit, after }), erased)",
+    red: users
+  },
+  {
+    name: "Users: a name is found only in the case it was given",
+    file: usersMemory,
+    find: '"users_username_key", lowerAscii(username)',
+    replace: '"users_username_key", username',
+    red: users
+  },
+  {
+    name: "Users: what an erased user has stays",
+    file: usersMemory,
+    find: "        yield* db.letGo(usersTable, id)\n",
+    replace: "",
+    red: [{ suite: "memory", file: "test/contracts/UserTokens.test.ts" }]
+  },
+  {
+    name: "Users: what keeps a user from being deleted keeps it from being erased",
+    file: "src/postgres/memory/MemoryDatabase.ts",
+    find: '({ onRemoval }) => onRemoval !== "restrict")',
+    replace: "({ onRemoval }) => onRemoval !== undefined)",
+    red: [{ suite: "memory", file: "test/contracts/Billing.test.ts" }]
+  },
+  {
+    name: "Users: an erased user is given tokens",
+    file: usersMemory,
+    find: "Option.filter(db.get(usersTable, id), ({ erasedAt }) => erasedAt === null)",
+    replace: "Option.filter(db.get(usersTable, id), ({ erasedAt }) => erasedAt !== undefined)",
+    red: [{ suite: "memory", file: "test/contracts/UserTokens.test.ts" }]
+  },
+  {
     name: "Users: deleting nobody succeeds",
     file: usersMemory,
     find: "Option.isNone(db.get(usersTable, id))\n        ? Result.fail(new UserNotFound({ id }))",
@@ -417,7 +501,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: unique index of names ignored",
     file: usersMemory,
-    find: "users_username_key: (user) => lowerAscii(user.username)",
+    find: "users_username_key: (user) => (user.erasedAt === null ? lowerAscii(user.username) : undefined)",
     replace: "users_username_key: (user) => user.id",
     red: users
   },
@@ -567,7 +651,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: the order of a stream is ignored",
     file: "src/platform/users/UsersInput.ts",
-    find: "UsersInput.stream(given), ({ order,",
+    find: "UsersInput.stream(given), ({ erased, order,",
     replace: "UsersInput.stream({ ...given, order: undefined }), ({ order,",
     red: users
   },

@@ -7,12 +7,10 @@ import * as Redacted from "effect/Redacted"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { hashSecret, makeSecret } from "./Secret.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
-import { makeContained } from "../../postgres/repository/Contained.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
-import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/repository/Row.ts"
-import { Transaction } from "../../postgres/Transaction.ts"
+import { present } from "./UserRow.ts"
 import { UserNotFound } from "./Users.ts"
 import {
   ApiKey,
@@ -38,9 +36,7 @@ const keys = rowReader(
 )
 
 const make = Effect.gen(function* () {
-  const client = yield* PostgresClient
-  const { keyed, query, sql } = client
-  const contained = makeContained(client, yield* Transaction)
+  const { keyed, query, sql } = yield* PostgresClient
   const nextId = makeIdsOf(ApiKeyId)
   const columns = sql`id, user_id as "userId", name, prefix, scopes, created_at as "createdAt",
     expires_at as "expiresAt", last_used_at as "lastUsedAt", revoked_at as "revokedAt"`
@@ -51,16 +47,15 @@ const make = Effect.gen(function* () {
     const secret = yield* makeSecret
     const now = yield* DateTime.now
     const expiresAt = timeToLive === undefined ? null : DateTime.toDateUtc(DateTime.addDuration(now, timeToLive))
-    const rows = yield* contained(
-      query(
-        { operation, kind: "write" },
-        keyed<object>`insert into ai_core.api_keys (id, user_id, name, prefix, hash, scopes, created_at, expires_at)
-          values (${yield* nextId}::uuid, ${userId}::uuid, ${name}, ${Redacted.value(secret).slice(0, prefixLength)},
-            ${hashSecret(secret)}, ${[...scopes]}::text[], ${DateTime.toDateUtc(now)}, ${expiresAt}::timestamptz)
-          returning ${columns}`
-      )
-    ).pipe(Effect.mapError(onConstraint({ api_keys_user_id_fkey: () => new UserNotFound({ id: userId }) })))
-    return { key: yield* keys.one(operation, rows), secret }
+    const rows = yield* query(
+      { operation, kind: "write" },
+      keyed<object>`insert into ai_core.api_keys (id, user_id, name, prefix, hash, scopes, created_at, expires_at)
+        select ${yield* nextId}::uuid, id, ${name}, ${Redacted.value(secret).slice(0, prefixLength)}, ${hashSecret(secret)},
+          ${[...scopes]}::text[], ${DateTime.toDateUtc(now)}::timestamptz, ${expiresAt}::timestamptz
+        from ai_core.users where ${present(sql, userId)} returning ${columns}`
+    )
+    const key = Option.getOrUndefined(yield* keys.option(operation, rows))
+    return key === undefined ? yield* new UserNotFound({ id: userId }) : { key, secret }
   })
 
   const authenticate: ApiKeys["Service"]["authenticate"] = Effect.fnUntraced(function* (given) {
@@ -124,4 +119,4 @@ const make = Effect.gen(function* () {
 })
 
 /** `ApiKeys` on PostgreSQL: a server, or the embedded engine. Their table comes from the platform's migrations. */
-export const layer: Layer.Layer<ApiKeys, never, PostgresClient | Transaction> = Layer.effect(ApiKeys, make)
+export const layer: Layer.Layer<ApiKeys, never, PostgresClient> = Layer.effect(ApiKeys, make)

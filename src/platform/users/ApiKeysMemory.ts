@@ -11,9 +11,9 @@ import { hashSecret, makeSecret } from "./Secret.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { memoryTable } from "../../postgres/memory/MemoryTable.ts"
-import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
-import { UserNotFound } from "./Users.ts"
+import type { UserNotFound } from "./Users.ts"
+import { presentUser, usersTable } from "./UsersMemory.ts"
 import {
   type ApiKey,
   apiKeyCursorAfter,
@@ -44,7 +44,7 @@ const byId: Order.Order<Place> = Order.mapInput(Order.String, ({ id }: Place) =>
 
 const make = Effect.gen(function* () {
   const { read, register, write } = yield* PostgresMemory
-  yield* register(keysTable)
+  yield* register(usersTable, keysTable)
   const nextId = makeIdsOf(ApiKeyId)
 
   const issue: ApiKeys["Service"]["issue"] = Effect.fnUntraced(function* (given) {
@@ -63,11 +63,8 @@ const make = Effect.gen(function* () {
       lastUsedAt: null,
       revokedAt: null
     }
-    yield* write("ApiKeys.issue", (db) =>
-      Result.mapError(
-        db.insert(keysTable, row),
-        onConstraint({ api_keys_user_id_fkey: () => new UserNotFound({ id: userId }) })
-      )
+    yield* write<void, UserNotFound | StoreError>("ApiKeys.issue", (db) =>
+      Result.andThen(presentUser(db, userId), () => db.insert(keysTable, row))
     )
     return { key: keyOf(row), secret }
   })

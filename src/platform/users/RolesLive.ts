@@ -15,6 +15,7 @@ import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, Timestamp } from "../../postgres/repository/Row.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
+import { present } from "./UserRow.ts"
 import { UserNotFound } from "./Users.ts"
 import { Permission, Role, roleCursor, RoleId, RoleNameTaken, RoleNotFound, Roles } from "./Roles.ts"
 import { RolesInput } from "./RolesInput.ts"
@@ -157,20 +158,16 @@ const make = Effect.gen(function* () {
   const grant: Roles["Service"]["grant"] = Effect.fnUntraced(function* (givenUser, givenRole) {
     const { role, user } = yield* RolesInput.grant(givenUser, givenRole)
     const now = DateTime.toDateUtc(yield* DateTime.now)
-    yield* contained(
+    const rows = yield* contained(
       query(
         { operation: "Roles.grant", kind: "write", idempotent: true },
-        keyed<object>`insert into ai_core.user_roles (user_id, role_id, granted_at)
-          values (${user}::uuid, ${role}::uuid, ${now}) on conflict do nothing`
+        keyed<object>`with holder as (select id from ai_core.users where ${present(sql, user)}),
+            granted as (insert into ai_core.user_roles (user_id, role_id, granted_at)
+              select id, ${role}::uuid, ${now}::timestamptz from holder on conflict do nothing)
+          select id from holder`
       )
-    ).pipe(
-      Effect.mapError(
-        onConstraint({
-          user_roles_user_id_fkey: () => new UserNotFound({ id: user }),
-          user_roles_role_id_fkey: () => new RoleNotFound({ id: role })
-        })
-      )
-    )
+    ).pipe(Effect.mapError(onConstraint({ user_roles_role_id_fkey: () => new RoleNotFound({ id: role }) })))
+    if (rows.length === 0) return yield* new UserNotFound({ id: user })
   })
 
   const revoke: Roles["Service"]["revoke"] = Effect.fnUntraced(function* (givenUser, givenRole) {

@@ -12,7 +12,8 @@ import type { MemoryReader } from "../../postgres/memory/MemoryDatabase.ts"
 import { memoryTable } from "../../postgres/memory/MemoryTable.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
-import { type UserId, UserNotFound } from "./Users.ts"
+import type { UserId, UserNotFound } from "./Users.ts"
+import { presentUser, usersTable } from "./UsersMemory.ts"
 import { type Role, roleCursor, RoleId, RoleNameTaken, RoleNotFound, Roles } from "./Roles.ts"
 import { RolesInput } from "./RolesInput.ts"
 
@@ -49,7 +50,7 @@ const nameTaken = (name: string) => onConstraint({ roles_name_key: () => new Rol
 
 const make = Effect.gen(function* () {
   const { read, register, write } = yield* PostgresMemory
-  yield* register(rolesTable, grantsTable)
+  yield* register(usersTable, rolesTable, grantsTable)
   const nextId = makeIdsOf(RoleId)
 
   const create: Roles["Service"]["create"] = Effect.fnUntraced(function* (given) {
@@ -112,13 +113,12 @@ const make = Effect.gen(function* () {
 
   const grant: Roles["Service"]["grant"] = Effect.fnUntraced(function* (givenUser, givenRole) {
     const granted = yield* RolesInput.grant(givenUser, givenRole)
-    yield* write("Roles.grant", (db) =>
-      Result.mapError(
-        db.replace(grantsTable, granted),
-        onConstraint({
-          user_roles_user_id_fkey: () => new UserNotFound({ id: granted.user }),
-          user_roles_role_id_fkey: () => new RoleNotFound({ id: granted.role })
-        })
+    yield* write<void, UserNotFound | RoleNotFound | StoreError>("Roles.grant", (db) =>
+      Result.andThen(presentUser(db, granted.user), () =>
+        Result.mapError(
+          db.replace(grantsTable, granted),
+          onConstraint({ user_roles_role_id_fkey: () => new RoleNotFound({ id: granted.role }) })
+        )
       )
     )
   })

@@ -4,7 +4,7 @@ import type * as SqlClient from "effect/sql/SqlClient"
 import type * as Statement from "effect/sql/Statement"
 import { decodedBy } from "../../core/DirectDecoder.ts"
 import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/repository/Row.ts"
-import { User } from "./Users.ts"
+import { User, type UserId } from "./Users.ts"
 
 const StoredHash = decodedBy(Schema.RedactedFromValue(Schema.String), (hash) =>
   typeof hash === "string" ? Redacted.make(hash) : undefined
@@ -16,6 +16,7 @@ export const userRows = rowReader(
     ...fields,
     passwordHash: StoredHash,
     emailVerifiedAt: NullableTimestamp,
+    erasedAt: NullableTimestamp,
     createdAt: Timestamp,
     updatedAt: Timestamp
   }))
@@ -23,5 +24,12 @@ export const userRows = rowReader(
 
 /** The columns of `ai_core.users`, as {@link userRows} reads them. */
 export const userColumns = (sql: SqlClient.SqlClient): Statement.Fragment => sql`id, email, username,
-  password_hash as "passwordHash", email_verified_at as "emailVerifiedAt", version, created_at as "createdAt",
+  password_hash as "passwordHash", email_verified_at as "emailVerifiedAt", erased_at as "erasedAt", version, created_at as "createdAt",
   updated_at as "updatedAt"`
+
+/**
+ * Says of a row of `ai_core.users` that it is this user, who is not erased, and holds it against being erased or removed until the
+ * transaction ends. Who waited looks again, so that nothing is stored for a user who was erased meanwhile.
+ */
+export const present = (sql: SqlClient.SqlClient, id: UserId): Statement.Fragment =>
+  sql`id = ${id}::uuid and erased_at is null for key share`

@@ -8,12 +8,10 @@ import * as Schema from "effect/Schema"
 import type * as Statement from "effect/sql/Statement"
 import { hashSecret, makeSecret } from "./Secret.ts"
 import { makeIds, makeIdsOf } from "../../core/TimeOrderedId.ts"
-import { makeContained } from "../../postgres/repository/Contained.ts"
-import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, SafeInteger, Timestamp } from "../../postgres/repository/Row.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
-import { userColumns, userRows } from "./UserRow.ts"
+import { present, userColumns, userRows } from "./UserRow.ts"
 import { makeTokenEnds } from "./UserTokenRows.ts"
 import { UserId, UserNotFound } from "./Users.ts"
 import { SignInId, type TokenPurpose, TokenRefused, tokenRefusal, UserTokens } from "./UserTokens.ts"
@@ -23,13 +21,12 @@ const marks = { expiresAt: Timestamp, usedAt: NullableTimestamp, revokedAt: Null
 const refreshTokens = rowReader(Schema.Struct({ signIn: SignInId, ...marks }))
 const oneTimeTokens = rowReader(Schema.Struct({ email: Schema.String, ...marks }))
 const counts = rowReader(Schema.Struct({ count: SafeInteger }))
-const holders = rowReader(Schema.Struct({ id: UserId, email: Schema.String }))
+const holders = rowReader(Schema.Struct({ id: UserId, email: Schema.String, erased: Schema.Boolean }))
 
 const make = Effect.gen(function* () {
   const client = yield* PostgresClient
   const { keyed, query, sql } = client
   const { run } = yield* Transaction
-  const contained = makeContained(client, { run })
   const nextId = makeIds()
   const nextSignIn = makeIdsOf(SignInId)
 
@@ -42,12 +39,14 @@ const make = Effect.gen(function* () {
     const secret = yield* makeSecret
     const now = yield* DateTime.now
     const expiresAt = DateTime.addDuration(now, timeToLive)
-    yield* query(
+    const rows = yield* query(
       { operation, kind: "write" },
       keyed<object>`insert into ai_core.refresh_tokens (id, family_id, user_id, hash, created_at, expires_at)
-        values (${yield* nextId}::uuid, ${signIn}::uuid, ${userId}::uuid, ${hashSecret(secret)},
-          ${DateTime.toDateUtc(now)}, ${DateTime.toDateUtc(expiresAt)})`
+        select ${yield* nextId}::uuid, ${signIn}::uuid, id, ${hashSecret(secret)}, ${DateTime.toDateUtc(now)}::timestamptz,
+          ${DateTime.toDateUtc(expiresAt)}::timestamptz
+        from ai_core.users where ${present(sql, userId)} returning id`
     )
+    if (rows.length === 0) return yield* new UserNotFound({ id: userId })
     return { secret, userId, signIn, expiresAt }
   })
 
@@ -61,17 +60,14 @@ const make = Effect.gen(function* () {
     Effect.flatMap(
       query(
         { operation, kind: "write" },
-        keyed<object>`select id, email from ai_core.users where id = ${id} for no key update`
+        keyed<object>`select id, email, erased_at is not null as erased from ai_core.users where id = ${id} for no key update`
       ),
       (rows) => Effect.map(holders.option(operation, rows), Option.getOrUndefined)
     )
 
   const signIn: UserTokens["Service"]["signIn"] = Effect.fnUntraced(function* (givenUser, givenTime) {
     const { timeToLive, user } = yield* UserTokensInput.signIn(givenUser, givenTime)
-    return yield* Effect.mapError(
-      contained(issue("UserTokens.signIn", user, yield* nextSignIn, timeToLive)),
-      onConstraint({ refresh_tokens_user_id_fkey: () => new UserNotFound({ id: user }) })
-    )
+    return yield* issue("UserTokens.signIn", user, yield* nextSignIn, timeToLive)
   })
 
   const refresh: UserTokens["Service"]["refresh"] = Effect.fnUntraced(function* (givenSecret, givenTime) {
@@ -101,7 +97,8 @@ const make = Effect.gen(function* () {
           keyed<object>`update ai_core.refresh_tokens set used_at = ${DateTime.toDateUtc(now)}
             where hash = ${hash}`
         )
-        return yield* issue(operation, user.id, token.signIn, timeToLive)
+        // Nobody erases or removes a user who is held.
+        return yield* Effect.catchTag(issue(operation, user.id, token.signIn, timeToLive), "UserNotFound", Effect.die)
       })
     )
     return next instanceof TokenRefused ? yield* next : next
@@ -134,7 +131,7 @@ const make = Effect.gen(function* () {
     return yield* run(
       Effect.gen(function* () {
         const found = yield* hold(operation, sql`${user}::uuid`)
-        if (found === undefined) return yield* new UserNotFound({ id: user })
+        if (found === undefined || found.erased) return yield* new UserNotFound({ id: user })
         yield* query(
           { operation, kind: "write" },
           keyed<object>`update ai_core.one_time_tokens set used_at = ${at}

@@ -7,10 +7,9 @@ import { hashSecret, makeSecret } from "./Secret.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import type { MemoryWriter } from "../../postgres/memory/MemoryDatabase.ts"
-import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
-import { type User, UserNotFound } from "./Users.ts"
-import { usersTable } from "./UsersMemory.ts"
+import type { User, UserNotFound } from "./Users.ts"
+import { presentUser, usersTable } from "./UsersMemory.ts"
 import { SignInId, type TokenMarks, type TokenPurpose, TokenRefused, tokenRefusal, UserTokens } from "./UserTokens.ts"
 import { endSent, endSignIns, oneTimeTokens, refreshTokens } from "./UserTokenTables.ts"
 import { UserTokensInput } from "./UserTokensInput.ts"
@@ -46,11 +45,10 @@ const make = Effect.gen(function* () {
     const signIn = yield* nextSignIn
     const secret = yield* makeSecret
     const expiresAt = DateTime.addDuration(yield* DateTime.now, timeToLive)
-    yield* Effect.mapError(
-      write("UserTokens.signIn", (db) =>
+    yield* write<void, UserNotFound | StoreError>("UserTokens.signIn", (db) =>
+      Result.andThen(presentUser(db, user), () =>
         db.insert(refreshTokens, { hash: hashSecret(secret), userId: user, signIn, expiresAt, ...unused })
-      ),
-      onConstraint({ refresh_tokens_user_id_fkey: () => new UserNotFound({ id: user }) })
+      )
     )
     return { secret, userId: user, signIn, expiresAt }
   })
@@ -99,7 +97,7 @@ const make = Effect.gen(function* () {
     const expiresAt = DateTime.addDuration(now, timeToLive)
     return yield* write("UserTokens.send", (db) =>
       Result.gen(function* () {
-        const { email } = yield* Result.fromOption(db.get(usersTable, user), () => new UserNotFound({ id: user }))
+        const { email } = yield* presentUser(db, user)
         const older = db.rows(
           oneTimeTokens,
           (token) => token.userId === user && token.purpose === purpose && token.usedAt === null

@@ -56,12 +56,22 @@ export const User = Schema.Struct({
   passwordHash: Schema.Redacted(Schema.String),
   /** When the user proved to own the e-mail; null before, and again once the e-mail changes. */
   emailVerifiedAt: Schema.NullOr(Schema.DateTimeUtc),
+  /** Since when nothing here says who it was (see `erase`); null of everybody else. */
+  erasedAt: Schema.NullOr(Schema.DateTimeUtc),
   /** 1 when made, one more with every update. */
   version: Version,
   createdAt: Schema.DateTimeUtc,
   updatedAt: Schema.DateTimeUtc
 })
 export type User = typeof User.Type
+
+/** What stands in the place of what an erased user was: made of the id, and the hash of no password. */
+export const erasedFields = (id: UserId) => ({
+  email: `${id}@erased.invalid`,
+  username: `erased-${id}`,
+  passwordHash: Redacted.make("*"),
+  emailVerifiedAt: null
+})
 
 /** What a new user is made of. */
 export const NewUser = Schema.Struct({ email: Email, username: Username, passwordHash: PasswordHash })
@@ -99,12 +109,15 @@ export const UserList = Schema.Struct({
   /** `oldest-first` where nothing is said. */
   order: Schema.optional(UserOrder),
   /** The `next` of the page before. */
-  after: Schema.optional(userCursor.key)
+  after: Schema.optional(userCursor.key),
+  /** Only erased users; only others where nothing is said. */
+  erased: Schema.optional(Schema.Boolean)
 }).check(sameOrder)
 export interface UserListOptions {
   readonly limit?: number | undefined
   readonly order?: UserOrder | undefined
   readonly after?: UserCursor | undefined
+  readonly erased?: boolean | undefined
 }
 
 /** How a stream of users is read. */
@@ -112,6 +125,7 @@ export interface UserStreamOptions {
   readonly order?: UserOrder | undefined
   /** Users read at once, and held in memory: 1 to 1000, 500 where nothing is said. */
   readonly pageSize?: number | undefined
+  readonly erased?: boolean | undefined
 }
 
 /** Another user has this e-mail. */
@@ -139,6 +153,15 @@ export class UserNotFound extends Schema.TaggedError<UserNotFound>("@ai-core/dat
 }) {
   override get message(): string {
     return `there is no user ${this.id}`
+  }
+}
+
+/** The user is erased: there is nobody whose e-mail, name or password it could be. */
+export class UserErased extends Schema.TaggedError<UserErased>("@ai-core/database/UserErased")("UserErased", {
+  id: UserId
+}) {
+  override get message(): string {
+    return `the user ${this.id} is erased`
   }
 }
 
@@ -176,28 +199,42 @@ export class Users extends Context.Service<
     readonly findById: (id: UserId) => Effect.Effect<Option.Option<User>, StoreError>
     /** Finds users by id, each in the place of its id; none where there is no such user. */
     readonly findMany: (ids: ReadonlyArray<UserId>) => Effect.Effect<ReadonlyArray<Option.Option<User>>, StoreError>
-    /** Finds without regard to the case of A to Z. */
+    /** Finds without regard to the case of A to Z; no erased user. */
     readonly findByEmail: (email: string) => Effect.Effect<Option.Option<User>, StoreError>
+    /** Finds without regard to the case of A to Z; no erased user. */
+    readonly findByUsername: (username: string) => Effect.Effect<Option.Option<User>, StoreError>
     /**
      * Changes a user who still is at the version that the caller read; of two such updates one wins.
      *
      * What depends on the old values ends with them, all at once: a new e-mail is not verified, and what `UserTokens.send` gave for
      * the old one is refused; a password hash, were it of the same password, ends all sign-ins and what would reset the password.
      *
-     * Where several failures hold, the first of these is told: `UserNotFound`, `VersionConflict`, `EmailTaken`,
+     * Where several failures hold, the first of these is told: `UserNotFound`, `UserErased`, `VersionConflict`, `EmailTaken`,
      * `UsernameTaken`.
      */
     readonly update: (
       id: UserId,
       expectedVersion: number,
       changes: UserChanges
-    ) => Effect.Effect<User, UserNotFound | VersionConflict | EmailTaken | UsernameTaken | StoreError>
-    /** Removes a user whom no record needs; e-mail and name are free again. */
+    ) => Effect.Effect<User, UserNotFound | UserErased | VersionConflict | EmailTaken | UsernameTaken | StoreError>
+    /** Removes a user whom no record needs, else `UserInUse`; e-mail and name are free again. */
     readonly delete: (id: UserId) => Effect.Effect<void, UserNotFound | UserInUse | StoreError>
+    /**
+     * Forgets who a user was, where records must stay, such as invoices: e-mail, name and password hash give way to what is made
+     * of the id, `erasedAt` is set, and e-mail and name are free again.
+     *
+     * All at once, whatever goes with a user who is deleted goes: tokens, API keys, roles, notifications with preferences and
+     * addresses; whatever would keep the user from being deleted stays. Nobody finds an erased user by e-mail or name, changes
+     * it, or gives it tokens, keys or roles (`UserNotFound`); `findById` finds it, for the records that refer to it. Idempotent:
+     * an erased user is given back as it is. Entries of the audit log stay, and the erasure is told there as any other act is:
+     * by `AuditLog.append` in the same transaction.
+     */
+    readonly erase: (id: UserId) => Effect.Effect<User, UserNotFound | StoreError>
     /**
      * Lists users page by page, by the time they were made.
      *
-     * A user who exists throughout is listed exactly once, whatever is added or removed between the pages.
+     * Erased users are left out, unless they are asked for. A user who exists throughout is listed exactly once, whatever is
+     * added or removed between the pages.
      */
     readonly list: (options?: UserListOptions) => Effect.Effect<Page<User, UserCursor>, StoreError>
     /**

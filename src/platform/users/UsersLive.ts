@@ -16,7 +16,17 @@ import { Transaction } from "../../postgres/Transaction.ts"
 import * as TransactionLive from "../../postgres/TransactionLive.ts"
 import { userColumns, userRows } from "./UserRow.ts"
 import { makeTokenEnds } from "./UserTokenRows.ts"
-import { cursorAfter, EmailTaken, type User, UserId, UsernameTaken, UserNotFound, Users } from "./Users.ts"
+import {
+  cursorAfter,
+  EmailTaken,
+  erasedFields,
+  type User,
+  UserErased,
+  UserId,
+  UsernameTaken,
+  UserNotFound,
+  Users
+} from "./Users.ts"
 import { inUse, streamBy, UsersInput } from "./UsersInput.ts"
 
 /** Times the row that stood in a write's way may be gone when we look at it, before we give up. */
@@ -39,6 +49,7 @@ const takenBy = (wanted: { readonly email?: string | undefined; readonly usernam
 
 interface Found {
   readonly version: number | null
+  readonly erased: boolean | null
   readonly emailTaken: boolean
   readonly usernameTaken: boolean
 }
@@ -60,12 +71,13 @@ const make = Effect.gen(function* () {
         { operation, kind: "read" },
         keyed<Found>`select
           (select version from ai_core.users where id = ${id}::uuid) as "version",
-          exists (select from ai_core.users where id <> ${id}::uuid
+          (select erased_at is not null from ai_core.users where id = ${id}::uuid) as "erased",
+          exists (select from ai_core.users where id <> ${id}::uuid and erased_at is null
             and lower(email collate "C") = lower(${email ?? null}::text collate "C")) as "emailTaken",
-          exists (select from ai_core.users where id <> ${id}::uuid
+          exists (select from ai_core.users where id <> ${id}::uuid and erased_at is null
             and lower(username collate "C") = lower(${username ?? null}::text collate "C")) as "usernameTaken"`
       ),
-      ([found]) => found ?? { version: null, emailTaken: false, usernameTaken: false }
+      ([found]) => found ?? { version: null, erased: null, emailTaken: false, usernameTaken: false }
     )
 
   const create: Users["Service"]["create"] = Effect.fnUntraced(function* (given) {
@@ -111,7 +123,15 @@ const make = Effect.gen(function* () {
     Effect.flatMap(UsersInput.findByEmail(given), ({ email }) => {
       const operation = "Users.findByEmail"
       const statement = keyed<object>`select ${columns} from ai_core.users
-        where lower(email collate "C") = lower(${email}::text collate "C")`
+        where lower(email collate "C") = lower(${email}::text collate "C") and erased_at is null`
+      return Effect.flatMap(query({ operation, kind: "read" }, statement), (rows) => userRows.option(operation, rows))
+    })
+
+  const findByUsername: Users["Service"]["findByUsername"] = (given) =>
+    Effect.flatMap(UsersInput.findByUsername(given), ({ username }) => {
+      const operation = "Users.findByUsername"
+      const statement = keyed<object>`select ${columns} from ai_core.users
+        where lower(username collate "C") = lower(${username}::text collate "C") and erased_at is null`
       return Effect.flatMap(query({ operation, kind: "read" }, statement), (rows) => userRows.option(operation, rows))
     })
 
@@ -130,8 +150,8 @@ const make = Effect.gen(function* () {
           password_hash = coalesce(${passwordHash === undefined ? null : Redacted.value(passwordHash)}::text, u.password_hash),
           version = u.version + 1,
           updated_at = greatest(u.updated_at, ${DateTime.toDateUtc(now)})
-        where u.id = ${id}::uuid and u.version = ${expectedVersion}::int
-          and not exists (select from ai_core.users as o where o.id <> ${id}::uuid and (
+        where u.id = ${id}::uuid and u.version = ${expectedVersion}::int and u.erased_at is null
+          and not exists (select from ai_core.users as o where o.id <> ${id}::uuid and o.erased_at is null and (
             lower(o.email collate "C") = lower(${email ?? null}::text collate "C")
             or lower(o.username collate "C") = lower(${username ?? null}::text collate "C")))
         returning ${columns}`
@@ -152,6 +172,7 @@ const make = Effect.gen(function* () {
       const updated = yield* Effect.mapError(whole, takenBy(changes))
       if (Option.isSome(updated)) return updated.value
       const found = yield* look(operation, id, email, username)
+      if (found.erased === true) return yield* new UserErased({ id })
       const stored = Option.map(Option.fromNullOr(found.version), (version) => ({ version }))
       yield* Effect.fromResult(expectVersion(id, expectedVersion, stored, () => new UserNotFound({ id })))
       if (found.emailTaken && email !== undefined) return yield* new EmailTaken({ email })
@@ -171,9 +192,37 @@ const make = Effect.gen(function* () {
     if (rows.length === 0) return yield* new UserNotFound({ id })
   })
 
+  const erase: Users["Service"]["erase"] = Effect.fnUntraced(function* (given) {
+    const operation = "Users.erase"
+    const { id } = yield* UsersInput.erase(given)
+    const now = DateTime.toDateUtc(yield* DateTime.now)
+    const { email, passwordHash, username } = erasedFields(id)
+    return yield* run(
+      Effect.gen(function* () {
+        // Against those, too, who are storing a row that refers to it: what they store goes as well.
+        const rows = yield* query(
+          { operation, kind: "write" },
+          keyed<object>`select ${columns} from ai_core.users where id = ${id}::uuid for update`
+        )
+        const found = Option.getOrUndefined(yield* userRows.option(operation, rows))
+        if (found === undefined) return yield* new UserNotFound({ id })
+        if (found.erasedAt !== null) return found
+        yield* query({ operation, kind: "write" }, keyed<object>`select ai_core.let_go_of_user(${id}::uuid)`)
+        const erased = yield* query(
+          { operation, kind: "write" },
+          keyed<object>`update ai_core.users set email = ${email}, username = ${username},
+              password_hash = ${Redacted.value(passwordHash)}, email_verified_at = null,
+              erased_at = greatest(updated_at, ${now}), updated_at = greatest(updated_at, ${now}), version = version + 1
+            where id = ${id}::uuid returning ${columns}`
+        )
+        return yield* userRows.one(operation, erased)
+      })
+    )
+  })
+
   const list: Users["Service"]["list"] = Effect.fnUntraced(function* (given) {
     const operation = "Users.list"
-    const { after, limit = defaultPageSize, order = "oldest-first" } = yield* UsersInput.list(given)
+    const { after, erased = false, limit = defaultPageSize, order = "oldest-first" } = yield* UsersInput.list(given)
     const page = keyset(
       sql,
       ["created_at", "id"],
@@ -183,12 +232,24 @@ const make = Effect.gen(function* () {
     const rows = yield* query(
       { operation, kind: "read" },
       sql<object>`select ${columns} from ai_core.users
-        where ${page.behind} order by ${page.order} limit ${limit + 1}`
+        where ${erased ? sql`erased_at is not null` : sql`erased_at is null`} and ${page.behind}
+        order by ${page.order} limit ${limit + 1}`
     )
     return pageOf(yield* userRows.all(operation, rows), limit, (last) => cursorAfter(order, last))
   })
 
-  return Users.of({ create, findById, findMany, findByEmail, update, delete: remove, list, stream: streamBy(list) })
+  return Users.of({
+    create,
+    findById,
+    findMany,
+    findByEmail,
+    findByUsername,
+    update,
+    delete: remove,
+    erase,
+    list,
+    stream: streamBy(list)
+  })
 })
 
 /** `Users` on PostgreSQL: a server, or the embedded engine. Its table comes from the platform's migrations. */

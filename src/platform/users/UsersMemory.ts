@@ -7,13 +7,16 @@ import * as Result from "effect/Result"
 import { defaultPageSize, pageOfSorted } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
+import type { MemoryReader } from "../../postgres/memory/MemoryDatabase.ts"
 import { memoryTable } from "../../postgres/memory/MemoryTable.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import {
   cursorAfter,
   EmailTaken,
+  erasedFields,
   type User,
+  UserErased,
   UserId,
   type UserInUse,
   UsernameTaken,
@@ -32,10 +35,17 @@ export const usersTable = memoryTable<User>({
   name: "users",
   key: (user) => user.id,
   unique: {
-    users_email_key: (user) => lowerAscii(user.email),
-    users_username_key: (user) => lowerAscii(user.username)
+    users_email_key: (user) => (user.erasedAt === null ? lowerAscii(user.email) : undefined),
+    users_username_key: (user) => (user.erasedAt === null ? lowerAscii(user.username) : undefined)
   }
 })
+
+/** A user who is there, and is not erased. */
+export const presentUser = (db: MemoryReader, id: UserId): Result.Result<User, UserNotFound> =>
+  Result.fromOption(
+    Option.filter(db.get(usersTable, id), ({ erasedAt }) => erasedAt === null),
+    () => new UserNotFound({ id })
+  )
 
 type Place = Pick<User, "createdAt" | "id">
 
@@ -63,6 +73,7 @@ const make = Effect.gen(function* () {
       id: yield* nextId,
       ...fields,
       emailVerifiedAt: null,
+      erasedAt: null,
       version: 1,
       createdAt: now,
       updatedAt: now
@@ -87,15 +98,21 @@ const make = Effect.gen(function* () {
     return yield* read("Users.findByEmail", (db) => db.find(usersTable, "users_email_key", lowerAscii(email)))
   })
 
+  const findByUsername: Users["Service"]["findByUsername"] = Effect.fnUntraced(function* (given) {
+    const { username } = yield* UsersInput.findByUsername(given)
+    return yield* read("Users.findByUsername", (db) => db.find(usersTable, "users_username_key", lowerAscii(username)))
+  })
+
   const update: Users["Service"]["update"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
     const { changes, expectedVersion, id } = yield* UsersInput.update(givenId, givenVersion, givenChanges)
     const now = yield* DateTime.now
-    return yield* write<User, UserNotFound | VersionConflict | EmailTaken | UsernameTaken | StoreError>(
+    return yield* write<User, UserNotFound | UserErased | VersionConflict | EmailTaken | UsernameTaken | StoreError>(
       "Users.update",
       (db) => {
         const found = db.get(usersTable, id)
         if (Option.isNone(found)) return Result.fail(new UserNotFound({ id }))
         const user = found.value
+        if (user.erasedAt !== null) return Result.fail(new UserErased({ id }))
         if (user.version !== expectedVersion) {
           return Result.fail(new VersionConflict({ id, expected: expectedVersion, actual: user.version }))
         }
@@ -125,14 +142,48 @@ const make = Effect.gen(function* () {
     )
   })
 
-  const list: Users["Service"]["list"] = Effect.fnUntraced(function* (given) {
-    const { after, limit = defaultPageSize, order = "oldest-first" } = yield* UsersInput.list(given)
-    const sorting = order === "oldest-first" ? byAge : newestFirst
-    const sorted = yield* read("Users.list", (db) => db.sorted(usersTable, sorting))
-    return pageOfSorted(sorted, sorting, after, limit, (last) => cursorAfter(order, last))
+  const erase: Users["Service"]["erase"] = Effect.fnUntraced(function* (given) {
+    const { id } = yield* UsersInput.erase(given)
+    const now = yield* DateTime.now
+    return yield* write<User, UserNotFound | StoreError>("Users.erase", (db) =>
+      Result.gen(function* () {
+        const user = yield* Result.fromOption(db.get(usersTable, id), () => new UserNotFound({ id }))
+        if (user.erasedAt !== null) return user
+        const erasedAt = DateTime.max(user.updatedAt, now)
+        const erased: User = {
+          ...user,
+          ...erasedFields(id),
+          erasedAt,
+          version: user.version + 1,
+          updatedAt: erasedAt
+        }
+        yield* db.letGo(usersTable, id)
+        yield* db.replace(usersTable, erased)
+        return erased
+      })
+    )
   })
 
-  return Users.of({ create, findById, findMany, findByEmail, update, delete: remove, list, stream: streamBy(list) })
+  const list: Users["Service"]["list"] = Effect.fnUntraced(function* (given) {
+    const { after, erased = false, limit = defaultPageSize, order = "oldest-first" } = yield* UsersInput.list(given)
+    const sorting = order === "oldest-first" ? byAge : newestFirst
+    const sorted = yield* read("Users.list", (db) => db.sorted(usersTable, sorting))
+    const listed = sorted.filter(({ erasedAt }) => (erasedAt !== null) === erased)
+    return pageOfSorted(listed, sorting, after, limit, (last) => cursorAfter(order, last))
+  })
+
+  return Users.of({
+    create,
+    findById,
+    findMany,
+    findByEmail,
+    findByUsername,
+    update,
+    delete: remove,
+    erase,
+    list,
+    stream: streamBy(list)
+  })
 })
 
 /** `Users` in memory, under the transactions of all memory repositories; its time is the Clock's. */

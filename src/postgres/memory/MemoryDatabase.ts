@@ -40,6 +40,11 @@ export interface MemoryWriter extends MemoryReader {
   readonly replace: <Row>(table: MemoryTable<Row>, row: Row) => Result.Result<void, StoreError>
   /** Removes the row with this key, if there is one, and does what the rows that refer to it ask for. */
   readonly remove: <Row>(table: MemoryTable<Row>, key: string) => Result.Result<void, StoreError>
+  /**
+   * Does what the rows that refer to this one ask for when it is removed, and lets it stay, with those that would refuse to let
+   * it go.
+   */
+  readonly letGo: <Row>(table: MemoryTable<Row>, key: string) => Result.Result<void, StoreError>
 }
 
 const heldOf = <Row>(tables: MemoryTables, database: MemoryDatabase, table: MemoryTable<Row>): Held<Row> => {
@@ -213,19 +218,30 @@ export const writeTo = <A, E>(
         rows: HashMap.remove(held.rows, key),
         indexes: indexed(held, before, Option.none(), key)
       })
-      for (const { table: other } of current.values()) {
-        for (const [name, reference] of Object.entries(other.references)) {
-          if (reference.to !== table.name) continue
-          const followed = followRemoval(other, name, reference, key)
-          if (Result.isFailure(followed)) return followed
-        }
-      }
-      return Result.void
+      return followAll(table, key, () => true)
     })
   }
 
+  const followAll = <Row>(
+    table: MemoryTable<Row>,
+    key: string,
+    which: (reference: MemoryReference<unknown>) => boolean
+  ): Result.Result<void, StoreError> => {
+    for (const { table: other } of current.values()) {
+      for (const [name, reference] of Object.entries(other.references)) {
+        if (reference.to !== table.name || !which(reference)) continue
+        const followed = followRemoval(other, name, reference, key)
+        if (Result.isFailure(followed)) return followed
+      }
+    }
+    return Result.void
+  }
+
+  const letGo: MemoryWriter["letGo"] = (table, key) =>
+    whole(() => followAll(table, key, ({ onRemoval }) => onRemoval !== "restrict"))
+
   return Result.map(
-    work({ ...readerOf(tables, () => current), insert, insertAll, replace, remove }),
+    work({ ...readerOf(tables, () => current), insert, insertAll, replace, remove, letGo }),
     (result) => [result, current] as const
   )
 }

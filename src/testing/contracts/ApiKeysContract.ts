@@ -45,6 +45,24 @@ const cases: Record<string, Run> = {
       assert.ok(!JSON.stringify({ key, secret }).includes(Redacted.value(secret)))
     }
   }),
+  "an erased user has no key, and is given none": Effect.gen(function* () {
+    const keys = yield* ApiKeys
+    const users = yield* Users
+    const { run } = yield* Transaction
+    const [user, neighbour] = [yield* someUser(), yield* someUser()]
+    const { key, secret } = yield* keys.issue({ userId: user.id, name: "import" })
+    const kept = yield* keys.issue({ userId: neighbour.id, name: "import" })
+    yield* users.erase(user.id)
+    assert.equal(yield* refusal(secret), "unknown")
+    assert.deepEqual((yield* keys.list(user.id)).items, [])
+    yield* failsWith(keys.revoke(key.id), "ApiKeyNotFound")
+    yield* run(
+      Effect.gen(function* () {
+        yield* failsWith(keys.issue({ userId: user.id, name: "import" }), "UserNotFound")
+        assert.equal((yield* keys.authenticate(kept.secret)).userId, neighbour.id)
+      })
+    )
+  }),
   "what is no key is refused": Effect.gen(function* () {
     assert.equal(yield* refusal(Redacted.make(hostile)), "unknown")
     assert.equal(yield* refusal(Redacted.make("")), "unknown")

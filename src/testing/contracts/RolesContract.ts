@@ -37,6 +37,25 @@ const roles: Record<string, Run> = {
     assert.deepEqual(yield* roles.findById(role.id), Option.some(role))
     assert.deepEqual(yield* roles.findByName(role.name), Option.some(role))
   }),
+  "an erased user has no role, and is given none": Effect.gen(function* () {
+    const roles = yield* Roles
+    const users = yield* Users
+    const { run } = yield* Transaction
+    const [user, neighbour] = [yield* someUser(), yield* someUser()]
+    const role = yield* someRole({ permissions: ["do:it"] })
+    yield* roles.grant(user.id, role.id)
+    yield* roles.grant(neighbour.id, role.id)
+    yield* users.erase(user.id)
+    assert.deepEqual(yield* roles.ofUser(user.id), [])
+    assert.equal(yield* roles.allows(user.id, "do:it"), false)
+    yield* run(
+      Effect.gen(function* () {
+        yield* failsWith(roles.grant(user.id, role.id), "UserNotFound")
+        assert.equal(yield* roles.allows(neighbour.id, "do:it"), true)
+      })
+    )
+    assert.equal(yield* roles.revoke(user.id, role.id), false)
+  }),
   "a role that is not there is not found": Effect.gen(function* () {
     const roles = yield* Roles
     assert.deepEqual(yield* roles.findById(noRole), Option.none())

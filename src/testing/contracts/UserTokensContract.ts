@@ -118,6 +118,34 @@ const signingIn: Record<string, Run> = {
   })
 }
 
+const erasing: Record<string, Run> = {
+  "an erased user is signed in nowhere, what was sent to it is good for nothing, and nothing more is given": Effect.gen(
+    function* () {
+      const tokens = yield* UserTokens
+      const users = yield* Users
+      const { run } = yield* Transaction
+      const user = yield* someUser()
+      const neighbour = yield* tokens.signIn((yield* someUser()).id, "1 hour")
+      const { secret } = yield* tokens.signIn(user.id, "1 hour")
+      const sent = yield* tokens.send(user.id, "password-reset", "1 hour")
+      const verification = yield* tokens.send(user.id, "email-verification", "1 hour")
+      const erased = yield* users.erase(user.id)
+      assert.equal(yield* because(refreshing(secret)), "unknown")
+      assert.equal(yield* because(tokens.resetPassword(sent.secret, newHash)), "unknown")
+      assert.equal(yield* because(tokens.verifyEmail(verification.secret)), "unknown")
+      yield* run(
+        Effect.gen(function* () {
+          yield* failsWith(tokens.signIn(user.id, "1 hour"), "UserNotFound")
+          yield* failsWith(tokens.send(user.id, "password-reset", "1 hour"), "UserNotFound")
+          assert.equal((yield* refreshing(neighbour.secret)).signIn, neighbour.signIn)
+        })
+      )
+      assert.equal(yield* tokens.signOutEverywhere(user.id), 0)
+      assert.deepEqual(yield* users.findById(user.id), Option.some(erased))
+    }
+  )
+}
+
 const sending: Record<string, Run> = {
   "a token proves the e-mail it was sent to, once": Effect.gen(function* () {
     const tokens = yield* UserTokens
@@ -308,5 +336,6 @@ const sending: Record<string, Run> = {
 
 export const UserTokensContract: Contract<UserTokens | Users | Transaction> = make("UserTokens", {
   ...signingIn,
+  ...erasing,
   ...sending
 })

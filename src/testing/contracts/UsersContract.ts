@@ -180,6 +180,15 @@ const finding: Record<string, Run> = {
     const users = yield* Users
     assert.deepEqual(yield* users.findByEmail(`${yield* unique("nobody")}@example.com`), Option.none())
   }),
+  "findByUsername ignores the case of A to Z, and takes wildcards as they are": Effect.gen(function* () {
+    const users = yield* Users
+    const user = yield* created({ username: yield* unique("É name") })
+    assert.deepEqual(yield* users.findByUsername(user.username.replace("name", "NAME")), Option.some(user))
+    assert.deepEqual(yield* users.findByUsername(user.username.replace("É", "é")), Option.none())
+    assert.deepEqual(yield* users.findByUsername(user.email), Option.none())
+    assert.deepEqual(yield* users.findByUsername("É %"), Option.none())
+    assert.deepEqual(yield* users.findByUsername(user.username.replace("name", "_ame")), Option.none())
+  }),
   "findByEmail takes wildcards as they are": Effect.gen(function* () {
     const users = yield* Users
     yield* created()
@@ -286,6 +295,106 @@ const deleting: Record<string, Run> = {
     yield* users.delete(user.id)
     assert.equal((yield* failure(users.delete(user.id)))._tag, "UserNotFound")
     assert.equal((yield* failure(users.delete(nobody)))._tag, "UserNotFound")
+  })
+}
+
+/** What was stored of a user that says who it was. */
+const tellsOf = ({ email, passwordHash, username }: User, erased: User) =>
+  [email, username, Redacted.value(passwordHash)].filter((text) =>
+    [erased.email, erased.username, Redacted.value(erased.passwordHash)].some((stored) => stored.includes(text))
+  )
+
+const erasing: Record<string, Run> = {
+  "an erased user stays, and nothing of it says who it was": Effect.gen(function* () {
+    const users = yield* Users
+    const [user, other] = [yield* created(), yield* created()]
+    yield* passTime("5 millis")
+    const erased = yield* users.erase(user.id)
+    assert.deepEqual(tellsOf(user, erased), [])
+    assert.deepEqual([erased.id, erased.createdAt, erased.version], [user.id, user.createdAt, 2])
+    assert.equal(erased.emailVerifiedAt, null)
+    assert.ok(erased.erasedAt !== null && DateTime.isGreaterThan(erased.erasedAt, user.updatedAt))
+    assert.deepEqual(erased.updatedAt, erased.erasedAt)
+    assert.deepEqual(yield* users.findById(user.id), Option.some(erased))
+    assert.deepEqual(yield* users.findMany([user.id]), [Option.some(erased)])
+    assert.deepEqual(yield* users.findById(other.id), Option.some(other))
+    assert.equal(other.erasedAt, null)
+  }),
+  "an erased user is found by nobody who looks for an e-mail or a name": Effect.gen(function* () {
+    const users = yield* Users
+    const user = yield* created()
+    const erased = yield* users.erase(user.id)
+    for (const email of [user.email, erased.email]) assert.deepEqual(yield* users.findByEmail(email), Option.none())
+    for (const username of [user.username, erased.username]) {
+      assert.deepEqual(yield* users.findByUsername(username), Option.none())
+    }
+  }),
+  "what an erased user had is free, and so is what stands in its place": Effect.gen(function* () {
+    const users = yield* Users
+    const { email, id, passwordHash, username } = yield* created()
+    const erased = yield* users.erase(id)
+    const heir = yield* users.create({ email, username, passwordHash })
+    assert.deepEqual(yield* users.findByEmail(email), Option.some(heir))
+    const late = yield* created({ email: erased.email, username: erased.username })
+    assert.deepEqual(yield* users.findByUsername(erased.username), Option.some(late))
+    assert.deepEqual(yield* users.findById(id), Option.some(erased))
+    yield* users.erase(late.id)
+    yield* users.update(heir.id, 1, { email: erased.email, username: erased.username })
+  }),
+  "erasing twice is erasing once": Effect.gen(function* () {
+    const users = yield* Users
+    const { id } = yield* created()
+    const erased = yield* users.erase(id)
+    yield* passTime("5 millis")
+    assert.deepEqual(yield* users.erase(id), erased)
+    assert.deepEqual(yield* users.findById(id), Option.some(erased))
+    assert.equal((yield* failure(users.erase(nobody)))._tag, "UserNotFound")
+    yield* users.delete(id)
+    assert.equal((yield* failure(users.erase(id)))._tag, "UserNotFound")
+  }),
+  "an erased user is not changed, whatever the version": Effect.gen(function* () {
+    const users = yield* Users
+    const transaction = yield* Transaction
+    const other = yield* created()
+    const { id } = yield* created()
+    const erased = yield* users.erase(id)
+    for (const version of [1, 2, 3]) {
+      const error = yield* failure(users.update(id, version, { email: other.email, passwordHash: hash() }))
+      assert.ok(error._tag === "UserErased" && error.id === id, String(error))
+    }
+    yield* transaction.run(
+      Effect.gen(function* () {
+        yield* failure(users.update(id, 2, { username: yield* unique("back") }))
+        yield* created()
+      })
+    )
+    assert.deepEqual(yield* users.findById(id), Option.some(erased))
+  }),
+  "an erasure that its transaction takes back is none": Effect.gen(function* () {
+    const users = yield* Users
+    const transaction = yield* Transaction
+    const user = yield* created()
+    yield* failure(transaction.run(Effect.andThen(users.erase(user.id), Effect.fail(stop))))
+    assert.deepEqual(yield* users.findByEmail(user.email), Option.some(user))
+    const [again] = yield* transaction.run(Effect.all([users.erase(user.id), users.findById(user.id)]))
+    assert.equal(again.version, 2)
+  }),
+  "lists leave erased users out, unless they are asked for": Effect.gen(function* () {
+    const users = yield* Users
+    const start = yield* marked
+    const made = yield* createdMany(6)
+    const gone = [yield* users.erase(made[1]!.id), yield* users.erase(made[4]!.id)]
+    const there = made.filter((_, i) => i !== 1 && i !== 4)
+    assert.deepEqual((yield* pagesFrom(start, 2)).flat(), there)
+    assert.deepEqual((yield* users.list({ after: start, erased: false })).items, there)
+    assert.deepEqual((yield* users.list({ after: start, erased: true })).items, gone)
+    const own = new Set(ids(made))
+    const streamed = (erased: boolean) =>
+      Stream.runCollect(Stream.filter(users.stream({ erased, pageSize: 2 }), ({ id }) => own.has(id)))
+    assert.deepEqual(yield* streamed(false), there)
+    assert.deepEqual(yield* streamed(true), gone)
+    const newest = yield* users.list({ erased: true, order: "newest-first", limit: 2 })
+    assert.deepEqual(newest.items, gone.toReversed())
   })
 }
 
@@ -625,6 +734,9 @@ const refusing: Record<string, Run> = {
     yield* refuses(users.findMany([user.id, untyped("1")]), "Users.findMany", ["ids[1]"])
     yield* refuses(users.findById(untyped(user.id.toUpperCase())), "Users.findById", ["id"])
     yield* refuses(users.delete(untyped("' or 1=1")), "Users.delete", ["id"])
+    yield* refuses(users.erase(untyped("' or 1=1")), "Users.erase", ["id"])
+    yield* refuses(users.findByUsername(""), "Users.findByUsername", ["username"])
+    yield* refuses(users.findByUsername("a\0b"), "Users.findByUsername", ["username"])
     yield* refuses(users.update(user.id, 0, { username: "x" }), "Users.update", ["expectedVersion"])
     yield* refuses(users.update(user.id, 1.5, { username: "x" }), "Users.update", ["expectedVersion"])
     yield* refuses(users.update(user.id, 3e9, { username: "x" }), "Users.update", ["expectedVersion"])
@@ -643,6 +755,7 @@ const refusing: Record<string, Run> = {
       yield* refuses(users.list({ after: UserCursor.make(after) }), "Users.list", ["after"])
     }
     yield* refuses(users.list(untyped({ order: "random" })), "Users.list", ["order"])
+    yield* refuses(users.list(untyped({ erased: "yes" })), "Users.list", ["erased"])
   }),
   "a call whose deadline has passed does nothing": Effect.gen(function* () {
     const users = yield* Users
@@ -680,6 +793,7 @@ export const UsersContract: Contract<Users | Transaction> = make("Users", {
   ...finding,
   ...updating,
   ...deleting,
+  ...erasing,
   ...listing,
   ...transacting,
   ...refusing

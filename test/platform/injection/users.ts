@@ -26,6 +26,7 @@ export const users: Attempts<Users["Service"], Users> = {
   findById: { parameters: ["id"], samples: [Effect.succeed([id])] },
   findMany: { parameters: ["ids"], samples: [Effect.succeed([[id]])] },
   findByEmail: { parameters: ["email"], samples: [Effect.succeed(["nobody@example.com"])] },
+  findByUsername: { parameters: ["username"], samples: [Effect.succeed(["nobody"])] },
   update: {
     parameters: ["id", "expectedVersion", "changes"],
     samples: [
@@ -37,9 +38,10 @@ export const users: Attempts<Users["Service"], Users> = {
     keeps: stored
   },
   delete: { parameters: ["id"], samples: [Effect.map(someUser(), ({ id }) => [id])] },
+  erase: { parameters: ["id"], samples: [Effect.map(someUser(), ({ id }) => [id])] },
   list: {
     parameters: [""],
-    samples: [Effect.map(after, (after) => [{ limit: 1, order: "newest-first", after }])]
+    samples: [Effect.map(after, (after) => [{ limit: 1, order: "newest-first", after, erased: false }])]
   },
-  stream: { parameters: [""], samples: [Effect.succeed([{ order: "newest-first", pageSize: 1000 }])] }
+  stream: { parameters: [""], samples: [Effect.succeed([{ order: "newest-first", pageSize: 1000, erased: true }])] }
 }

@@ -81,8 +81,8 @@ export const apiKeys: ReadonlyArray<Mutant> = [
   {
     name: "ApiKeys: nobody is told as a failure of the store",
     file: memory,
-    find: "onConstraint({ api_keys_user_id_fkey: () =>",
-    replace: "onConstraint({ api_keys_user_fkey: () =>",
+    find: "Result.andThen(presentUser(db, userId), () => db.insert(keysTable, row))",
+    replace: "db.insert(keysTable, row)",
     red
   },
   {

@@ -97,9 +97,9 @@ export const userTokens: ReadonlyArray<Mutant> = [
   },
   {
     name: "UserTokens: nobody signs in",
-    file: tables,
-    find: 'refresh_tokens_user_id_fkey: { to: "users", key: ({ userId }) => userId',
-    replace: 'refresh_tokens_user_id_fkey: { to: "users", key: () => undefined',
+    file: memory,
+    find: "Result.andThen(presentUser(db, user), () =>",
+    replace: "Result.andThen(Result.void, () =>",
     red
   },
   {

@@ -17,6 +17,7 @@ import {
   aSubscription,
   at,
   aUser,
+  credited,
   eur,
   failsWith,
   ids,
@@ -314,6 +315,24 @@ export const subscriptions: Record<string, Run> = {
     assert.equal((yield* failsWith(users.delete(userId), "UserInUse")).by, "subscriptions")
     assert.ok(Option.isSome(yield* users.findById(userId)))
     yield* users.delete((yield* aUser).id)
+  }),
+  "a user who was billed is erased, and what was billed stays": Effect.gen(function* () {
+    yield* inOurTime
+    const { credit, invoices, subscriptions } = yield* Billing
+    const users = yield* Users
+    const subscription = yield* aSubscription({ startAt: january })
+    const { currentPeriodEnd: end, currentPeriodStart: start, id, userId } = subscription
+    const invoice = yield* invoices.invoiceSubscription(id, { start, end })
+    yield* credited(userId, 500)
+    const erased = yield* users.erase(userId)
+    assert.ok(erased.erasedAt !== null)
+    same(yield* subscriptions.find(id), Option.some(subscription))
+    same((yield* invoices.list({ userId })).items, [invoice])
+    same(yield* credit.balance(userId, "EUR"), eur(500))
+    yield* failsWith(users.delete(userId), "UserInUse")
+    yield* subscriptions.cancel(id, "now")
+    yield* invoices.finalize(invoice.id)
+    same(yield* users.findById(userId), Option.some(erased))
   }),
   "times of change are told": Effect.gen(function* () {
     const { subscriptions } = yield* Billing

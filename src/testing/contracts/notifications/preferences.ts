@@ -5,7 +5,7 @@ import type { UserId } from "../../../platform/users/Users.ts"
 import { Users } from "../../../platform/users/Users.ts"
 import { passTime, unique } from "../../Contract.ts"
 import { failsWith, nobody, refuses, someUser, untyped } from "../expectations.ts"
-import { type Cases, category } from "./fixtures.ts"
+import { type Cases, category, ready } from "./fixtures.ts"
 
 const preference = (userId: UserId, slug: string) =>
   Effect.gen(function* () {
@@ -52,6 +52,30 @@ export const preferences: Cases = {
     yield* notifications.setPreference(id, slug, [])
     const other = yield* someUser()
     assert.deepEqual(yield* preference(other.id, slug), own)
+  }),
+  "an erased user keeps no address, settings, choice or message": Effect.gen(function* () {
+    const notifications = yield* Notifications
+    const users = yield* Users
+    const { about, user: neighbour } = yield* ready()
+    const { id } = yield* someUser()
+    const slug = about.category
+    for (const userId of [id, neighbour.id]) {
+      yield* notifications.setAddress({ userId, channel: "email", address: "a@example.com", verified: true })
+      yield* notifications.changeSettings(userId, { locale: "de" })
+      yield* notifications.notify({ ...about, userId })
+      yield* notifications.setPreference(userId, slug, [])
+    }
+    const before = yield* notifications.list(neighbour.id)
+    assert.equal((yield* notifications.list(id)).items.length, 1)
+    yield* users.erase(id)
+    assert.deepEqual(yield* notifications.addressesOf(id), [])
+    assert.equal((yield* notifications.settingsOf(id)).locale, null)
+    assert.equal((yield* preference(id, slug))?.chosen, false)
+    assert.deepEqual((yield* notifications.list(id)).items, [])
+    assert.equal((yield* notifications.addressesOf(neighbour.id)).length, 1)
+    assert.equal((yield* notifications.settingsOf(neighbour.id)).locale, "de")
+    assert.equal((yield* preference(neighbour.id, slug))?.chosen, true)
+    assert.deepEqual(yield* notifications.list(neighbour.id), before)
   }),
   "preferences are those of users and categories that there are": Effect.gen(function* () {
     const notifications = yield* Notifications
