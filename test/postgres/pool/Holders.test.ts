@@ -13,7 +13,7 @@ import { describeLive, freshPostgres } from "../../servers/index.ts"
 const read = { operation: "Test.read", kind: "read" } as const
 
 /** A client, and what it warns of. */
-const scene = (maxConnections: number, leakDetectionThreshold: "500 millis" | "1 hour" = "500 millis") =>
+const scene = (maxConnections: number, leakDetectionThreshold: "1 second" | "1 hour" = "1 second") =>
   Effect.gen(function* () {
     const warnings: Array<string> = []
     const logger = Logger.make(({ logLevel, message }) => {
@@ -62,7 +62,7 @@ describeLive("postgresql", "who holds a connection for long", () => {
         const locks = yield* AdvisoryLocks
         yield* locks.lease("nightly of alice@example.com")
         yield* locks.tryLease("weekly")
-        yield* Effect.sleep("2300 millis")
+        yield* Effect.sleep("2500 millis")
         const reason = yield* exhaustion(1)
         assert.equal(reason.diagnosis, "saturated")
         assert.equal(reason.detail, "2 of 3 are kept for as long as their holders say")
@@ -97,9 +97,9 @@ describeLive("postgresql", "who holds a connection for long", () => {
         const { sql } = yield* Postgres.PostgresClient
         yield* locks.lease("nightly")
         yield* sql.reserve
-        yield* Effect.sleep("1700 millis")
+        yield* Effect.sleep("2500 millis")
         const reason = yield* exhaustion(1)
-        assert.deepEqual([reason.diagnosis, reason.detail], ["leaked", "1 of 3 have been held for more than 0.5 s"])
+        assert.deepEqual([reason.diagnosis, reason.detail], ["leaked", "1 of 3 have been held for more than 1 s"])
         assert.equal(warnings.length, 1)
         assert.match(warnings[0]!, /^PostgreSQL sql\.reserve: /)
       }).pipe(Effect.scoped, Effect.provide(made))
@@ -119,7 +119,7 @@ describeLive("postgresql", "who holds a connection for long", () => {
           )
         )
         yield* Deferred.await(begun)
-        yield* Effect.sleep("1700 millis")
+        yield* Effect.sleep("2500 millis")
         const reason = yield* exhaustion(1)
         assert.equal(reason.diagnosis, "saturated")
         assert.equal(held(reason, "Migrations").length, 1)
@@ -144,13 +144,13 @@ describeLive("postgresql", "who holds a connection for long", () => {
             Effect.flatMap(Deferred.isDone(stalled), (is) => (is ? Effect.never : Effect.sleep("20 millis")))
           )
         )
-        yield* Effect.sleep("2 seconds")
+        yield* Effect.sleep("2500 millis")
         const flowing = yield* exhaustion(2)
         assert.equal(flowing.diagnosis, "saturated")
         assert.equal(held(flowing, "Numbers.stream").length, 1)
         assert.deepEqual(warnings, [])
         yield* Deferred.succeed(stalled, undefined)
-        yield* Effect.sleep("2 seconds")
+        yield* Effect.sleep("2500 millis")
         assert.equal((yield* exhaustion(2)).diagnosis, "leaked")
         assert.equal(warnings.length, 1)
         assert.match(warnings[0]!, /^PostgreSQL Numbers\.stream: /)
