@@ -5,7 +5,10 @@
  * @module
  */
 export * as Contract from "./testing/Contract.ts"
-export { AdvisoryLocksContract } from "./testing/contracts/AdvisoryLocksContract.ts"
+export {
+  AdvisoryLocksContract,
+  AdvisoryLocksInTransactionsContract
+} from "./testing/contracts/AdvisoryLocksContract.ts"
 export { AnalyticsContract } from "./testing/contracts/AnalyticsContract.ts"
 export { ApiKeysContract } from "./testing/contracts/ApiKeysContract.ts"
 export { AuditLogContract } from "./testing/contracts/AuditLogContract.ts"

@@ -39,7 +39,8 @@ export class AdvisoryLocks extends Context.Service<
     /** The same without waiting: whether the lock was taken. */
     readonly tryWithinTransaction: (key: string) => Effect.Effect<boolean, StoreError>
     /**
-     * Takes a lock until the scope closes, on a connection of its own; one that waits holds none.
+     * Takes a lock until the scope closes, on a connection of its own; one that waits holds none. `InvalidData` where there is
+     * no connection to spare (`maxConnections` 1, as on the embedded engine) or no session (a pooler in transaction mode).
      *
      * The server gives the lock to others as soon as it notices that the connection has ended, and the holder learns of it
      * within about 5 s. Who must never act beside another checks a version or fencing token where it writes.

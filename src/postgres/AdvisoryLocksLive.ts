@@ -9,11 +9,12 @@ import * as Scope from "effect/Scope"
 import { createHash } from "node:crypto"
 import { Deadline, within } from "../core/Deadline.ts"
 import { decodeStored } from "../core/Decode.ts"
-import { LimitExceeded, StoreError } from "../core/StoreError.ts"
+import type { StoreError } from "../core/StoreError.ts"
 import { AdvisoryLocks, type LockLease } from "./AdvisoryLocks.ts"
 import { makeLease, outsideTransaction, untilTaken } from "./LockWait.ts"
 import { CurrentHolder } from "./pool/Holder.ts"
 import { PostgresClient } from "./PostgresClient.ts"
+import { noSession } from "./session/PostgresSession.ts"
 
 /** Advisory locks are named by a 64-bit number. */
 const numberOf = (key: string): bigint =>
@@ -25,14 +26,11 @@ const heartbeatMillis = 2000
 
 /** A lease keeps a connection; where there is no other, the work that it guards could not run. */
 const noneToSpare = (operation: string): StoreError =>
-  new StoreError({
-    store: "postgresql",
+  noSession(
     operation,
-    outcome: "not-applied",
-    reason: new LimitExceeded({
-      detail: "a lease has a connection to itself, so there must be at least two; use withinTransaction"
-    })
-  })
+    "maxConnections",
+    "must be at least 2, because a lease keeps a connection to itself; the embedded engine has 1: take withinTransaction"
+  )
 
 /** Advisory locks of a PostgreSQL server; on the embedded engine, which is one session, within transactions only. */
 export const layer: Layer.Layer<AdvisoryLocks, never, PostgresClient> = Layer.effect(

@@ -163,7 +163,7 @@ describeLive("postgresql", "AdvisoryLocks on a server", () => {
         )
       }).pipe(Effect.provide(on(url, 3)))
       const alone = Effect.flatMap(AdvisoryLocks, (locks) => Effect.scoped(locks.lease("mine")))
-      assert.equal(yield* reasonOf(Effect.provide(alone, on(url, 1))), "LimitExceeded")
+      assert.equal(yield* reasonOf(Effect.provide(alone, on(url, 1))), "InvalidData")
     })
   )
 })

@@ -285,6 +285,27 @@ describeLive("postgresql", "Transaction on a server", () => {
     }).pipe(Effect.provide(on()))
   )
 
+  it.live("isolation, read only and deferrable are set as asked for, and the server's own where nothing is", () =>
+    Effect.gen(function* () {
+      const { sql } = yield* PostgresClient.PostgresClient
+      const transaction = yield* Transaction
+      const settings = Effect.map(
+        sql<{ all: string }>`SELECT concat_ws(', ', current_setting('transaction_isolation'),
+          current_setting('transaction_read_only'), current_setting('transaction_deferrable')) AS all`,
+        ([row]) => row?.all
+      )
+      for (const [options, expected] of [
+        [{}, "read committed, off, off"],
+        [{ isolation: "repeatable read" }, "repeatable read, off, off"],
+        [{ isolation: "serializable", readOnly: true, deferrable: true }, "serializable, on, on"],
+        [{ deferrable: true }, "read committed, off, on"],
+        [{ readOnly: true, deferrable: false }, "read committed, on, off"]
+      ] as const) {
+        assert.equal(yield* transaction.run(settings, options), expected)
+      }
+    }).pipe(Effect.provide(on({ maxConnections: 1 })))
+  )
+
   it.live("a deadline that passes before COMMIT: Timeout, not applied, and no transaction is left open", () =>
     Effect.gen(function* () {
       const { query, sql } = yield* PostgresClient.PostgresClient

@@ -614,6 +614,16 @@ const ofPostgres: ReadonlyArray<Mutant> = [
     red: [postgres.tenant("never may a statement run as somebody else")]
   },
   {
+    name: "Transaction: deferrable is asked for and left out",
+    file: "src/postgres/TransactionLive.ts",
+    find: 'deferrable ? "DEFERRABLE" : "NOT DEFERRABLE"',
+    replace: '"NOT DEFERRABLE"',
+    red: [
+      postgres.transaction("isolation, read only and deferrable are set"),
+      at("test/contracts/Transaction.test.ts")("a transaction is what was asked for")
+    ]
+  },
+  {
     name: "AdvisoryLocks: a lock that nobody knows of stays on its connection",
     file: locksLive,
     find: "(exit) => (Exit.isSuccess(exit) ? Effect.void : holder.retire)",

@@ -45,7 +45,74 @@ const holding = (key: string, ending: Effect.Effect<void, unknown>) =>
     return Effect.andThen(Deferred.succeed(end, undefined), Fiber.join(fiber))
   })
 
-const cases: Record<string, Run> = {
+/** What holds on one connection too, where transactions follow each other. */
+const inTransactions: Record<string, Run> = {
+  "a transaction may take its lock again, in a savepoint of it too": Effect.gen(function* () {
+    const locks = yield* AdvisoryLocks
+    const transaction = yield* Transaction
+    const key = yield* unique("lock")
+    yield* transaction.run(
+      Effect.gen(function* () {
+        yield* locks.withinTransaction(key)
+        yield* locks.withinTransaction(key)
+        assert.equal(yield* transaction.run(locks.tryWithinTransaction(key)), true)
+      })
+    )
+  }),
+  "a transaction's lock is the next one's once it has ended, committed, rolled back or interrupted": Effect.gen(
+    function* () {
+      const locks = yield* AdvisoryLocks
+      const transaction = yield* Transaction
+      const key = yield* unique("lock")
+      for (const ending of [Effect.void, Effect.fail("stop"), Effect.interrupt]) {
+        yield* Effect.exit(transaction.run(Effect.andThen(locks.withinTransaction(key), ending)))
+        assert.equal(yield* transaction.run(locks.tryWithinTransaction(key)), true)
+      }
+    }
+  ),
+  "of many transactions at once one has the lock at a time, and all get it": Effect.gen(function* () {
+    const locks = yield* AdvisoryLocks
+    const transaction = yield* Transaction
+    const key = yield* unique("lock")
+    let inside = 0
+    let most = 0
+    let done = 0
+    const work = transaction.run(
+      Effect.gen(function* () {
+        yield* locks.withinTransaction(key, { wait: "1 minute" })
+        most = Math.max(most, ++inside)
+        yield* passTime("1 millis")
+        inside--
+        done++
+      })
+    )
+    const all = yield* Effect.forkChild(
+      Effect.forEach(Array.from({ length: 6 }), () => work, { concurrency: "unbounded", discard: true })
+    )
+    for (let i = 0; i < 60 && done < 6; i++) yield* passTime("100 millis")
+    yield* Fiber.join(all)
+    assert.deepEqual({ most, done }, { most: 1, done: 6 })
+  }),
+  "a wait that is none is refused by its name": Effect.gen(function* () {
+    const locks = yield* AdvisoryLocks
+    const { run } = yield* Transaction
+    const key = yield* unique("lock")
+    for (const wait of [untyped("soon"), "-1 seconds"] as const) {
+      yield* refuses(run(locks.withinTransaction(key, { wait })), "AdvisoryLocks.withinTransaction", ["wait"])
+      yield* refuses(Effect.scoped(locks.lease(key, { wait })), "AdvisoryLocks.lease", ["wait"])
+    }
+    assert.equal(yield* run(locks.tryWithinTransaction(key)), true)
+  }),
+  "a transaction's lock outside a transaction is refused": Effect.gen(function* () {
+    const locks = yield* AdvisoryLocks
+    const key = yield* unique("lock")
+    assert.equal(yield* reasonOf(locks.withinTransaction(key)), "InvalidStatement")
+    assert.equal(yield* reasonOf(locks.tryWithinTransaction(key)), "InvalidStatement")
+  })
+}
+
+/** What needs two connections. */
+const besideEachOther: Record<string, Run> = {
   "a lease is one holder's, until its scope closes": Effect.gen(function* () {
     const locks = yield* AdvisoryLocks
     const [key, other] = [yield* unique("lock"), yield* unique("lock")]
@@ -56,16 +123,6 @@ const cases: Record<string, Run> = {
     assert.equal(yield* isFree(key), false)
     assert.equal(yield* isFree(other), true)
     yield* Scope.close(scope, Exit.void)
-    assert.equal(yield* isFree(key), true)
-  }),
-  "a wait that is none is refused by its name": Effect.gen(function* () {
-    const locks = yield* AdvisoryLocks
-    const { run } = yield* Transaction
-    const key = yield* unique("lock")
-    for (const wait of [untyped("soon"), "-1 seconds"] as const) {
-      yield* refuses(run(locks.withinTransaction(key, { wait })), "AdvisoryLocks.withinTransaction", ["wait"])
-      yield* refuses(Effect.scoped(locks.lease(key, { wait })), "AdvisoryLocks.lease", ["wait"])
-    }
     assert.equal(yield* isFree(key), true)
   }),
   "a lease is given back where its holder fails or is interrupted": Effect.gen(function* () {
@@ -134,7 +191,7 @@ const cases: Record<string, Run> = {
       }
     }
   ),
-  "a transaction may take its lock again, and finds that of a lease taken": Effect.gen(function* () {
+  "a transaction finds the lock of a lease taken": Effect.gen(function* () {
     const locks = yield* AdvisoryLocks
     const transaction = yield* Transaction
     const [key, leased] = [yield* unique("lock"), yield* unique("lock")]
@@ -144,8 +201,6 @@ const cases: Record<string, Run> = {
         yield* transaction.run(
           Effect.gen(function* () {
             yield* locks.withinTransaction(key)
-            yield* locks.withinTransaction(key)
-            assert.equal(yield* transaction.run(locks.tryWithinTransaction(key)), true)
             assert.equal(yield* locks.tryWithinTransaction(leased), false)
           })
         )
@@ -169,14 +224,17 @@ const cases: Record<string, Run> = {
       )
       assert.equal(yield* isFree(kept), true)
     }
-  ),
-  "a transaction's lock outside a transaction is refused": Effect.gen(function* () {
-    const locks = yield* AdvisoryLocks
-    const key = yield* unique("lock")
-    assert.equal(yield* reasonOf(locks.withinTransaction(key)), "InvalidStatement")
-    assert.equal(yield* reasonOf(locks.tryWithinTransaction(key)), "InvalidStatement")
-  })
+  )
 }
 
 /** What every implementation of `AdvisoryLocks` does, beside the `Transaction` of the same store. */
-export const AdvisoryLocksContract: Contract<AdvisoryLocks | Transaction> = make("AdvisoryLocks", cases)
+export const AdvisoryLocksContract: Contract<AdvisoryLocks | Transaction> = make("AdvisoryLocks", {
+  ...inTransactions,
+  ...besideEachOther
+})
+
+/** The part of it that holds where there is one connection, as on the embedded engine: no leases, and no two transactions at once. */
+export const AdvisoryLocksInTransactionsContract: Contract<AdvisoryLocks | Transaction> = make(
+  "AdvisoryLocks",
+  inTransactions
+)

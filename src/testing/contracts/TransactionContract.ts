@@ -62,6 +62,33 @@ const options: Record<string, Run> = {
     const read = transaction.run(exists(given), { isolation: "serializable", readOnly: true, deferrable: true })
     assert.equal(yield* read, true)
   }),
+  "a transaction is what was asked for: one nested in it may ask for the same, and for nothing else": Effect.gen(
+    function* () {
+      const transaction = yield* Transaction
+      for (const isolation of ["read committed", "repeatable read", "serializable"] as const) {
+        for (const readOnly of [true, false]) {
+          for (const deferrable of [true, false]) {
+            const asked = { isolation, readOnly, deferrable }
+            const other = isolation === "serializable" ? "repeatable read" : "serializable"
+            yield* transaction.run(
+              Effect.gen(function* () {
+                yield* transaction.run(Effect.void, asked)
+                for (const [field, otherwise] of [
+                  ["isolation", { isolation: other }],
+                  ["readOnly", { readOnly: !readOnly }],
+                  ["deferrable", { deferrable: !deferrable }]
+                ] as const) {
+                  const refused = yield* failure(transaction.run(Effect.die("ran"), otherwise))
+                  assert.deepEqual(fieldsOf(refused), [field], JSON.stringify({ asked, otherwise }))
+                }
+              }),
+              asked
+            )
+          }
+        }
+      }
+    }
+  ),
   "a write in a read-only transaction is refused, and a read is not": Effect.gen(function* () {
     const transaction = yield* Transaction
     const users = yield* Users
