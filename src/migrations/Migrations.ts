@@ -88,7 +88,7 @@ export interface VerifyReport {
   readonly problems: ReadonlyArray<HistoryProblem>
   /** Versions that a newer program has applied; a problem too where the policy is `error`. */
   readonly future: ReadonlyArray<bigint>
-  /** Versions of migrations that broke off between two statements. */
+  /** Versions of migrations that broke off between two statements, up or down. */
   readonly unfinished: ReadonlyArray<bigint>
   /** How the schema differs from what the last migration left; undefined where the store does not keep that. */
   readonly drift: SchemaDrift | undefined
@@ -100,7 +100,10 @@ export interface RepairOptions {
   readonly forgetMissing?: boolean | undefined
   /** Forget applied migrations that are newer than every file; no. The program that has their files would run them again. */
   readonly forgetFuture?: boolean | undefined
-  /** Forget which statements of migrations that broke off have been done, so that they begin anew; no. */
+  /**
+   * Forget which statements of migrations that broke off have been done, so that they begin anew, and that those which are
+   * undone only in part are not whole; no.
+   */
   readonly forgetUnfinished?: boolean | undefined
   /** Take the schema as it is for the expected one; no. */
   readonly acceptSchema?: boolean | undefined
@@ -140,7 +143,8 @@ export interface Migrations<R = never> {
   /**
    * Applies the pending migrations in order. Of programs that do so at once one applies, and the others wait for it.
    *
-   * The first failure ends the run; what was applied before it stays, and the next run continues there.
+   * The first failure ends the run; what was applied before it stays, and the next run continues there. Where a migration is
+   * undone only in part nothing is applied (`HalfUndone`).
    */
   readonly run: Effect.Effect<MigrationReport, MigrationError | StoreError, R>
   /** What has been applied, in order of version. */
@@ -486,7 +490,7 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
   const verify: Migrations<R>["verify"] = Effect.gen(function* () {
     const migrations = yield* read
     const { applied, schema: expected, unfinished } = yield* driver.state
-    const problems = historyProblems(migrations, applied, { ...policies, outOfOrder: "error" })
+    const problems = historyProblems(migrations, { applied, unfinished }, { ...policies, outOfOrder: "error" })
     const drift =
       expected === undefined || driver.schema === undefined ? undefined : driftOf(expected, yield* driver.schema)
     return {

@@ -3,6 +3,7 @@ import { Effect, Layer, Logger, References, type Scope, Stream } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import * as assert from "node:assert/strict"
 import { isStoreError } from "../../src/core/StoreError.ts"
+import { MigrationError } from "../../src/migrations/MigrationError.ts"
 import * as Migrations from "../../src/migrations/Migrations.ts"
 import { planText } from "../../src/migrations/PlanReport.ts"
 import { program } from "../../src/migrations/Program.ts"
@@ -471,6 +472,113 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
       assert.equal(yield* count("a"), 2)
     }
   ),
+  "a migration that is undone in part is not up to date: who would run says so, and down goes on": Effect.gen(
+    function* () {
+      const { exists, file, migrations, remove } = yield* ground()
+      const half = (rest: string) =>
+        file(
+          "2_half.sql",
+          "create table app.a (n int);\ncreate table app.b (n int);",
+          `drop table app.a;\n${rest}`,
+          withoutTransaction
+        )
+      yield* file("1_make.sql", "select 1;")
+      yield* half("selec 1;")
+      yield* migrations.run
+      assert.equal((yield* reasonOf(migrations.down()))._tag, "StatementFailed")
+      assert.deepEqual([yield* exists("a"), yield* exists("b")], [false, true])
+      yield* file("3_next.sql", "create table app.next (n int);")
+      const { plan, run } = migrations
+      for (const refusing of [Effect.asVoid(run), Effect.asVoid(plan), Effect.asVoid(Migrations.dryRun(migrations))]) {
+        const reason = yield* reasonOf(refusing)
+        assert.deepEqual({ ...reason }, { _tag: "HalfUndone", version: 2n, name: "half", done: 1 })
+        assert.match(new MigrationError({ reason }).message, /2_half is undone only in part.*down.*repair/)
+      }
+      assert.equal(yield* exists("next"), false)
+      assert.deepEqual(
+        (yield* migrations.status).map(({ state }) => state),
+        ["applied", "half-undone", "pending"]
+      )
+      const { ok, problems, unfinished } = yield* migrations.verify
+      assert.deepEqual([ok, problems.map(({ _tag }) => _tag), unfinished], [false, ["HalfUndone"], [2n]])
+      // Nor does an older program take the schema for whole.
+      yield* remove("3_next.sql")
+      yield* remove("2_half.sql")
+      assert.equal((yield* reasonOf(migrations.run))._tag, "HalfUndone")
+      // The part that failed is corrected, and taken for right.
+      yield* half("drop table app.b;")
+      assert.deepEqual((yield* migrations.repair()).realigned, [2n])
+      assert.equal((yield* reasonOf(migrations.run))._tag, "HalfUndone")
+      assert.deepEqual(versions(yield* migrations.down()), [2])
+      assert.deepEqual(versions((yield* migrations.run).applied), [2])
+      assert.equal((yield* migrations.verify).ok, true)
+    }
+  ),
+  "what was undone in part may be put back by hand, or its row forgotten": Effect.gen(function* () {
+    const { client, exists, file, migrations, remove, schema } = yield* ground()
+    const half = file("1_half.sql", "create table app.a (n int);", "drop table app.a;\nselec 1;", withoutTransaction)
+    yield* half
+    yield* migrations.run
+    yield* reasonOf(migrations.down())
+    yield* client.sql.unsafe(`create table ${schema}.a (n int)`)
+    assert.deepEqual((yield* migrations.repair({ forgetUnfinished: true })).abandoned, [1n])
+    assert.deepEqual(versions((yield* migrations.run).applied), [])
+    assert.equal((yield* migrations.verify).ok, true)
+    yield* reasonOf(migrations.down())
+    yield* file("2_next.sql", "select 1;")
+    yield* remove("1_half.sql")
+    assert.deepEqual((yield* migrations.repair({ forgetMissing: true })).forgotten, [1n])
+    assert.deepEqual((yield* migrations.verify).unfinished, [])
+    yield* half
+    assert.deepEqual(versions((yield* migrations.run).applied), [1, 2])
+    assert.deepEqual([yield* exists("a"), (yield* migrations.verify).ok], [true, true])
+  }),
+  "a program without a transaction that broke off on its way down is undone only in part": Effect.gen(function* () {
+    const { make } = yield* ground()
+    const steps = (down: Effect.Effect<void, string>) =>
+      make({
+        programs: [program({ version: 1n, name: "fill", revision: "1", transaction: false, up: Effect.void, down })]
+      })
+    yield* steps(Effect.void).run
+    assert.equal((yield* reasonOf(steps(Effect.fail("power cut")).down()))._tag, "StepFailed")
+    assert.equal((yield* reasonOf(steps(Effect.void).run))._tag, "HalfUndone")
+    assert.deepEqual(versions(yield* steps(Effect.void).down()), [1])
+    assert.deepEqual(versions((yield* steps(Effect.void).run).applied), [1])
+  }),
+  "a migration that broke off without a transaction is not begun anew because its mark is gone": Effect.gen(
+    function* () {
+      const { count, file, migrations } = yield* ground()
+      yield* file("1_make.sql", "create table app.a (n int);")
+      yield* file("2_parts.sql", "insert into app.a values (1);\nselec 2;", undefined, withoutTransaction)
+      yield* reasonOf(migrations.run)
+      yield* file("2_parts.sql", "insert into app.a values (1);\nselect 2;")
+      const reason = yield* reasonOf(migrations.run)
+      assert.ok(reason._tag === "StatementFailed" && reason.failure.reason._tag === "InvalidStatement")
+      assert.equal(reason.failure.outcome, "not-applied")
+      assert.match(reason.failure.message, /transaction:false.*forgetUnfinished/)
+      assert.equal(yield* count("a"), 1)
+      yield* file("2_parts.sql", "insert into app.a values (1);\nselect 2;", undefined, withoutTransaction)
+      assert.deepEqual(versions((yield* migrations.run).applied), [2])
+      assert.equal(yield* count("a"), 1)
+      // Who knows that it may be done twice says so.
+      yield* file("3_again.sql", "insert into app.a values (3);\nselec 2;", undefined, withoutTransaction)
+      yield* reasonOf(migrations.run)
+      yield* file("3_again.sql", "insert into app.a values (3);")
+      yield* reasonOf(migrations.run)
+      yield* migrations.repair({ forgetUnfinished: true })
+      yield* migrations.run
+      assert.equal(yield* count("a"), 3)
+    }
+  ),
+  "what has been done of a migration that broke off may not be left out of its file": Effect.gen(function* () {
+    const { file, migrations } = yield* ground()
+    yield* file("1_parts.sql", "create table app.a (n int);\nselect 1;\nselec 2;", undefined, withoutTransaction)
+    yield* reasonOf(migrations.run)
+    yield* file("1_parts.sql", "create table app.a (n int);", undefined, withoutTransaction)
+    const reason = yield* reasonOf(migrations.run)
+    assert.ok(reason._tag === "StatementFailed")
+    assert.match(reason.failure.message, /statement 2 was edited after it had been done/)
+  }),
   "two namespaces of one database know nothing of each other": Effect.gen(function* () {
     const first = yield* two
     const second = yield* two

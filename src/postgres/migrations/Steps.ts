@@ -37,7 +37,7 @@ type StepFailure = StoreError | ProgramFailed
 export const makeSteps = (
   client: PostgresClient["Service"],
   { atomically, inTransaction, limitLocks, whileLocksAreBusy }: Transactions,
-  { forgetJournal, journal, keepSchema, prepareJournal }: ReturnType<typeof makeHistory>
+  { forgetJournal, journal, journaled, keepSchema, prepareJournal }: ReturnType<typeof makeHistory>
 ) => {
   const { endpoint, query, sql } = client
   const leftBehind = makeLeftBehind(client)
@@ -96,6 +96,14 @@ export const makeSteps = (
     tell: TellProgress
   ): Effect.Effect<void, StepFailure, R> =>
     Effect.gen(function* () {
+      const begun = yield* journaled(operation, which)
+      if (begun.length > 0) {
+        return yield* refused(
+          operation,
+          step._tag === "Script" ? step.text.trim() : "",
+          `it broke off in a run without a transaction, with ${begun.filter(({ done }) => done).length} statements done; say transaction:false again to go on after them, or repair with forgetUnfinished to begin anew`
+        )
+      }
       if (step._tag === "Program") {
         yield* tell({ _tag: "Started", ...which, statements: 1 })
         yield* runProgram(operation, step.run)
@@ -139,7 +147,12 @@ export const makeSteps = (
   ): Effect.Effect<void, StepFailure, R> => {
     const busy = (attempt: number, pauseMillis: number) => tell({ _tag: "LockBusy", ...which, attempt, pauseMillis })
     if (step._tag === "Program") {
-      return Effect.andThen(tell({ _tag: "Started", ...which, statements: 1 }), runProgram(operation, step.run))
+      return Effect.gen(function* () {
+        yield* prepareJournal
+        yield* enterStatement(operation, which, 1, "", false)
+        yield* tell({ _tag: "Started", ...which, statements: 1 })
+        yield* runProgram(operation, step.run)
+      })
     }
     const one = (statement: number, text: string, begun: boolean) =>
       Effect.gen(function* () {
@@ -168,23 +181,15 @@ export const makeSteps = (
     return Effect.gen(function* () {
       const statements = yield* statementsOf(operation, step)
       yield* prepareJournal
-      const entries = yield* query(
-        { operation, kind: "read" },
-        sql<{
-          readonly statement: number
-          readonly checksum: string
-          readonly done: boolean
-        }>`select statement, checksum, done
-          from ${journal} where version = ${which.version}::bigint and direction = ${which.direction}`
-      )
+      const entries = yield* journaled(operation, which)
       const before = new Map(entries.map((entry) => [entry.statement, entry]))
-      for (const [i, { text }] of statements.entries()) {
-        const entry = before.get(i + 1)
-        if (entry?.done === true && entry.checksum !== checksumOf(text)) {
+      for (const { checksum, done, statement } of entries) {
+        const text = statements[statement - 1]?.text ?? ""
+        if (done && checksum !== checksumOf(text)) {
           return yield* refused(
             operation,
             text,
-            `statement ${i + 1} was edited after it had been done in a run that broke off; put it back, or repair with forgetUnfinished`
+            `statement ${statement} was edited after it had been done in a run that broke off; put it back, or repair with forgetUnfinished`
           )
         }
       }
