@@ -1,5 +1,5 @@
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { LintFinding } from "../core/LintFinding.ts"
@@ -56,7 +56,10 @@ export interface MigrationsOptions<R = never> {
    * told in a warning.
    */
   readonly future?: FuturePolicy | undefined
-  /** Longest time that migrations may run, without the wait for the lock and the backup; 300 seconds. */
+  /**
+   * Longest time that migrations may run, without the wait for the lock and the backup; 300 seconds. On PostgreSQL one of their
+   * statements may take as long, whatever `statementTimeout` the client has.
+   */
   readonly timeout?: Duration.Input | undefined
   /** Whether `run`, `down` and `redo` first back up what the driver says is in danger; true, where the driver can. */
   readonly backup?: boolean | undefined
@@ -262,7 +265,7 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
               )
           })
         )
-      return driver.locked(tell, (session) => use(session, { tell, bounded, silently }))
+      return driver.locked(tell, (session) => use(session, { tell, bounded, silently }), Duration.toMillis(limit))
     })
 
   const backUp = (tell: TellProgress): Effect.Effect<string | undefined, MigrationError | StoreError> =>

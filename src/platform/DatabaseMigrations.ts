@@ -16,14 +16,13 @@ type Config = Pick<DatabaseConfig, "postgresql" | "clickhouse" | "migrations">
 
 /** The client that PostgreSQL is migrated with. A URL of the migrations' own leads to the server itself, past any pooler. */
 export const migrationClient = ({ migrations, postgresql }: Config): PostgresConfig => {
-  const { migrationTimeout, migrationUrl } = migrations
+  const { migrationUrl } = migrations
   const isNone = Redacted.isRedacted(migrationUrl) && Redacted.value(migrationUrl) === ""
   return {
     ...postgresql,
     ...(isNone ? {} : { url: migrationUrl, pooler: "none" }),
     maxConnections: 2,
-    minConnections: 0,
-    statementTimeout: migrationTimeout
+    minConnections: 0
   }
 }
 

@@ -385,6 +385,28 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     yield* migrations.run
     assert.deepEqual(yield* path, before)
   }),
+  "every step of whatever operation waits for locks, and takes, no longer than it may": Effect.gen(function* () {
+    const { file, make, schema } = yield* ground({ statementLockTimeout: "3 seconds", timeout: "70 seconds" })
+    const limits = (set: string) => `
+      do $$ begin
+        if current_setting('lock_timeout') || current_setting('statement_timeout') <> '3s70s' then
+          raise exception 'lock %, statement %', current_setting('lock_timeout'), current_setting('statement_timeout');
+        end if;
+      end $$;
+      ${set}`
+    const careless = limits("set lock_timeout = 0; set statement_timeout = 0;")
+    yield* file("1_a.sql", careless, careless)
+    yield* file("2_b.sql", careless, careless)
+    yield* make().run
+    yield* make().redo({ steps: 2 })
+    yield* make().down({ steps: 2 })
+    const parts = `${limits("")} vacuum app.t; ${limits("")}`
+    yield* file("1_a.sql", `create table app.t (n int); ${parts}`, `${parts} drop table app.t;`, withoutTransaction)
+    yield* make().run
+    yield* make().redo({ steps: 2 })
+    yield* make().down({ steps: 2 })
+    assert.match(schema, /app/)
+  }),
   "a script that would end the engine's transaction is refused before any of it runs": Effect.gen(function* () {
     for (const statement of [
       "commit",

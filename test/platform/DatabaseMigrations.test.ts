@@ -1,5 +1,5 @@
 import { describe, it } from "@effect/vitest"
-import { Duration, Effect, Redacted } from "effect"
+import { Effect, Redacted } from "effect"
 import * as assert from "node:assert/strict"
 import * as DatabaseConfig from "../../src/core/DatabaseConfig.ts"
 import { migrationClient } from "../../src/platform/DatabaseMigrations.ts"
@@ -10,11 +10,11 @@ const owner = Redacted.make("postgresql://owner@server:5432/app")
 const optionsOf = (migrations: { readonly migrationUrl?: Redacted.Redacted<string> }) =>
   Effect.map(
     DatabaseConfig.make({
-      postgresql: { url: application, pooler: "transaction", statementTimeout: "5 seconds" },
+      postgresql: { url: application, pooler: "transaction" },
       clickhouse: { url: Redacted.make("http://127.0.0.1:1") },
       mongodb: { url: Redacted.make("mongodb://127.0.0.1:1") },
       redis: { url: Redacted.make("redis://127.0.0.1:1") },
-      migrations: { migrationTimeout: "90 seconds", ...migrations }
+      migrations
     }),
     migrationClient
   )
@@ -22,8 +22,8 @@ const optionsOf = (migrations: { readonly migrationUrl?: Redacted.Redacted<strin
 describe("the client that PostgreSQL is migrated with", () => {
   it.effect("an URL of the migrations' own leads past the pooler", () =>
     Effect.gen(function* () {
-      const { maxConnections, pooler, statementTimeout, url } = yield* optionsOf({ migrationUrl: owner })
-      assert.deepEqual([url, pooler, maxConnections, Duration.toSeconds(statementTimeout)], [owner, "none", 2, 90])
+      const { maxConnections, pooler, url } = yield* optionsOf({ migrationUrl: owner })
+      assert.deepEqual([url, pooler, maxConnections], [owner, "none", 2])
     })
   )
 

@@ -36,8 +36,10 @@ type StepFailure = StoreError | ProgramFailed
 /** How one direction of a migration is run, as one transaction or statement by statement. */
 export const makeSteps = (
   client: PostgresClient["Service"],
-  { atomically, inTransaction, limitLocks, whileLocksAreBusy }: Transactions,
-  { forgetJournal, journal, journaled, keepSchema, prepareJournal }: ReturnType<typeof makeHistory>
+  { atomically, inTransaction, limitLocks, whileLocksAreBusy, whileLocksAreLimited }: Transactions,
+  { forgetJournal, journal, journaled, keepSchema, prepareJournal }: ReturnType<typeof makeHistory>,
+  /** Longest time of a statement, for the server; undefined where the session has one already. */
+  statementMillis: number | undefined
 ) => {
   const { endpoint, query, sql } = client
   const leftBehind = makeLeftBehind(client)
@@ -48,6 +50,18 @@ export const makeSteps = (
     Effect.forEach(["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"], (text) => run(operation, text), {
       discard: true
     })
+
+  /** To the end of the session, or of what is undone. */
+  const limitStatements = (operation: string) =>
+    statementMillis === undefined
+      ? Effect.void
+      : query(
+          { operation, kind: "read" },
+          sql<object>`select set_config('statement_timeout', ${String(statementMillis)}, false)`
+        )
+
+  /** The script's settings end with it, and the engine's go on. */
+  const endScript = (operation: string) => Effect.andThen(resetSession(operation), limitStatements(operation))
 
   const statementsOf = (
     operation: string,
@@ -121,7 +135,8 @@ export const makeSteps = (
           })
         }
       }
-      yield* resetSession(operation)
+      yield* endScript(operation)
+      yield* limitLocks(operation, "transaction")
     })
 
   const enterStatement = (
@@ -168,10 +183,7 @@ export const makeSteps = (
         const alone = Effect.gen(function* () {
           yield* enterStatement(operation, which, statement, text, false)
           if (isConcurrent(text)) yield* run(operation, text)
-          else {
-            yield* limitLocks(operation, "session")
-            yield* whileLocksAreBusy(busy, run(operation, text))
-          }
+          else yield* whileLocksAreLimited(operation, whileLocksAreBusy(busy, run(operation, text)))
           yield* enterStatement(operation, which, statement, text, true)
         })
         yield* isConcurrent(text)
@@ -206,7 +218,7 @@ export const makeSteps = (
           elapsedMillis
         })
       }
-      yield* resetSession(operation)
+      yield* endScript(operation)
     })
   }
 
@@ -241,5 +253,5 @@ export const makeSteps = (
       return result
     })
 
-  return { resetSession, runStep }
+  return { limitStatements, resetSession, runStep }
 }

@@ -34,6 +34,7 @@ import {
   type Slot
 } from "./PoolSlots.ts"
 import { poolUpkeep } from "./PoolUpkeep.ts"
+import { StatementLimit } from "./StatementLimit.ts"
 import { isReadOnlySession, StatementExpired } from "../PostgresError.ts"
 import { type PostgresTarget, sessionOpener } from "../session/PostgresSession.ts"
 import { makeStatementLog } from "../statements/StatementLog.ts"
@@ -95,8 +96,8 @@ export interface PostgresPool {
     unit: { readonly kind: "units" | "exclusive"; readonly text: string; readonly operation: string }
   ) => Effect.Effect<A, StoreError>
   /**
-   * An exclusive connection until the scope closes; its statements run `watched`, so that none outlives its timeout. The
-   * operation names its holder where others wait in vain; `begins` says that BEGIN without options is what it will send first.
+   * An exclusive connection until the scope closes; its statements run `watched`, so that none outlives its timeout, or the
+   * Context's StatementLimit. The operation names its holder where others wait in vain; `begins` says that BEGIN without options is what it will send first.
    */
   readonly lease: (operation: string, begins?: boolean) => Effect.Effect<LeasedConnection, StoreError, Scope.Scope>
   /** Opens one connection beforehand; how a layer finds out whether the server is there. */
@@ -284,8 +285,14 @@ export const makePostgresPool = (options: {
      *
      * Only a statement that shares its connection is not ended by the Context's deadline in this way.
      */
-    const watch = (lease: Lease, slot: Slot, startedAt: number, contextDeadline: number) => {
-      const limit = startedAt + statementMillis + graceMillis
+    const watch = (
+      lease: Lease,
+      slot: Slot,
+      startedAt: number,
+      contextDeadline: number,
+      longestMillis = statementMillis
+    ) => {
+      const limit = startedAt + longestMillis + graceMillis
       const deadline = Math.min(limit, contextDeadline)
       const giveUp = () => {
         lease.call = undefined
@@ -295,7 +302,7 @@ export const makePostgresPool = (options: {
         if (contextDeadline < limit) fork(slot.connection.interrupt)
         slot.socket.destroy(new StatementExpired(now() - startedAt))
       }
-      const timeout = startedAt + statementMillis
+      const timeout = startedAt + longestMillis
       lease.call =
         serverKeepsTimeout || deadline <= timeout
           ? calls.begin("statement", deadline, giveUp)
@@ -436,7 +443,7 @@ export const makePostgresPool = (options: {
 
     /** A statement of a holder that keeps its connection. */
     const watchedOn =
-      (held: Lease, slot: Slot): LeasedConnection["watched"] =>
+      (held: Lease, slot: Slot, longestMillis: number | undefined): LeasedConnection["watched"] =>
       <A, E, R>(statement: Effect.Effect<A, E, R>, text?: string, operation = held.operation) =>
         Effect.withFiber<A, E | StoreError, R>((fiber) => {
           const contextDeadline = fiber.getRef(Deadline)
@@ -447,7 +454,7 @@ export const makePostgresPool = (options: {
           held.statement = text
           return Effect.onExitPrimitive(
             Effect.suspend(() => {
-              watch(call, slot, startedAt, contextDeadline)
+              watch(call, slot, startedAt, contextDeadline, longestMillis)
               return statement
             }),
             (exit) => {
@@ -467,7 +474,7 @@ export const makePostgresPool = (options: {
         return Effect.sync(() => socket.off("close", onClose))
       })
 
-    const leased = (held: Lease, slot: Slot): LeasedConnection => ({
+    const leased = (held: Lease, slot: Slot, longestMillis: number | undefined): LeasedConnection => ({
       connection: slot.connection,
       mayBeginNext: () => !closing && beginAhead.wanted(),
       beginNext: () => beginAhead.send(slot),
@@ -482,7 +489,7 @@ export const makePostgresPool = (options: {
       retire: () => {
         slot.retired = true
       },
-      watched: watchedOn(held, slot)
+      watched: watchedOn(held, slot, longestMillis)
     })
 
     const lease: PostgresPool["lease"] = (operation, begins) =>
@@ -491,7 +498,10 @@ export const makePostgresPool = (options: {
           const held = newLease("exclusive", fiber, operation, begins)
           return Effect.flatMap(
             Effect.addFinalizer(() => Effect.sync(() => release(held, now()))),
-            () => Effect.map(restore(acquire(held, fiber.getRef(Deadline))), (slot) => leased(held, slot))
+            () =>
+              Effect.map(restore(acquire(held, fiber.getRef(Deadline))), (slot) =>
+                leased(held, slot, fiber.getRef(StatementLimit))
+              )
           )
         })
       )
