@@ -271,6 +271,68 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
       ]
     )
   }),
+  "verify sees whatever of a schema is changed past the migrations": Effect.gen(function* () {
+    const { client, file, migrations, schema } = yield* ground()
+    yield* file(
+      "1_all.sql",
+      `create type app.mood as enum ('good', 'bad');
+      create type app.pair as (a int, b int);
+      create table app.t (n int primary key check (n > 0), m int, words text);
+      create function app.f() returns trigger language plpgsql as $$ begin return new; end $$;
+      create trigger tr before insert on app.t for each row execute function app.f();
+      create rule ru as on delete to app.t do also select 1;
+      create policy po on app.t using (true);
+      create aggregate app.total (int) (sfunc = int4pl, stype = int);
+      create sequence app.s;
+      create view app.v as select n from app.t;
+      create collation app.c (locale = 'C');
+      create statistics app.st on n, m from app.t;
+      create index i on app.t (m);`
+    )
+    yield* migrations.run
+    assert.equal((yield* migrations.verify).ok, true)
+    for (const change of [
+      "create statistics app.st2 (ndistinct) on n, m from app.t",
+      "alter statistics app.st set statistics 500",
+      "alter table app.t replica identity full",
+      "alter table app.t replica identity using index t_pkey",
+      "alter table app.t cluster on t_pkey",
+      "alter table app.t alter words set storage external",
+      "alter table app.t alter words set compression pglz",
+      "alter table app.t alter n set statistics 500",
+      "alter table app.t alter n set (n_distinct = 5)",
+      "alter table app.t disable rule ru",
+      "create collation app.c2 (locale = 'POSIX')",
+      "create type app.span as range (subtype = int)",
+      "create or replace aggregate app.total (int) (sfunc = int4pl, stype = int, initcond = '7')",
+      "alter table app.t owner to pg_monitor",
+      "alter view app.v owner to pg_monitor",
+      "alter sequence app.s owner to pg_monitor",
+      "alter function app.f() owner to pg_monitor",
+      "alter type app.mood owner to pg_monitor",
+      "alter type app.pair owner to pg_monitor",
+      "alter collation app.c owner to pg_monitor",
+      "alter statistics app.st owner to pg_monitor",
+      "alter schema app owner to pg_monitor",
+      "grant create on schema app to public",
+      "grant usage on type app.mood to pg_monitor",
+      "alter default privileges in schema app grant select on tables to public",
+      "comment on schema app is 'said'",
+      "comment on function app.f() is 'said'",
+      "comment on type app.mood is 'said'",
+      "comment on constraint t_n_check on app.t is 'said'",
+      "comment on trigger tr on app.t is 'said'",
+      "comment on rule ru on app.t is 'said'",
+      "comment on policy po on app.t is 'said'",
+      "comment on statistics app.st is 'said'",
+      "comment on collation app.c is 'said'",
+      "comment on index app.i is 'said'"
+    ]) {
+      yield* client.sql.unsafe(change.replace("schema app ", `schema ${schema} `).replaceAll("app.", `${schema}.`))
+      assert.equal((yield* migrations.verify).ok, false, change)
+      yield* migrations.repair({ acceptSchema: true })
+    }
+  }),
   "repair takes the files for right, and the schema and lost files only where it is told to": Effect.gen(function* () {
     const { client, file, migrations, remove, schema } = yield* two
     yield* migrations.run
