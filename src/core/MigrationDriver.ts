@@ -113,11 +113,13 @@ export interface MigrationDriver {
    * Runs the use while holding the store's migration lock, which is given back however the use ends.
    *
    * Fails with `StoreError` (`Conflict`, not applied) where somebody else keeps the lock for longer than the driver waits,
-   * and with `LeaseLost` where the lock turns out not to have been held.
+   * and with `LeaseLost` where the lock turns out not to have been held. A statement inside may take `longestMillis`, whatever
+   * the client gives its own; a driver that cannot see to that leaves it to the client.
    */
   readonly locked: <A, E, R>(
     tell: TellProgress,
-    use: (session: MigrationSession) => Effect.Effect<A, E, R>
+    use: (session: MigrationSession) => Effect.Effect<A, E, R>,
+    longestMillis?: number
   ) => Effect.Effect<A, E | StoreError, R>
   /** The schema as it is now, a line for each object, in an order that depends on nothing else. */
   readonly schema?: Effect.Effect<ReadonlyArray<string>, StoreError> | undefined

@@ -45,6 +45,13 @@ export class OutOfOrder extends Schema.TaggedError<OutOfOrder>("@ai-core/databas
   newest: Schema.BigInt
 }) {}
 
+/** A migration without a transaction broke off while it was being undone: a part of what it had made is gone. */
+export class HalfUndone extends Schema.TaggedError<HalfUndone>("@ai-core/database/HalfUndone")("HalfUndone", {
+  ...which,
+  /** Statements of its way down that have been done. */
+  done: Schema.Number
+}) {}
+
 /** A statement of the migration failed; nothing of this migration is applied, unless the failure's outcome is unknown. */
 export class StatementFailed extends Schema.TaggedError<StatementFailed>("@ai-core/database/StatementFailed")(
   "StatementFailed",
@@ -95,6 +102,7 @@ export const MigrationReason = Schema.Union([
   FileMissing,
   FutureApplied,
   OutOfOrder,
+  HalfUndone,
   StatementFailed,
   StepFailed,
   Irreversible,
@@ -122,6 +130,8 @@ export const migrationProblem = (reason: MigrationReason): string => {
       return `${named} was applied, and no file here is newer than ${reason.newest}: use the newer program that has it`
     case "OutOfOrder":
       return `${named} is older than ${reason.newest}, which was applied: give it a newer version`
+    case "HalfUndone":
+      return `${named} is undone only in part (statements done: ${reason.done}): \`down\` undoes the rest, after \`repair\` where its file had to be corrected; or put back by hand what is gone, and \`repair\` with forgetUnfinished`
     case "StatementFailed":
       return `${named} failed: ${reason.failure.message}`
     case "StepFailed":

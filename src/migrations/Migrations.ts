@@ -1,5 +1,5 @@
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { LintFinding } from "../core/LintFinding.ts"
@@ -56,7 +56,10 @@ export interface MigrationsOptions<R = never> {
    * told in a warning.
    */
   readonly future?: FuturePolicy | undefined
-  /** Longest time that migrations may run, without the wait for the lock and the backup; 300 seconds. */
+  /**
+   * Longest time that migrations may run, without the wait for the lock and the backup; 300 seconds. On PostgreSQL one of their
+   * statements may take as long, whatever `statementTimeout` the client has.
+   */
   readonly timeout?: Duration.Input | undefined
   /** Whether `run`, `down` and `redo` first back up what the driver says is in danger; true, where the driver can. */
   readonly backup?: boolean | undefined
@@ -88,7 +91,7 @@ export interface VerifyReport {
   readonly problems: ReadonlyArray<HistoryProblem>
   /** Versions that a newer program has applied; a problem too where the policy is `error`. */
   readonly future: ReadonlyArray<bigint>
-  /** Versions of migrations that broke off between two statements. */
+  /** Versions of migrations that broke off between two statements, up or down. */
   readonly unfinished: ReadonlyArray<bigint>
   /** How the schema differs from what the last migration left; undefined where the store does not keep that. */
   readonly drift: SchemaDrift | undefined
@@ -100,7 +103,10 @@ export interface RepairOptions {
   readonly forgetMissing?: boolean | undefined
   /** Forget applied migrations that are newer than every file; no. The program that has their files would run them again. */
   readonly forgetFuture?: boolean | undefined
-  /** Forget which statements of migrations that broke off have been done, so that they begin anew; no. */
+  /**
+   * Forget which statements of migrations that broke off have been done, so that they begin anew, and that those which are
+   * undone only in part are not whole; no.
+   */
   readonly forgetUnfinished?: boolean | undefined
   /** Take the schema as it is for the expected one; no. */
   readonly acceptSchema?: boolean | undefined
@@ -140,7 +146,8 @@ export interface Migrations<R = never> {
   /**
    * Applies the pending migrations in order. Of programs that do so at once one applies, and the others wait for it.
    *
-   * The first failure ends the run; what was applied before it stays, and the next run continues there.
+   * The first failure ends the run; what was applied before it stays, and the next run continues there. Where a migration is
+   * undone only in part nothing is applied (`HalfUndone`).
    */
   readonly run: Effect.Effect<MigrationReport, MigrationError | StoreError, R>
   /** What has been applied, in order of version. */
@@ -258,7 +265,7 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
               )
           })
         )
-      return driver.locked(tell, (session) => use(session, { tell, bounded, silently }))
+      return driver.locked(tell, (session) => use(session, { tell, bounded, silently }), Duration.toMillis(limit))
     })
 
   const backUp = (tell: TellProgress): Effect.Effect<string | undefined, MigrationError | StoreError> =>
@@ -486,7 +493,7 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
   const verify: Migrations<R>["verify"] = Effect.gen(function* () {
     const migrations = yield* read
     const { applied, schema: expected, unfinished } = yield* driver.state
-    const problems = historyProblems(migrations, applied, { ...policies, outOfOrder: "error" })
+    const problems = historyProblems(migrations, { applied, unfinished }, { ...policies, outOfOrder: "error" })
     const drift =
       expected === undefined || driver.schema === undefined ? undefined : driftOf(expected, yield* driver.schema)
     return {

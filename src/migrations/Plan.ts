@@ -1,6 +1,13 @@
 import * as Effect from "effect/Effect"
 import type { AppliedMigration, Migration, MigrationState } from "../core/MigrationDriver.ts"
-import { ChecksumChanged, FileMissing, FutureApplied, MigrationError, OutOfOrder } from "./MigrationError.ts"
+import {
+  ChecksumChanged,
+  FileMissing,
+  FutureApplied,
+  HalfUndone,
+  MigrationError,
+  OutOfOrder
+} from "./MigrationError.ts"
 
 /**
  * What becomes of a pending migration that is older than one that was applied: the run fails, it is applied all the same, or
@@ -31,8 +38,11 @@ export interface MigrationPlan<R = never> {
   readonly alreadyApplied: number
 }
 
-/** A way in which files and history contradict each other. */
-export type HistoryProblem = ChecksumChanged | FileMissing | FutureApplied | OutOfOrder
+/** A way in which files and history contradict each other, or the history says that the schema is not whole. */
+export type HistoryProblem = HalfUndone | ChecksumChanged | FileMissing | FutureApplied | OutOfOrder
+
+/** What the history says of migrations. */
+type Known = Pick<MigrationState, "applied" | "unfinished">
 
 const newestOf = (applied: ReadonlyArray<AppliedMigration>): bigint =>
   applied.reduce((newest, { version }) => (version > newest ? version : newest), -1n)
@@ -97,12 +107,23 @@ const late = <R>(
   return notApplied(migrations, applied).filter(({ version }) => version < newest)
 }
 
-/** Everything in which files and history contradict each other, as far as the policies call it that. */
+/** Applied migrations whose way down broke off: their row says that they are there, and a part of them is not. */
+const halfUndone = ({ applied, unfinished }: Known): ReadonlyArray<HalfUndone> =>
+  applied.flatMap(({ name, version }) => {
+    const half = unfinished.find((one) => one.version === version && one.direction === "down")
+    return half === undefined ? [] : [new HalfUndone({ version, name, done: half.done })]
+  })
+
+/**
+ * Everything in which files and history contradict each other, as far as the policies call it that; before it, what is undone
+ * only in part.
+ */
 export const historyProblems = (
   migrations: ReadonlyArray<Migration<unknown>>,
-  applied: ReadonlyArray<AppliedMigration>,
+  { applied, unfinished }: Known,
   { future, outOfOrder }: HistoryPolicies
 ): ReadonlyArray<HistoryProblem> => [
+  ...halfUndone({ applied, unfinished }),
   ...contradictions(migrations, applied),
   ...(future === "error" ? futureOf(migrations, applied).map((row) => futureApplied(migrations, row)) : []),
   ...(outOfOrder === "error"
@@ -113,15 +134,16 @@ export const historyProblems = (
 /**
  * Finds what is pending: every migration that the history does not hold.
  *
- * Fails with `MigrationError`: `ChecksumChanged`, `FileMissing`, and `FutureApplied` and `OutOfOrder` where their policy is
- * `error`.
+ * Fails with `MigrationError`: `HalfUndone`, `ChecksumChanged`, `FileMissing`, and `FutureApplied` and `OutOfOrder` where their
+ * policy is `error`.
  */
 export const planOf = <R>(
   migrations: ReadonlyArray<Migration<R>>,
-  { applied }: Pick<MigrationState, "applied">,
+  known: Known,
   policies: HistoryPolicies
 ): Effect.Effect<MigrationPlan<R>, MigrationError> => {
-  const [reason] = historyProblems(migrations, applied, policies)
+  const { applied } = known
+  const [reason] = historyProblems(migrations, known, policies)
   if (reason !== undefined) return Effect.fail(new MigrationError({ reason }))
   const skipped = policies.outOfOrder === "skip" ? late(migrations, applied) : []
   return Effect.succeed({

@@ -9,9 +9,10 @@ export interface MigrationStatus {
   /**
    * `pending` and `applied`; `baseline`: was there before; `late`: pending, and older than what was applied; `changed`: edited
    * after it was applied; `missing`: applied, and its file is not here; `future`: likewise, and newer than every file here;
-   * `unfinished`: broke off between two statements.
+   * `unfinished`: broke off between two statements; `half-undone`: likewise, while it was being undone.
    */
-  readonly state: "applied" | "baseline" | "pending" | "late" | "changed" | "missing" | "future" | "unfinished"
+  readonly state:
+    "applied" | "baseline" | "pending" | "late" | "changed" | "missing" | "future" | "unfinished" | "half-undone"
   readonly appliedAt: DateTime.Utc | undefined
   /** Whether it says how it is undone. */
   readonly reversible: boolean
@@ -23,16 +24,19 @@ export const statusOf = (
   { applied, unfinished }: MigrationState
 ): ReadonlyArray<MigrationStatus> => {
   const problems = new Map(
-    historyProblems(migrations, applied, { future: "error", outOfOrder: "error" }).map(
-      (problem) => [problem.version, problem._tag] as const
-    )
+    historyProblems(migrations, { applied, unfinished }, { future: "error", outOfOrder: "error" })
+      .map((problem) => [problem.version, problem._tag] as const)
+      // Of two problems the first counts.
+      .toReversed()
   )
   const halves = new Set(unfinished.map(({ version }) => version))
   const files = new Map(migrations.map((migration) => [migration.version, migration]))
   const rows = new Map(applied.map((row) => [row.version, row]))
   const stateOf = (version: bigint, row: AppliedMigration | undefined): MigrationStatus["state"] => {
+    const problem = problems.get(version)
+    if (problem === "HalfUndone") return "half-undone"
     if (halves.has(version)) return "unfinished"
-    switch (problems.get(version)) {
+    switch (problem) {
       case "ChecksumChanged":
         return "changed"
       case "FileMissing":

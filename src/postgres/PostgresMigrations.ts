@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { MigrationDriver, MigrationSession, TellProgress } from "../core/MigrationDriver.ts"
 import type { BackupFailed } from "../core/MigrationFailure.ts"
+import { Deadline } from "../core/Deadline.ts"
 import { isStoreError, StoreError, Unclassified } from "../core/StoreError.ts"
 import { makeHistory, ownTables } from "./migrations/History.ts"
 import { makeLock } from "./migrations/Lock.ts"
@@ -29,6 +30,12 @@ export interface PostgresMigrationsOptions {
   /** Makes the backup; see `PostgresBackup`. */
   readonly backup?: ((schemas: ReadonlyArray<string>) => Effect.Effect<string, BackupFailed>) | undefined
 }
+
+/** What gives the session back is sent also after the caller's deadline; else it would keep the lock. */
+const whenever = Effect.provideService(Deadline, Number.POSITIVE_INFINITY)
+
+/** What `statement_timeout` can be at most. */
+const longestTimeoutMillis = 2_147_483_647
 
 /** A failure that our client made travels below Effect's error. */
 const clientFailure = (error: SqlError, operation: string): StoreError =>
@@ -59,14 +66,13 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
     const transactions = makeTransactions(client, statementLockMillis)
     const history = makeHistory(client, transactions, { covers, schema })
     const { enter, leave, prepareHistory, snapshot, state } = history
-    const { resetSession, runStep } = makeSteps(client, transactions, history)
     const { lock, lockWasNotHeld, unlock } = makeLock(
       client,
       schema,
       Duration.toMillis(options.lockTimeout ?? "60 seconds")
     )
 
-    const sessionOf = (tell: TellProgress): MigrationSession => ({
+    const sessionOf = (tell: TellProgress, { runStep }: ReturnType<typeof makeSteps>): MigrationSession => ({
       state,
       apply: (migration) =>
         runStep(
@@ -110,25 +116,35 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
           : Effect.flatMap(holdsTables, (found) =>
               found ? backup([...new Set([...covers, schema])]) : Effect.succeed(undefined)
             ),
-      locked: (tellProgress, use) =>
+      locked: (tellProgress, use, longestMillis) =>
         Effect.scoped(
           Effect.gen(function* () {
             yield* needsSession("Migrations.lock")
             // What is told is not part of the migration: who writes it down does so outside of its transaction.
             const tell: TellProgress = (progress) =>
               Effect.updateContext(tellProgress(progress), Context.omit(sql.transactionService))
-            const connection = yield* Effect.mapError(
-              Effect.provideService(sql.reserve, CurrentHolder, { operation: "Migrations", lasting: true }),
-              (error) => clientFailure(error, "Migrations.lock")
+            const statementMillis =
+              longestMillis === undefined
+                ? undefined
+                : Math.max(1, Math.min(Math.ceil(longestMillis), longestTimeoutMillis))
+            const steps = makeSteps(client, transactions, history, statementMillis)
+            const connection = yield* sql.reserve.pipe(
+              Effect.provideService(CurrentHolder, { operation: "Migrations", lasting: true, statementMillis }),
+              Effect.mapError((error) => clientFailure(error, "Migrations.lock"))
             )
             return yield* Effect.uninterruptibleMask((restore) =>
               Effect.gen(function* () {
                 // Interrupted in the moment of success, the session would keep the lock.
-                yield* Effect.onInterrupt(restore(lock(tell)), () => Effect.ignore(unlock))
-                const exit = yield* Effect.exit(restore(Effect.andThen(prepareHistory, use(sessionOf(tell)))))
-                yield* Effect.ignore(resetSession("Migrations.unlock"))
+                yield* Effect.onInterrupt(restore(lock(tell)), () => Effect.ignore(whenever(unlock)))
+                const work = Effect.gen(function* () {
+                  yield* steps.limitStatements("Migrations.lock")
+                  yield* prepareHistory
+                  return yield* use(sessionOf(tell, steps))
+                })
+                const exit = yield* Effect.exit(restore(work))
+                yield* Effect.ignore(whenever(steps.resetSession("Migrations.unlock")))
                 // A connection that is gone has given its lock back by itself.
-                const held = yield* Effect.orElseSucceed(unlock, () => true)
+                const held = yield* Effect.orElseSucceed(whenever(unlock), () => true)
                 const result = yield* exit
                 if (!held) return yield* lockWasNotHeld
                 return result

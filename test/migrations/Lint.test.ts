@@ -29,7 +29,12 @@ const examples: Record<
 > = {
   "syntax-error": { bad: ["selec 1;"], good: [["select 1;"]] },
   "require-concurrent-index-creation": {
-    bad: ["create index i on t (a);", "create unique index on app.t (a);"],
+    bad: [
+      "create index i on t (a);",
+      "create unique index on app.t (a);",
+      "create table if not exists t (a bigint); create index i on t (a);",
+      "create materialized view if not exists v as select 1 as a; create index i on v (a);"
+    ],
     good: [
       ["create index concurrently i on t (a);", alone],
       ["create table t (a bigint); create index i on t (a);"],
@@ -42,11 +47,39 @@ const examples: Record<
     good: [["drop index concurrently if exists i;", alone]]
   },
   "ban-concurrent-index-creation-in-transaction": {
-    bad: ["create index concurrently i on t (a);", "drop index concurrently i;", "reindex index concurrently i;"],
+    bad: [
+      "create index concurrently i on t (a);",
+      "drop index concurrently i;",
+      "reindex index concurrently i;",
+      "alter table t detach partition p concurrently;"
+    ],
     good: [
       ["create index concurrently i on t (a);", alone],
       ["drop index concurrently i;", alone],
-      ["reindex (concurrently) index i;", alone]
+      ["reindex (concurrently) index i;", alone],
+      ["alter table t detach partition p concurrently;", alone]
+    ]
+  },
+  "require-concurrent-reindex": {
+    bad: ["reindex table app.t;", "reindex (verbose) index i;", "reindex schema app;"],
+    good: [
+      ["reindex table concurrently app.t;", alone],
+      ["create table app.t (a bigint primary key); reindex table app.t;"]
+    ]
+  },
+  "require-concurrent-refresh": {
+    bad: ["refresh materialized view app.v;", "refresh materialized view v with no data;"],
+    good: [
+      ["refresh materialized view concurrently app.v;"],
+      ["create materialized view v as select 1 as a with no data; refresh materialized view v;"]
+    ]
+  },
+  "require-concurrent-partition-detach": {
+    bad: ["alter table t detach partition p;"],
+    good: [
+      ["alter table t detach partition p concurrently;", alone],
+      ["alter table t detach partition p finalize;", alone],
+      ["create table t (a bigint) partition by list (a); alter table t detach partition p;"]
     ]
   },
   "adding-foreign-key-constraint": {
@@ -62,8 +95,18 @@ const examples: Record<
     ]
   },
   "constraint-missing-not-valid": {
-    bad: ["alter table t add constraint c check (a > 0);", "alter table t add column a bigint check (a > 0);"],
-    good: [["alter table t add constraint c check (a > 0) not valid;"], ["create table t (a bigint check (a > 0));"]]
+    bad: [
+      "alter table t add constraint c check (a > 0);",
+      "alter table t add column a bigint check (a > 0);",
+      "alter domain d add constraint c check (value > 0);"
+    ],
+    good: [
+      ["alter table t add constraint c check (a > 0) not valid;"],
+      ["create table t (a bigint check (a > 0));"],
+      ["alter domain d add check (value > 0) not valid;"],
+      ["alter domain d validate constraint c;"],
+      ["create domain d as bigint; alter domain d add check (value > 0);"]
+    ]
   },
   "disallowed-unique-constraint": {
     bad: [
@@ -118,19 +161,43 @@ const examples: Record<
     ]
   },
   "ban-drop-column": {
-    bad: ["alter table t drop column a;"],
+    bad: [
+      "alter table t drop column a;",
+      "create table if not exists t (a bigint, b bigint); alter table t drop column a;"
+    ],
     good: [
       ["alter table t alter column a drop default;"],
       ["create table t (a bigint, b bigint); alter table t drop column a;"]
     ]
   },
   "renaming-table": {
-    bad: ["alter table t rename to u;"],
-    good: [["create view u as select * from t;"], ["create table t (a bigint); alter table t rename to u;"]]
+    bad: ["alter table t rename to u;", "alter table app.t set schema other;", "alter view v set schema other;"],
+    good: [
+      ["create table t (a bigint); alter table t set schema other;"],
+      ["create view u as select * from t;"],
+      ["create table t (a bigint); alter table t rename to u;"]
+    ]
   },
   "renaming-column": {
     bad: ["alter table t rename column a to b;", "alter table t rename a to b;"],
     good: [["alter table t rename constraint a to b;"], ["alter index i rename to j;"]]
+  },
+  "renaming-schema": {
+    bad: ["alter schema app rename to other;"],
+    good: [["create schema other;"], ["alter schema app owner to somebody;"]]
+  },
+  "changing-persistence": {
+    bad: ["alter table t set logged;", "alter table t set unlogged;"],
+    good: [["create unlogged table t (a bigint);"], ["create unlogged table t (a bigint); alter table t set logged;"]]
+  },
+  "ban-drop-cascade": {
+    bad: [
+      "drop view v cascade;",
+      "drop type ty cascade;",
+      "drop function f cascade;",
+      "drop materialized view v cascade;"
+    ],
+    good: [["drop view v, w;"], ["drop type if exists ty;"]]
   },
   "ban-truncate-cascade": { bad: ["truncate t cascade;"], good: [["truncate t, u;"]] },
   "ban-vacuum-full": {
@@ -138,9 +205,19 @@ const examples: Record<
     good: [["vacuum (analyze) t;", alone]]
   },
   "backfill-with-schema-change": {
-    bad: ["alter table t add column a text; update t set a = '';", "delete from o; alter table t add column a text;"],
+    bad: [
+      "alter table t add column a text; update t set a = '';",
+      "delete from o; alter table t add column a text;",
+      "insert into n select * from t; alter table t add column a text;",
+      "create table n (a text); insert into n select a from t union all select a from o; alter table t add column b text;",
+      "merge into t using o on t.a = o.a when matched then delete; alter table t add column a text;"
+    ],
     good: [
       ["update t set a = '';"],
+      [
+        "alter table t add column a text; insert into o values (1), (2); insert into o select 3; insert into o default values;"
+      ],
+      ["create table n (a text); insert into n select a from t;"],
       ["alter table t add column a text; update t set a = '';", alone],
       ["create table t (a text); update t set a = '';"],
       ["create table n (a text); update t set a = '';"]

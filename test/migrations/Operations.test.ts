@@ -3,6 +3,7 @@ import { Effect, Layer, Logger, References, type Scope, Stream } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import * as assert from "node:assert/strict"
 import { isStoreError } from "../../src/core/StoreError.ts"
+import { MigrationError } from "../../src/migrations/MigrationError.ts"
 import * as Migrations from "../../src/migrations/Migrations.ts"
 import { planText } from "../../src/migrations/PlanReport.ts"
 import { program } from "../../src/migrations/Program.ts"
@@ -270,6 +271,68 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
       ]
     )
   }),
+  "verify sees whatever of a schema is changed past the migrations": Effect.gen(function* () {
+    const { client, file, migrations, schema } = yield* ground()
+    yield* file(
+      "1_all.sql",
+      `create type app.mood as enum ('good', 'bad');
+      create type app.pair as (a int, b int);
+      create table app.t (n int primary key check (n > 0), m int, words text);
+      create function app.f() returns trigger language plpgsql as $$ begin return new; end $$;
+      create trigger tr before insert on app.t for each row execute function app.f();
+      create rule ru as on delete to app.t do also select 1;
+      create policy po on app.t using (true);
+      create aggregate app.total (int) (sfunc = int4pl, stype = int);
+      create sequence app.s;
+      create view app.v as select n from app.t;
+      create collation app.c (locale = 'C');
+      create statistics app.st on n, m from app.t;
+      create index i on app.t (m);`
+    )
+    yield* migrations.run
+    assert.equal((yield* migrations.verify).ok, true)
+    for (const change of [
+      "create statistics app.st2 (ndistinct) on n, m from app.t",
+      "alter statistics app.st set statistics 500",
+      "alter table app.t replica identity full",
+      "alter table app.t replica identity using index t_pkey",
+      "alter table app.t cluster on t_pkey",
+      "alter table app.t alter words set storage external",
+      "alter table app.t alter words set compression pglz",
+      "alter table app.t alter n set statistics 500",
+      "alter table app.t alter n set (n_distinct = 5)",
+      "alter table app.t disable rule ru",
+      "create collation app.c2 (locale = 'POSIX')",
+      "create type app.span as range (subtype = int)",
+      "create or replace aggregate app.total (int) (sfunc = int4pl, stype = int, initcond = '7')",
+      "alter table app.t owner to pg_monitor",
+      "alter view app.v owner to pg_monitor",
+      "alter sequence app.s owner to pg_monitor",
+      "alter function app.f() owner to pg_monitor",
+      "alter type app.mood owner to pg_monitor",
+      "alter type app.pair owner to pg_monitor",
+      "alter collation app.c owner to pg_monitor",
+      "alter statistics app.st owner to pg_monitor",
+      "alter schema app owner to pg_monitor",
+      "grant create on schema app to public",
+      "grant usage on type app.mood to pg_monitor",
+      "alter default privileges in schema app grant select on tables to public",
+      "comment on schema app is 'said'",
+      "comment on function app.f() is 'said'",
+      "comment on type app.mood is 'said'",
+      "comment on constraint t_n_check on app.t is 'said'",
+      "comment on trigger tr on app.t is 'said'",
+      "comment on rule ru on app.t is 'said'",
+      "comment on policy po on app.t is 'said'",
+      "comment on statistics app.st is 'said'",
+      "comment on collation app.c is 'said'",
+      "comment on index app.i is 'said'"
+    ]) {
+      yield* client.sql.unsafe(change.replace("schema app ", `schema ${schema} `).replaceAll("app.", `${schema}.`))
+      assert.equal((yield* migrations.verify).ok, false, change)
+      yield* migrations.repair({ acceptSchema: true })
+    }
+  }),
   "repair takes the files for right, and the schema and lost files only where it is told to": Effect.gen(function* () {
     const { client, file, migrations, remove, schema } = yield* two
     yield* migrations.run
@@ -384,6 +447,28 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     yield* migrations.run
     assert.deepEqual(yield* path, before)
   }),
+  "every step of whatever operation waits for locks, and takes, no longer than it may": Effect.gen(function* () {
+    const { file, make, schema } = yield* ground({ statementLockTimeout: "3 seconds", timeout: "70 seconds" })
+    const limits = (set: string) => `
+      do $$ begin
+        if current_setting('lock_timeout') || current_setting('statement_timeout') <> '3s70s' then
+          raise exception 'lock %, statement %', current_setting('lock_timeout'), current_setting('statement_timeout');
+        end if;
+      end $$;
+      ${set}`
+    const careless = limits("set lock_timeout = 0; set statement_timeout = 0;")
+    yield* file("1_a.sql", careless, careless)
+    yield* file("2_b.sql", careless, careless)
+    yield* make().run
+    yield* make().redo({ steps: 2 })
+    yield* make().down({ steps: 2 })
+    const parts = `${limits("")} vacuum app.t; ${limits("")}`
+    yield* file("1_a.sql", `create table app.t (n int); ${parts}`, `${parts} drop table app.t;`, withoutTransaction)
+    yield* make().run
+    yield* make().redo({ steps: 2 })
+    yield* make().down({ steps: 2 })
+    assert.match(schema, /app/)
+  }),
   "a script that would end the engine's transaction is refused before any of it runs": Effect.gen(function* () {
     for (const statement of [
       "commit",
@@ -471,6 +556,113 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
       assert.equal(yield* count("a"), 2)
     }
   ),
+  "a migration that is undone in part is not up to date: who would run says so, and down goes on": Effect.gen(
+    function* () {
+      const { exists, file, migrations, remove } = yield* ground()
+      const half = (rest: string) =>
+        file(
+          "2_half.sql",
+          "create table app.a (n int);\ncreate table app.b (n int);",
+          `drop table app.a;\n${rest}`,
+          withoutTransaction
+        )
+      yield* file("1_make.sql", "select 1;")
+      yield* half("selec 1;")
+      yield* migrations.run
+      assert.equal((yield* reasonOf(migrations.down()))._tag, "StatementFailed")
+      assert.deepEqual([yield* exists("a"), yield* exists("b")], [false, true])
+      yield* file("3_next.sql", "create table app.next (n int);")
+      const { plan, run } = migrations
+      for (const refusing of [Effect.asVoid(run), Effect.asVoid(plan), Effect.asVoid(Migrations.dryRun(migrations))]) {
+        const reason = yield* reasonOf(refusing)
+        assert.deepEqual({ ...reason }, { _tag: "HalfUndone", version: 2n, name: "half", done: 1 })
+        assert.match(new MigrationError({ reason }).message, /2_half is undone only in part.*down.*repair/)
+      }
+      assert.equal(yield* exists("next"), false)
+      assert.deepEqual(
+        (yield* migrations.status).map(({ state }) => state),
+        ["applied", "half-undone", "pending"]
+      )
+      const { ok, problems, unfinished } = yield* migrations.verify
+      assert.deepEqual([ok, problems.map(({ _tag }) => _tag), unfinished], [false, ["HalfUndone"], [2n]])
+      // Nor does an older program take the schema for whole.
+      yield* remove("3_next.sql")
+      yield* remove("2_half.sql")
+      assert.equal((yield* reasonOf(migrations.run))._tag, "HalfUndone")
+      // The part that failed is corrected, and taken for right.
+      yield* half("drop table app.b;")
+      assert.deepEqual((yield* migrations.repair()).realigned, [2n])
+      assert.equal((yield* reasonOf(migrations.run))._tag, "HalfUndone")
+      assert.deepEqual(versions(yield* migrations.down()), [2])
+      assert.deepEqual(versions((yield* migrations.run).applied), [2])
+      assert.equal((yield* migrations.verify).ok, true)
+    }
+  ),
+  "what was undone in part may be put back by hand, or its row forgotten": Effect.gen(function* () {
+    const { client, exists, file, migrations, remove, schema } = yield* ground()
+    const half = file("1_half.sql", "create table app.a (n int);", "drop table app.a;\nselec 1;", withoutTransaction)
+    yield* half
+    yield* migrations.run
+    yield* reasonOf(migrations.down())
+    yield* client.sql.unsafe(`create table ${schema}.a (n int)`)
+    assert.deepEqual((yield* migrations.repair({ forgetUnfinished: true })).abandoned, [1n])
+    assert.deepEqual(versions((yield* migrations.run).applied), [])
+    assert.equal((yield* migrations.verify).ok, true)
+    yield* reasonOf(migrations.down())
+    yield* file("2_next.sql", "select 1;")
+    yield* remove("1_half.sql")
+    assert.deepEqual((yield* migrations.repair({ forgetMissing: true })).forgotten, [1n])
+    assert.deepEqual((yield* migrations.verify).unfinished, [])
+    yield* half
+    assert.deepEqual(versions((yield* migrations.run).applied), [1, 2])
+    assert.deepEqual([yield* exists("a"), (yield* migrations.verify).ok], [true, true])
+  }),
+  "a program without a transaction that broke off on its way down is undone only in part": Effect.gen(function* () {
+    const { make } = yield* ground()
+    const steps = (down: Effect.Effect<void, string>) =>
+      make({
+        programs: [program({ version: 1n, name: "fill", revision: "1", transaction: false, up: Effect.void, down })]
+      })
+    yield* steps(Effect.void).run
+    assert.equal((yield* reasonOf(steps(Effect.fail("power cut")).down()))._tag, "StepFailed")
+    assert.equal((yield* reasonOf(steps(Effect.void).run))._tag, "HalfUndone")
+    assert.deepEqual(versions(yield* steps(Effect.void).down()), [1])
+    assert.deepEqual(versions((yield* steps(Effect.void).run).applied), [1])
+  }),
+  "a migration that broke off without a transaction is not begun anew because its mark is gone": Effect.gen(
+    function* () {
+      const { count, file, migrations } = yield* ground()
+      yield* file("1_make.sql", "create table app.a (n int);")
+      yield* file("2_parts.sql", "insert into app.a values (1);\nselec 2;", undefined, withoutTransaction)
+      yield* reasonOf(migrations.run)
+      yield* file("2_parts.sql", "insert into app.a values (1);\nselect 2;")
+      const reason = yield* reasonOf(migrations.run)
+      assert.ok(reason._tag === "StatementFailed" && reason.failure.reason._tag === "InvalidStatement")
+      assert.equal(reason.failure.outcome, "not-applied")
+      assert.match(reason.failure.message, /transaction:false.*forgetUnfinished/)
+      assert.equal(yield* count("a"), 1)
+      yield* file("2_parts.sql", "insert into app.a values (1);\nselect 2;", undefined, withoutTransaction)
+      assert.deepEqual(versions((yield* migrations.run).applied), [2])
+      assert.equal(yield* count("a"), 1)
+      // Who knows that it may be done twice says so.
+      yield* file("3_again.sql", "insert into app.a values (3);\nselec 2;", undefined, withoutTransaction)
+      yield* reasonOf(migrations.run)
+      yield* file("3_again.sql", "insert into app.a values (3);")
+      yield* reasonOf(migrations.run)
+      yield* migrations.repair({ forgetUnfinished: true })
+      yield* migrations.run
+      assert.equal(yield* count("a"), 3)
+    }
+  ),
+  "what has been done of a migration that broke off may not be left out of its file": Effect.gen(function* () {
+    const { file, migrations } = yield* ground()
+    yield* file("1_parts.sql", "create table app.a (n int);\nselect 1;\nselec 2;", undefined, withoutTransaction)
+    yield* reasonOf(migrations.run)
+    yield* file("1_parts.sql", "create table app.a (n int);", undefined, withoutTransaction)
+    const reason = yield* reasonOf(migrations.run)
+    assert.ok(reason._tag === "StatementFailed")
+    assert.match(reason.failure.message, /statement 2 was edited after it had been done/)
+  }),
   "two namespaces of one database know nothing of each other": Effect.gen(function* () {
     const first = yield* two
     const second = yield* two

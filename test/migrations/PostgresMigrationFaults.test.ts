@@ -7,7 +7,9 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { isStoreError } from "../../src/core/StoreError.ts"
+import { within } from "../../src/core/Deadline.ts"
 import { MigrationError } from "../../src/migrations/MigrationError.ts"
+import { program } from "../../src/migrations/Program.ts"
 import * as PostgresBackup from "../../src/postgres/migrations/PostgresBackup.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import { describeLive, describeOwned, freshPostgres, type OwnServer, ownServer } from "../servers/index.ts"
@@ -259,6 +261,48 @@ describeLive("postgresql", "migrations and their faults", () => {
         })
     )
 
+    it.effect("what waits beside others waits on, whatever limit a statement before it had", () =>
+      Effect.gen(function* () {
+        const { client, file, make, schema } = yield* ground({ statementLockTimeout: "100 millis" })
+        const { sql } = client
+        yield* file("1_make.sql", "create table app.a (n int);")
+        yield* make().run
+        yield* file(
+          "2_index.sql",
+          "vacuum app.a;\ncreate index concurrently i on app.a (n);",
+          undefined,
+          withoutTransaction
+        )
+        const locked = yield* Effect.forkChild(
+          sql.withTransaction(
+            Effect.andThen(sql.unsafe(`insert into ${schema}.a values (1)`), Effect.sleep("1 second"))
+          )
+        )
+        yield* Effect.sleep("100 millis")
+        assert.equal((yield* make().run).applied.length, 1)
+        yield* Fiber.join(locked)
+      })
+    )
+
+    it.effect("a migration may take as long as it is given, whatever the client gives its own statements", () =>
+      Effect.gen(function* () {
+        const { client, file, make } = yield* ground()
+        yield* file("1_slow.sql", "create table app.a (n int);\nselect pg_sleep(3);")
+        yield* file("2_slow.sql", "select pg_sleep(3);\nvacuum app.a;", undefined, withoutTransaction)
+        assert.equal((yield* make().run).applied.length, 2)
+        // The connection goes back as it came.
+        const { sql } = client
+        assert.deepEqual(yield* sql`select current_setting('statement_timeout') as longest`, [{ longest: "1s" }])
+        const error = yield* Effect.flip(
+          client.query({ operation: "Test.slow", kind: "read" }, sql`select pg_sleep(3)`)
+        )
+        assert.equal(error.reason._tag, "Timeout")
+        yield* file("3_slow.sql", "select pg_sleep(20);")
+        const reason = yield* reasonOf(make({ timeout: "500 millis" }).run)
+        assert.equal(reason._tag, "RunTimedOut")
+      }).pipe(Effect.provide(server({ maxConnections: 1, statementTimeout: "1 second" }), { local: true }))
+    )
+
     it.effect("a run that takes too long is ended, on the server too, and says what it was at", () =>
       Effect.gen(function* () {
         const { client, count, exists, file, make } = yield* ground()
@@ -273,6 +317,21 @@ describeLive("postgresql", "migrations and their faults", () => {
         assert.deepEqual(running, [])
         yield* file("2_slow.sql", "create table app.b (n int);")
         assert.equal((yield* make().run).applied.length, 1)
+      })
+    )
+
+    it.effect("a run whose deadline passes between two statements gives the lock back all the same", () =>
+      Effect.gen(function* () {
+        const { client, make } = yield* ground()
+        const sleep = program({ version: 1n, name: "sleep", revision: "1", up: Effect.sleep("400 millis") })
+        const reason = yield* reasonOf(within("200 millis")(make({ programs: [sleep] }).run))
+        assert.ok(reason._tag === "StatementFailed" && reason.failure.reason._tag === "Timeout")
+        assert.deepEqual(
+          yield* client.sql`select l.pid from pg_locks l join pg_stat_activity a using (pid)
+            where l.locktype = 'advisory' and a.datname = current_database()`,
+          []
+        )
+        assert.equal((yield* make({ programs: [sleep] }).run).applied.length, 1)
       })
     )
 

@@ -18,7 +18,9 @@ export const temporaryFolder = Effect.acquireRelease(
 export const quiet = Layer.succeed(References.MinimumLogLevel, "None")
 
 /** A client of a new database. */
-export const server = (options: { readonly maxConnections?: number } = {}) =>
+export const server = (
+  options: Partial<Pick<Parameters<typeof PostgresClient.layer>[0], "maxConnections" | "statementTimeout">> = {}
+) =>
   Layer.unwrap(
     Effect.map(freshPostgres, (url) =>
       PostgresClient.layer({ url: Redacted.make(url), maxConnections: 6, minConnections: 0, ...options })

@@ -1,8 +1,10 @@
 import { it } from "@effect/vitest"
-import { Context, Effect, Layer, Redacted, Stream } from "effect"
+import { Context, Effect, Layer, Redacted, References, Stream } from "effect"
 import { isSqlError } from "effect/sql/SqlError"
 import assert from "node:assert/strict"
+import * as DatabaseConfig from "../../src/core/DatabaseConfig.ts"
 import { isStoreError, type StoreError } from "../../src/core/StoreError.ts"
+import * as DatabaseMigrations from "../../src/platform/DatabaseMigrations.ts"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import * as UsersLive from "../../src/platform/users/UsersLive.ts"
 import { AdvisoryLocks } from "../../src/postgres/AdvisoryLocks.ts"
@@ -21,7 +23,7 @@ const read = { operation: "Test.read", kind: "read" } as const
 const write = { operation: "Test.write", kind: "write" } as const
 
 describePooled("PostgresClient behind PgBouncer in transaction mode", (url) => {
-  const client = (options: Omit<Parameters<typeof PostgresClient.make>[0], "url"> = {}) =>
+  const client = (options: Partial<Parameters<typeof PostgresClient.make>[0]> = {}) =>
     Effect.gen(function* () {
       const made = yield* Layer.build(
         TransactionLive.layer.pipe(
@@ -155,6 +157,26 @@ describePooled("PostgresClient behind PgBouncer in transaction mode", (url) => {
         assert.deepEqual(kept, [{ timeout: "0" }])
         assert.equal((yield* Effect.flip(query(write, sql`set search_path to x`))).reason._tag, "InvalidStatement")
       })
+  )
+
+  it.live("the platform is migrated past it, where DB_MIGRATION_URL says", () =>
+    Effect.gen(function* () {
+      const server = yield* freshPostgres
+      const nowhere = Redacted.make("http://127.0.0.1:1")
+      const config = yield* DatabaseConfig.make({
+        postgresql: { url: Redacted.make(yield* pgbouncer(server)), pooler: "transaction" },
+        clickhouse: { url: nowhere, connectTimeout: "100 millis" },
+        mongodb: { url: Redacted.make("mongodb://127.0.0.1:1") },
+        redis: { url: Redacted.make("redis://127.0.0.1:1") },
+        migrations: { migrationUrl: Redacted.make(server), continueOnError: true }
+      })
+      const error = yield* Effect.flip(DatabaseMigrations.migrate(config)).pipe(
+        Effect.provideService(References.MinimumLogLevel, "None")
+      )
+      assert.ok(isStoreError(error) && error.store === "clickhouse", error.message)
+      const { sql } = yield* client({ url: Redacted.make(server), pooler: "none" })
+      assert.deepEqual(yield* sql`SELECT to_regclass('ai_core.users')::text AS made`, [{ made: "ai_core.users" }])
+    })
   )
 
   it.live("left unsaid, the first connection says what to set", () =>

@@ -56,7 +56,7 @@ const migrations = {
   faults: at("test/migrations/PostgresMigrationFaults.test.ts"),
   stores: at("test/migrations/Stores.test.ts"),
   random: at("test/migrations/RandomHistories.test.ts")(
-    "files added, edited, removed, out of order, failing, killed: the store is what the model says after every step"
+    "files edited, late, failing; run, down and redo killed: the store is what the model says after every step"
   ),
   lease: at("test/core/Lease.test.ts"),
   leaseTable: at("test/postgres/PostgresLease.test.ts"),
@@ -1161,6 +1161,58 @@ const ofMigrations: ReadonlyArray<Mutant> = [
     find: "${`${statementLockMillis}ms`}",
     replace: "${'0'}",
     red: [migrations.faults("a statement does not wait long for a lock")]
+  },
+  {
+    name: "Migrations: a step after another waits for a lock without end",
+    file: "src/postgres/migrations/Steps.ts",
+    find: `      yield* limitLocks(operation, "transaction")\n`,
+    replace: "",
+    red: [migrations.operations("every step of whatever operation")]
+  },
+  {
+    name: "Migrations: a statement that works beside others has the limit of one before it",
+    file: "src/postgres/migrations/Transactions.ts",
+    find: '${before?.limit ?? "0"}',
+    replace: "${before?.limit.length === 0 ? '0' : '100ms'}",
+    red: [migrations.faults("what waits beside others waits on")]
+  },
+  {
+    name: "Migrations: a statement may take no longer than the client's own, on the server",
+    file: "src/postgres/PostgresMigrations.ts",
+    find: `yield* steps.limitStatements("Migrations.lock")`,
+    replace: "void steps",
+    red: [migrations.faults("a migration may take as long as it is given")]
+  },
+  {
+    name: "Migrations: a statement may take no longer than the client's own, in the client",
+    file: "src/postgres/pool/PostgresPool.ts",
+    find: "leased(held, slot, statementMillis)",
+    replace: "leased(held, slot, void statementMillis)",
+    red: [migrations.faults("a migration may take as long as it is given")]
+  },
+  {
+    name: "Migrations: after the caller's deadline the lock is kept",
+    file: "src/postgres/PostgresMigrations.ts",
+    find: "Effect.orElseSucceed(whenever(unlock), () => true)",
+    replace: "Effect.orElseSucceed(unlock, () => true)",
+    red: [migrations.faults("a run whose deadline passes between two statements")]
+  },
+  {
+    name: "Migrations: what is undone in part is up to date",
+    file: "src/migrations/Plan.ts",
+    find: "...halfUndone({ applied, unfinished }),",
+    replace: "...halfUndone({ applied, unfinished: unfinished.slice(0, 0) }),",
+    red: [migrations.operations("a migration that is undone in part is not up to date"), migrations.random]
+  },
+  {
+    name: "Migrations: what broke off is begun anew where its mark is gone",
+    file: "src/postgres/migrations/Steps.ts",
+    find: "if (begun.length > 0) {",
+    replace: "if (begun.length < 0) {",
+    red: [
+      migrations.operations("a migration that broke off without a transaction is not begun anew"),
+      migrations.random
+    ]
   },
   {
     name: "Migrations: a run has all the time in the world",

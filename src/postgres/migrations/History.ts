@@ -7,6 +7,7 @@ import type { PostgresClient } from "../PostgresClient.ts"
 import { leaseTable } from "../PostgresLease.ts"
 import { schemaSnapshot } from "./SchemaSnapshot.ts"
 import type { Transactions } from "./Transactions.ts"
+import type { Which } from "./Which.ts"
 
 const historyTable = "schema_migrations"
 const journalTable = "schema_migrations_journal"
@@ -26,6 +27,13 @@ const decodeHistory = decodeStored(Schema.Array(HistoryRow))
 const decodeUnfinished = decodeStored(
   Schema.Array(Schema.Struct({ version: Schema.BigInt, direction: Schema.Literals(["up", "down"]), done: Schema.Int }))
 )
+
+/** A statement that was begun without a transaction around its migration. */
+export interface JournalEntry {
+  readonly statement: number
+  readonly checksum: string
+  readonly done: boolean
+}
 
 /** The tables that remember what was migrated, in `schema`, and the schema that `covers` hold. */
 export const makeHistory = (
@@ -163,6 +171,18 @@ export const makeHistory = (
       sql<object>`delete from ${history} where version = any (${versions.map(String)}::text[]::bigint[])`
     )
 
+  /** What a run of this direction has begun, and what of it is done, by the statement's number. */
+  const journaled = (operation: string, { direction, version }: Which) =>
+    Effect.flatMap(tablesThere, ({ journal: there }) =>
+      there
+        ? query(
+            { operation, kind: "read" },
+            sql<JournalEntry>`select statement, checksum, done from ${journal}
+              where version = ${version}::bigint and direction = ${direction} order by statement`
+          )
+        : Effect.succeed([])
+    )
+
   /** Whatever becomes of a migration, what had been done of it before does not matter any more. */
   const forgetJournal = (operation: string, versions: ReadonlyArray<bigint>) =>
     Effect.flatMap(tablesThere, ({ journal: there }) =>
@@ -188,7 +208,7 @@ export const makeHistory = (
           )
         }
         if (forget.length > 0) yield* leave(operation, forget)
-        yield* forgetJournal(operation, [...abandon, ...baseline.map(({ version }) => version)])
+        yield* forgetJournal(operation, [...abandon, ...forget, ...baseline.map(({ version }) => version)])
         yield* changes.acceptSchema === true || expected === undefined ? keepSchema : expectSchema(expected)
       })
     )
@@ -202,6 +222,7 @@ export const makeHistory = (
     keepSchema,
     enter,
     leave,
+    journaled,
     forgetJournal,
     change
   }

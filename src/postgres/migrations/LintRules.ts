@@ -45,6 +45,21 @@ export const rules = {
     "CONCURRENTLY cannot run inside a transaction",
     "Give it a file of its own, whose mark says transaction:false."
   ),
+  "require-concurrent-reindex": rule(
+    "error",
+    "REINDEX keeps writers out of the table, and readers out of the index, until it is built anew",
+    "REINDEX … CONCURRENTLY, in a file of its own whose mark says transaction:false."
+  ),
+  "require-concurrent-refresh": rule(
+    "error",
+    "REFRESH MATERIALIZED VIEW keeps readers out until all of it is computed",
+    "A unique index on the view, then REFRESH MATERIALIZED VIEW CONCURRENTLY."
+  ),
+  "require-concurrent-partition-detach": rule(
+    "error",
+    "DETACH PARTITION waits for every query of the whole table, and everybody who comes after waits with it",
+    "DETACH PARTITION … CONCURRENTLY, in a file of its own whose mark says transaction:false."
+  ),
   "adding-foreign-key-constraint": rule(
     "error",
     "A foreign key locks both tables against writers while every row is checked",
@@ -52,7 +67,7 @@ export const rules = {
   ),
   "constraint-missing-not-valid": rule(
     "error",
-    "A check locks the table for everybody while every row is checked",
+    "A check locks the table, or every table that uses the domain, while every row is checked",
     "ADD CONSTRAINT … NOT VALID, and in a later migration VALIDATE CONSTRAINT, which blocks nobody."
   ),
   "disallowed-unique-constraint": rule(
@@ -99,6 +114,21 @@ export const rules = {
     "error",
     "Programs that run now know the old name",
     "Add a column, write both, fill it, switch readers, then drop the old one; or hide the table behind a view."
+  ),
+  "renaming-schema": rule(
+    "error",
+    "Programs that run now know everything in it by the old name",
+    "Make the new schema with views of what is in the old one, switch programs over, then move what they use."
+  ),
+  "changing-persistence": rule(
+    "error",
+    "SET LOGGED and SET UNLOGGED write the table anew while nobody may use it",
+    "Make a second table of the other kind, write both, fill it in batches, switch readers, then drop the old one."
+  ),
+  "ban-drop-cascade": rule(
+    "error",
+    "CASCADE drops whatever depends on it, views and columns of tables included",
+    "Name each object to drop, without CASCADE."
   ),
   "ban-truncate-cascade": rule(
     "error",
@@ -246,8 +276,14 @@ const ofAddedConstraint = (constraint: Constraint): ReadonlyArray<Warning> => {
   }
 }
 
+/** What works beside others must do so, and outside of a transaction. */
+const ofConcurrent = (concurrent: boolean, transaction: boolean, rule: Warning["rule"]): ReadonlyArray<Warning> => {
+  if (!concurrent) return [{ rule }]
+  return transaction ? [{ rule: "ban-concurrent-index-creation-in-transaction" }] : []
+}
+
 /** A check of the same part that a SET NOT NULL may trust is not looked for: the hint tells the whole way. */
-const ofCommand = (command: AlterTableCmd): ReadonlyArray<Warning> => {
+const ofCommand = (command: AlterTableCmd, { transaction }: Around): ReadonlyArray<Warning> => {
   const { def } = command
   switch (command.subtype) {
     case "AT_AddColumn":
@@ -263,6 +299,15 @@ const ofCommand = (command: AlterTableCmd): ReadonlyArray<Warning> => {
       return [{ rule: "adding-not-nullable-field" }]
     case "AT_DropColumn":
       return [{ rule: "ban-drop-column" }]
+    case "AT_SetLogged":
+    case "AT_SetUnLogged":
+      return [{ rule: "changing-persistence" }]
+    case "AT_DetachPartition":
+      return ofConcurrent(
+        def !== undefined && "PartitionCmd" in def && def.PartitionCmd.concurrent === true,
+        transaction,
+        "require-concurrent-partition-detach"
+      )
     default:
       return []
   }
@@ -279,16 +324,35 @@ const listNames = (node: Node): string => {
   return `${names.length > 1 ? (names.at(-2) ?? "") : ""}.${names.at(-1) ?? ""}`
 }
 
-/** The tables that a statement makes. */
+/** The tables and domains that a statement makes. With IF NOT EXISTS one may have been there before, and in use. */
 export const tablesMade = (node: Node): ReadonlyArray<string> => {
-  if ("CreateStmt" in node) return [nameOf(node.CreateStmt.relation)]
-  if ("CreateTableAsStmt" in node) return [nameOf(node.CreateTableAsStmt.into?.rel)]
-  return []
+  if ("CreateStmt" in node && node.CreateStmt.if_not_exists !== true) return [nameOf(node.CreateStmt.relation)]
+  if ("CreateTableAsStmt" in node && node.CreateTableAsStmt.if_not_exists !== true) {
+    return [nameOf(node.CreateTableAsStmt.into?.rel)]
+  }
+  return "CreateDomainStmt" in node ? [listNames({ List: { items: node.CreateDomainStmt.domainname ?? [] } })] : []
+}
+
+/** Whether an INSERT takes its rows from a query, and not from itself. */
+const copiesRows = (select: Node | undefined): boolean => {
+  if (select === undefined || !("SelectStmt" in select)) return false
+  const { fromClause, larg } = select.SelectStmt
+  return fromClause !== undefined || larg !== undefined
 }
 
 /** Whether a statement changes the structure of a table that was there before, under a lock that others wait for. */
 export const changesTable = (node: Node, made: ReadonlySet<string>): boolean =>
   "AlterTableStmt" in node && !made.has(nameOf(node.AlterTableStmt.relation))
+
+/** Whether a statement changes as many rows as there are; a table of the same file has few before others are copied into it. */
+const changesRows = (node: Node, around: Around): boolean => {
+  if ("InsertStmt" in node) return copiesRows(node.InsertStmt.selectStmt)
+  if ("UpdateStmt" in node) return !isMade(around, node.UpdateStmt.relation)
+  if ("DeleteStmt" in node) return !isMade(around, node.DeleteStmt.relation)
+  return "MergeStmt" in node && !isMade(around, node.MergeStmt.relation)
+}
+
+const relationKinds: ReadonlySet<string | undefined> = new Set(["OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW"])
 
 /** What is dangerous in one statement. */
 export const warningsOf = (node: Node, around: Around): ReadonlyArray<Warning> => {
@@ -309,38 +373,54 @@ export const warningsOf = (node: Node, around: Around): ReadonlyArray<Warning> =
   }
   if ("IndexStmt" in node) {
     const { concurrent, relation } = node.IndexStmt
-    if (concurrent === true) {
-      return around.transaction ? [{ rule: "ban-concurrent-index-creation-in-transaction" }] : []
-    }
-    return isMade(around, relation) ? [] : [{ rule: "require-concurrent-index-creation" }]
+    return concurrent !== true && isMade(around, relation)
+      ? []
+      : ofConcurrent(concurrent === true, around.transaction, "require-concurrent-index-creation")
   }
   if ("DropStmt" in node) {
-    const { concurrent, objects = [], removeType } = node.DropStmt
+    const { behavior, concurrent, objects = [], removeType } = node.DropStmt
     if (removeType === "OBJECT_INDEX") {
-      if (concurrent !== true) return [{ rule: "require-concurrent-index-deletion" }]
-      return around.transaction ? [{ rule: "ban-concurrent-index-creation-in-transaction" }] : []
+      return ofConcurrent(concurrent === true, around.transaction, "require-concurrent-index-deletion")
     }
-    if (removeType === "OBJECT_SCHEMA") {
-      return node.DropStmt.behavior === "DROP_CASCADE" ? [{ rule: "ban-drop-table" }] : []
+    if (removeType === "OBJECT_TABLE") {
+      return objects.some((object) => !around.made.has(listNames(object))) ? [{ rule: "ban-drop-table" }] : []
     }
-    return removeType === "OBJECT_TABLE" && objects.some((object) => !around.made.has(listNames(object)))
-      ? [{ rule: "ban-drop-table" }]
-      : []
+    if (behavior !== "DROP_CASCADE") return []
+    return [{ rule: removeType === "OBJECT_SCHEMA" ? "ban-drop-table" : "ban-drop-cascade" }]
   }
   if ("ReindexStmt" in node) {
     const concurrent = (node.ReindexStmt.params ?? []).some(
       (param) => "DefElem" in param && param.DefElem.defname === "concurrently"
     )
-    return concurrent && around.transaction ? [{ rule: "ban-concurrent-index-creation-in-transaction" }] : []
+    return !concurrent && isMade(around, node.ReindexStmt.relation)
+      ? []
+      : ofConcurrent(concurrent, around.transaction, "require-concurrent-reindex")
+  }
+  if ("RefreshMatViewStmt" in node) {
+    const { concurrent, relation } = node.RefreshMatViewStmt
+    return concurrent === true || isMade(around, relation) ? [] : [{ rule: "require-concurrent-refresh" }]
   }
   if ("AlterTableStmt" in node) {
-    return isMade(around, node.AlterTableStmt.relation) ? [] : commandsOf(node.AlterTableStmt).flatMap(ofCommand)
+    return isMade(around, node.AlterTableStmt.relation)
+      ? []
+      : commandsOf(node.AlterTableStmt).flatMap((command) => ofCommand(command, around))
   }
   if ("RenameStmt" in node) {
     const { relation, renameType } = node.RenameStmt
     if (isMade(around, relation)) return []
     if (renameType === "OBJECT_TABLE") return [{ rule: "renaming-table" }]
+    if (renameType === "OBJECT_SCHEMA") return [{ rule: "renaming-schema" }]
     return renameType === "OBJECT_COLUMN" ? [{ rule: "renaming-column" }] : []
+  }
+  if ("AlterObjectSchemaStmt" in node) {
+    const { objectType, relation } = node.AlterObjectSchemaStmt
+    return relationKinds.has(objectType) && !isMade(around, relation) ? [{ rule: "renaming-table" }] : []
+  }
+  if ("AlterDomainStmt" in node) {
+    const { def, typeName = [] } = node.AlterDomainStmt
+    return def === undefined || !("Constraint" in def) || around.made.has(listNames({ List: { items: typeName } }))
+      ? []
+      : ofAddedConstraint(def.Constraint)
   }
   if ("TruncateStmt" in node) {
     return node.TruncateStmt.behavior === "DROP_CASCADE" ? [{ rule: "ban-truncate-cascade" }] : []
@@ -352,11 +432,7 @@ export const warningsOf = (node: Node, around: Around): ReadonlyArray<Warning> =
     return full ? [{ rule: "ban-vacuum-full" }] : []
   }
   if ("ClusterStmt" in node) return [{ rule: "ban-vacuum-full" }]
-  if ("UpdateStmt" in node || "DeleteStmt" in node) {
-    const relation = "UpdateStmt" in node ? node.UpdateStmt.relation : node.DeleteStmt.relation
-    return around.transaction && around.changesTables && !isMade(around, relation)
-      ? [{ rule: "backfill-with-schema-change" }]
-      : []
-  }
-  return []
+  return around.transaction && around.changesTables && changesRows(node, around)
+    ? [{ rule: "backfill-with-schema-change" }]
+    : []
 }

@@ -36,8 +36,10 @@ type StepFailure = StoreError | ProgramFailed
 /** How one direction of a migration is run, as one transaction or statement by statement. */
 export const makeSteps = (
   client: PostgresClient["Service"],
-  { atomically, inTransaction, limitLocks, whileLocksAreBusy }: Transactions,
-  { forgetJournal, journal, keepSchema, prepareJournal }: ReturnType<typeof makeHistory>
+  { atomically, inTransaction, limitLocks, whileLocksAreBusy, whileLocksAreLimited }: Transactions,
+  { forgetJournal, journal, journaled, keepSchema, prepareJournal }: ReturnType<typeof makeHistory>,
+  /** Longest time of a statement, for the server; undefined where the session has one already. */
+  statementMillis: number | undefined
 ) => {
   const { endpoint, query, sql } = client
   const leftBehind = makeLeftBehind(client)
@@ -48,6 +50,18 @@ export const makeSteps = (
     Effect.forEach(["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"], (text) => run(operation, text), {
       discard: true
     })
+
+  /** To the end of the session, or of what is undone. */
+  const limitStatements = (operation: string) =>
+    statementMillis === undefined
+      ? Effect.void
+      : query(
+          { operation, kind: "read" },
+          sql<object>`select set_config('statement_timeout', ${String(statementMillis)}, false)`
+        )
+
+  /** The script's settings end with it, and the engine's go on. */
+  const endScript = (operation: string) => Effect.andThen(resetSession(operation), limitStatements(operation))
 
   const statementsOf = (
     operation: string,
@@ -96,6 +110,14 @@ export const makeSteps = (
     tell: TellProgress
   ): Effect.Effect<void, StepFailure, R> =>
     Effect.gen(function* () {
+      const begun = yield* journaled(operation, which)
+      if (begun.length > 0) {
+        return yield* refused(
+          operation,
+          step._tag === "Script" ? step.text.trim() : "",
+          `it broke off in a run without a transaction, with ${begun.filter(({ done }) => done).length} statements done; say transaction:false again to go on after them, or repair with forgetUnfinished to begin anew`
+        )
+      }
       if (step._tag === "Program") {
         yield* tell({ _tag: "Started", ...which, statements: 1 })
         yield* runProgram(operation, step.run)
@@ -113,7 +135,8 @@ export const makeSteps = (
           })
         }
       }
-      yield* resetSession(operation)
+      yield* endScript(operation)
+      yield* limitLocks(operation, "transaction")
     })
 
   const enterStatement = (
@@ -139,7 +162,12 @@ export const makeSteps = (
   ): Effect.Effect<void, StepFailure, R> => {
     const busy = (attempt: number, pauseMillis: number) => tell({ _tag: "LockBusy", ...which, attempt, pauseMillis })
     if (step._tag === "Program") {
-      return Effect.andThen(tell({ _tag: "Started", ...which, statements: 1 }), runProgram(operation, step.run))
+      return Effect.gen(function* () {
+        yield* prepareJournal
+        yield* enterStatement(operation, which, 1, "", false)
+        yield* tell({ _tag: "Started", ...which, statements: 1 })
+        yield* runProgram(operation, step.run)
+      })
     }
     const one = (statement: number, text: string, begun: boolean) =>
       Effect.gen(function* () {
@@ -155,10 +183,7 @@ export const makeSteps = (
         const alone = Effect.gen(function* () {
           yield* enterStatement(operation, which, statement, text, false)
           if (isConcurrent(text)) yield* run(operation, text)
-          else {
-            yield* limitLocks(operation, "session")
-            yield* whileLocksAreBusy(busy, run(operation, text))
-          }
+          else yield* whileLocksAreLimited(operation, whileLocksAreBusy(busy, run(operation, text)))
           yield* enterStatement(operation, which, statement, text, true)
         })
         yield* isConcurrent(text)
@@ -168,23 +193,15 @@ export const makeSteps = (
     return Effect.gen(function* () {
       const statements = yield* statementsOf(operation, step)
       yield* prepareJournal
-      const entries = yield* query(
-        { operation, kind: "read" },
-        sql<{
-          readonly statement: number
-          readonly checksum: string
-          readonly done: boolean
-        }>`select statement, checksum, done
-          from ${journal} where version = ${which.version}::bigint and direction = ${which.direction}`
-      )
+      const entries = yield* journaled(operation, which)
       const before = new Map(entries.map((entry) => [entry.statement, entry]))
-      for (const [i, { text }] of statements.entries()) {
-        const entry = before.get(i + 1)
-        if (entry?.done === true && entry.checksum !== checksumOf(text)) {
+      for (const { checksum, done, statement } of entries) {
+        const text = statements[statement - 1]?.text ?? ""
+        if (done && checksum !== checksumOf(text)) {
           return yield* refused(
             operation,
             text,
-            `statement ${i + 1} was edited after it had been done in a run that broke off; put it back, or repair with forgetUnfinished`
+            `statement ${statement} was edited after it had been done in a run that broke off; put it back, or repair with forgetUnfinished`
           )
         }
       }
@@ -201,7 +218,7 @@ export const makeSteps = (
           elapsedMillis
         })
       }
-      yield* resetSession(operation)
+      yield* endScript(operation)
     })
   }
 
@@ -236,5 +253,5 @@ export const makeSteps = (
       return result
     })
 
-  return { resetSession, runStep }
+  return { limitStatements, resetSession, runStep }
 }

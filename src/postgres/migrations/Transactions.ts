@@ -19,6 +19,11 @@ export interface Transactions {
   readonly whileLocksAreBusy: <A, E, R>(tell: TellBusy, work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Longest wait of a statement for a lock: to the end of the transaction, or of the session. */
   readonly limitLocks: (operation: string, until: "transaction" | "session") => Effect.Effect<unknown, StoreError>
+  /** The same for work without a transaction; what the session had before it has again, once the work is done. */
+  readonly whileLocksAreLimited: <A, E, R>(
+    operation: string,
+    work: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | StoreError, R>
 }
 
 /** A lock was not there in time, or two waited for each other. */
@@ -52,6 +57,19 @@ export const makeTransactions = (
       { operation, kind: "read" },
       sql<object>`select set_config('lock_timeout', ${`${statementLockMillis}ms`}, ${until === "transaction"})`
     )
+
+  const whileLocksAreLimited: Transactions["whileLocksAreLimited"] = (operation, work) =>
+    Effect.gen(function* () {
+      const call = { operation, kind: "read" } as const
+      const [before] = yield* query(
+        call,
+        sql<{ readonly limit: string }>`select current_setting('lock_timeout') as limit`
+      )
+      yield* limitLocks(operation, "session")
+      const result = yield* work
+      yield* query(call, sql<object>`select set_config('lock_timeout', ${before?.limit ?? "0"}, false)`)
+      return result
+    })
 
   /** Runs it again, after a pause, while somebody holds a lock on what it changes. */
   const whileLocksAreBusy = <A, E, R>(tell: TellBusy, work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
@@ -87,5 +105,5 @@ export const makeTransactions = (
       onFailure: (error) => (error instanceof Tried ? Effect.succeed(error.value) : Effect.fail(error))
     })
 
-  return { inTransaction, atomically, tried, whileLocksAreBusy, limitLocks }
+  return { inTransaction, atomically, tried, whileLocksAreBusy, limitLocks, whileLocksAreLimited }
 }

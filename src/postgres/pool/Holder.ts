@@ -6,6 +6,12 @@ export interface Holder {
   readonly operation: string
   /** It is meant to keep the connection for as long as it takes, and is never called a leak. */
   readonly lasting?: boolean | undefined
+  /**
+   * Longest time of each of its statements, in milliseconds; the client's `statementTimeout` where nothing is said.
+   *
+   * It is what the client waits: the holder sets its session's `statement_timeout` too.
+   */
+  readonly statementMillis?: number | undefined
 }
 
 /** Who asks for a connection of his own, where he says so. */

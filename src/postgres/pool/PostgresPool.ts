@@ -16,6 +16,7 @@ import { unavailable } from "../../core/StartUp.ts"
 import { type Reason, StoreError, Timeout } from "../../core/StoreError.ts"
 import { makeBeginAhead } from "./BeginAhead.ts"
 import { makePoolCheck } from "./PoolCheck.ts"
+import type { Holder } from "./Holder.ts"
 import { exhausted } from "./PoolExhaustion.ts"
 import { makePoolGrowth } from "./PoolGrowth.ts"
 import { makePoolLine } from "./PoolLine.ts"
@@ -100,13 +101,9 @@ export interface PostgresPool {
   ) => Effect.Effect<A, StoreError>
   /**
    * An exclusive connection until the scope closes; its statements run `watched`, so that none outlives its timeout. The
-   * operation names its holder where others wait in vain. One that `begins` will send BEGIN without options first; one that
-   * is `lasting` is meant to keep it for as long as it takes.
+   * operation names its holder where others wait in vain; one that `begins` will send BEGIN without options first.
    */
-  readonly lease: (
-    operation: string,
-    as?: "begins" | "lasting"
-  ) => Effect.Effect<LeasedConnection, StoreError, Scope.Scope>
+  readonly lease: (holder: Holder, begins?: boolean) => Effect.Effect<LeasedConnection, StoreError, Scope.Scope>
   /** Opens one connection beforehand; how a layer finds out whether the server is there. */
   readonly warm: Effect.Effect<void, StoreError>
   /** Waits for what is lent, at most this long, then closes every connection. */
@@ -300,15 +297,21 @@ export const makePostgresPool = (options: {
      *
      * Only a statement that shares its connection is not ended by the Context's deadline in this way.
      */
-    const watch = (lease: Lease, slot: Slot, startedAt: number, contextDeadline: number) => {
-      const limit = startedAt + statementMillis + graceMillis
+    const watch = (
+      lease: Lease,
+      slot: Slot,
+      startedAt: number,
+      contextDeadline: number,
+      longestMillis = statementMillis
+    ) => {
+      const limit = startedAt + longestMillis + graceMillis
       const deadline = Math.min(limit, contextDeadline)
       const giveUp = () => {
         lease.call = undefined
         // The server would run it on to its own timeout, whoever has gone.
         abandon(slot, now() - startedAt, contextDeadline < limit)
       }
-      const timeout = startedAt + statementMillis
+      const timeout = startedAt + longestMillis
       lease.call =
         serverKeepsTimeout || deadline <= timeout
           ? calls.begin("statement", deadline, giveUp)
@@ -449,7 +452,7 @@ export const makePostgresPool = (options: {
 
     /** A statement of a holder that keeps its connection. */
     const watchedOn =
-      (held: Lease, slot: Slot): LeasedConnection["watched"] =>
+      (held: Lease, slot: Slot, longestMillis: number | undefined): LeasedConnection["watched"] =>
       <A, E, R>(statement: Effect.Effect<A, E, R>, text?: string, operation = held.operation) =>
         Effect.withFiber<A, E | StoreError, R>((fiber) => {
           const contextDeadline = fiber.getRef(Deadline)
@@ -460,7 +463,7 @@ export const makePostgresPool = (options: {
           held.statement = text
           return Effect.onExitPrimitive(
             Effect.suspend(() => {
-              watch(call, slot, startedAt, contextDeadline)
+              watch(call, slot, startedAt, contextDeadline, longestMillis)
               return statement
             }),
             (exit) => {
@@ -480,7 +483,7 @@ export const makePostgresPool = (options: {
         return Effect.sync(() => socket.off("close", onClose))
       })
 
-    const leased = (held: Lease, slot: Slot): LeasedConnection => ({
+    const leased = (held: Lease, slot: Slot, statementMillis: number | undefined): LeasedConnection => ({
       connection: slot.connection,
       mayBeginNext: () => !closing && beginAhead.wanted(),
       beginNext: () => beginAhead.send(slot),
@@ -495,7 +498,7 @@ export const makePostgresPool = (options: {
       retire: () => {
         slot.retired = true
       },
-      watched: watchedOn(held, slot),
+      watched: watchedOn(held, slot, statementMillis),
       streamed: (rows, text) =>
         Stream.suspend(() => {
           held.statement = text
@@ -508,13 +511,14 @@ export const makePostgresPool = (options: {
         })
     })
 
-    const lease: PostgresPool["lease"] = (operation, as) =>
+    const lease: PostgresPool["lease"] = ({ lasting, operation, statementMillis }, begins) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.withFiber((fiber) => {
-          const held = newLease("exclusive", fiber, operation, as === "begins", as === "lasting")
+          const held = newLease("exclusive", fiber, operation, begins, lasting)
           return Effect.flatMap(
             Effect.addFinalizer(() => Effect.sync(() => release(held, now()))),
-            () => Effect.map(restore(acquire(held, fiber.getRef(Deadline))), (slot) => leased(held, slot))
+            () =>
+              Effect.map(restore(acquire(held, fiber.getRef(Deadline))), (slot) => leased(held, slot, statementMillis))
           )
         })
       )

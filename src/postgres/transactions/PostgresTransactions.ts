@@ -359,7 +359,7 @@ export const makeTransactions = (options: {
       const statement = fiber.getRef(SqlClient.BeginTransaction) ?? "BEGIN"
       const plain = statement === "BEGIN"
       const readOnly = !plain && /\bREAD ONLY\b/i.test(statement)
-      const lease = options.lease("Transaction", plain && tenant === undefined ? "begins" : undefined)
+      const lease = options.lease({ operation: "Transaction" }, plain && tenant === undefined)
       return Effect.flatMap(Effect.mapError(restore(lease), asSqlError), (leased) => {
         const begin = Effect.suspend(() => {
           // Taken only when it is awaited: a BEGIN that nobody has taken is undone.
@@ -503,11 +503,7 @@ export const makeTransactions = (options: {
 
   const session: PostgresTransactions["session"] = (operation) =>
     Effect.gen(function* () {
-      const holder = yield* CurrentHolder
-      const leased = yield* options.lease(
-        holder?.operation ?? operation,
-        holder?.lasting === true ? "lasting" : undefined
-      )
+      const leased = yield* options.lease((yield* CurrentHolder) ?? { operation })
       const pinned = yield* leased.connection.pin
       const connection = open(leased, pinned, {
         tenant: undefined,
