@@ -237,8 +237,10 @@ export const writeTo = <A, E>(
     return Result.void
   }
 
-  const letGo: MemoryWriter["letGo"] = (table, key) =>
-    whole(() => followAll(table, key, ({ onRemoval }) => onRemoval !== "restrict"))
+  const letGo: MemoryWriter["letGo"] = (table, key) => {
+    assertRegistered(tables, table)
+    return whole(() => followAll(table, key, ({ onRemoval }) => onRemoval !== "restrict"))
+  }
 
   return Result.map(
     work({ ...readerOf(tables, () => current), insert, insertAll, replace, remove, letGo }),

@@ -167,6 +167,19 @@ describe("MemoryDatabase", () => {
     assert.deepEqual(look(after(start, (db) => db.remove(authors, "2"))).rows(books), [{ ...book, editor: null }])
   })
 
+  it("lets go of a row as a removal would, but for the row itself and those that would keep it", () => {
+    const both = after(start, (db) => db.insert(books, { ...book, id: "b2", author: "2", editor: "1" }))
+    const left = after(both, (db) => db.letGo(authors, "1"))
+    assert.deepEqual(look(left).rows(authors), look(both).rows(authors))
+    assert.deepEqual(look(left).rows(books), [{ ...book, id: "b2", author: "2", editor: null }])
+    const reviewed = after(both, (db) => db.insert(reviews, { id: "r1", book: "b2" }))
+    assert.deepEqual(look(after(reviewed, (db) => db.letGo(books, "b2"))).rows(reviews), [{ id: "r1", book: "b2" }])
+    assert.deepEqual(
+      refusal(reviewed, (db) => db.letGo(authors, "2")),
+      ["foreign-key", "reviews_book_fkey", "reviews"]
+    )
+  })
+
   it("does not remove what is still needed further down, nor anything on the way there", () => {
     const reviewed = after(start, (db) => db.insert(reviews, { id: "r1", book: "b1" }))
     assert.deepEqual(
@@ -226,6 +239,7 @@ describe("MemoryDatabase", () => {
     assert.throws(() => look(start).rows(notes), unknown)
     assert.throws(() => look(start).get(notes, "1"), unknown)
     assert.throws(() => writeTo(tables, start, "test", (db) => db.remove(notes, "1")), unknown)
+    assert.throws(() => writeTo(tables, start, "test", (db) => db.letGo(notes, "1")), unknown)
   })
 
   it("takes another table of the same name for none of its own", () => {
