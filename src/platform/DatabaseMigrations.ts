@@ -29,8 +29,8 @@ export const migrationClient = ({ migrations, postgresql }: Config): PostgresCon
 /**
  * Brings the platform's tables up to date in every store that has migrations, as the configuration says.
  *
- * Each store is given a client of its own for this: its statements may run for as long as a migration, and PostgreSQL may be
- * migrated at another address than it is used at. ClickHouse is locked by a lease in PostgreSQL.
+ * Each store is given a client of its own for this: ClickHouse's statements may then run for as long as a migration, and
+ * PostgreSQL may be migrated at another address than it is used at. ClickHouse is locked by a lease in PostgreSQL.
  */
 export const migrate = (config: Config): Effect.Effect<void, ConfigInvalid | StoreError | MigrationError> => {
   const { backupBeforeMigration, continueOnError, dryRun, migrationTimeout } = config.migrations

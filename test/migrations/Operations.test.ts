@@ -448,7 +448,7 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     assert.deepEqual(yield* path, before)
   }),
   "every step of whatever operation waits for locks, and takes, no longer than it may": Effect.gen(function* () {
-    const { file, make, schema } = yield* ground({ statementLockTimeout: "3 seconds", timeout: "70 seconds" })
+    const { file, make } = yield* ground({ statementLockTimeout: "3 seconds", timeout: "70 seconds" })
     const limits = (set: string) => `
       do $$ begin
         if current_setting('lock_timeout') || current_setting('statement_timeout') <> '3s70s' then
@@ -467,7 +467,6 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     yield* make().run
     yield* make().redo({ steps: 2 })
     yield* make().down({ steps: 2 })
-    assert.match(schema, /app/)
   }),
   "a script that would end the engine's transaction is refused before any of it runs": Effect.gen(function* () {
     for (const statement of [
