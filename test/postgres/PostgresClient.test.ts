@@ -290,7 +290,6 @@ describeLive("postgresql", "PostgresClient", (url) => {
   it.live("keeps values out of the message and marks the place of a wrong statement", () =>
     Effect.gen(function* () {
       const { query, sql } = yield* PostgresClient.PostgresClient
-      yield* sql`CREATE TEMPORARY TABLE person (email text UNIQUE)`
       const error = yield* failure(query(read, sql`SELECT wrong, ${"s3cret-value"}::text`))
       assert.equal(error.statement?.position, "SELECT ".length)
       assert.deepEqual(
