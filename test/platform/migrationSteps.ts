@@ -32,6 +32,8 @@ const schema = Effect.flatMap(PostgresClient, ({ sql }) =>
 /** Takes a migration up, down and up again on top of those before it, and fails where the schema is not what it was. */
 export const upDownUp = (before: ReadonlyArray<string>, file: string) =>
   Effect.gen(function* () {
+    // The engine makes it, and no migration takes it away.
+    yield* script("create schema if not exists ai_core")
     for (const earlier of before) yield* script(halves(earlier)[0])
     const [up, down] = halves(file)
     const empty = yield* schema
