@@ -12,7 +12,7 @@ import {
   AdvisoryLocksContract,
   AdvisoryLocksInTransactionsContract
 } from "../../src/testing/contracts/AdvisoryLocksContract.ts"
-import { refuses } from "../../src/testing/contracts/expectations.ts"
+import { refuses } from "../../src/testing/Expectations.ts"
 import { sharedEngine } from "../postgres/sharedEngine.ts"
 import { freshPostgres } from "../servers/index.ts"
 import { runContract } from "./runContract.ts"

@@ -5,7 +5,7 @@ import type { StoreError } from "../../src/core/StoreError.ts"
 import { type ApiKey, type ApiKeyNotFound, type ApiKeyRefused, ApiKeys } from "../../src/platform/users/ApiKeys.ts"
 import { type UserId, type UserInUse, type UserNotFound, Users } from "../../src/platform/users/Users.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
-import { later, someUser } from "../../src/testing/contracts/expectations.ts"
+import { later, someUser } from "../../src/testing/contracts/users.ts"
 import { describeLive } from "../servers/index.ts"
 import { healthy, race, repositories, tally } from "./manyCallers.ts"
 

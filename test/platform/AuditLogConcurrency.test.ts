@@ -6,7 +6,7 @@ import { AuditLog, type NewAuditEntry } from "../../src/platform/audit/AuditLog.
 import { Users } from "../../src/platform/users/Users.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import { unique } from "../../src/testing/Contract.ts"
-import { someUser } from "../../src/testing/contracts/expectations.ts"
+import { someUser } from "../../src/testing/contracts/users.ts"
 import { describeLive } from "../servers/index.ts"
 import { healthy, race, repositories, tally } from "./manyCallers.ts"
 

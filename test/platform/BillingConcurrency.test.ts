@@ -30,7 +30,7 @@ import {
   tokens,
   usage as used
 } from "../../src/testing/contracts/billing/support.ts"
-import { later } from "../../src/testing/contracts/expectations.ts"
+import { later } from "../../src/testing/contracts/users.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
 
 const on = (options: { readonly maxConnections: number }) =>

@@ -9,7 +9,7 @@ import * as UsersLive from "../../src/platform/users/UsersLive.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
-import { someUser } from "../../src/testing/contracts/expectations.ts"
+import { someUser } from "../../src/testing/contracts/users.ts"
 import {
   category,
   claim,

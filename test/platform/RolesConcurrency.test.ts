@@ -7,7 +7,7 @@ import { type UserInUse, type UserNotFound, Users } from "../../src/platform/use
 import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import { unique } from "../../src/testing/Contract.ts"
-import { someUser } from "../../src/testing/contracts/expectations.ts"
+import { someUser } from "../../src/testing/contracts/users.ts"
 import { describeLive } from "../servers/index.ts"
 import { healthy, race, repositories, tally } from "./manyCallers.ts"
 

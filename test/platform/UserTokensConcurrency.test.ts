@@ -11,7 +11,7 @@ import { type SignInId, UserTokens } from "../../src/platform/users/UserTokens.t
 import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import { unique } from "../../src/testing/Contract.ts"
-import { someUser } from "../../src/testing/contracts/expectations.ts"
+import { someUser } from "../../src/testing/contracts/users.ts"
 import { freshClient } from "../postgres/freshClient.ts"
 import { describeLive } from "../servers/index.ts"
 

@@ -9,7 +9,7 @@ import { isStoreError } from "../../core/StoreError.ts"
 import { AdvisoryLocks } from "../../postgres/AdvisoryLocks.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
-import { refuses, untyped } from "./expectations.ts"
+import { refuses, untyped } from "../Expectations.ts"
 
 type Run = Effect.Effect<void, unknown, AdvisoryLocks | Transaction>
 

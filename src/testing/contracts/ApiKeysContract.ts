@@ -7,7 +7,8 @@ import { ApiKey, type ApiKeyCursor, ApiKeyId, ApiKeys } from "../../platform/use
 import { Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime } from "../Contract.ts"
-import { failsWith, hostile, later, nobody, pages, refuses, someUser, untyped } from "./expectations.ts"
+import { failsWith, pages, refuses, untyped } from "../Expectations.ts"
+import { hostile, later, nobody, someUser } from "./users.ts"
 
 type Run = Effect.Effect<void, unknown, ApiKeys | Users | Transaction>
 

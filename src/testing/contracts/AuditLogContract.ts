@@ -8,7 +8,8 @@ import * as TimeRange from "../../platform/TimeRange.ts"
 import { Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
-import { hostile, nobody, pages, refuses, someUser, untyped } from "./expectations.ts"
+import { pages, refuses, untyped } from "../Expectations.ts"
+import { hostile, nobody, someUser } from "./users.ts"
 
 type Run = Effect.Effect<void, unknown, AuditLog | Users | Transaction>
 

@@ -15,7 +15,7 @@ import {
   type NewCampaign,
   type StatusTotals
 } from "../../platform/campaigns/Campaigns.ts"
-import { pages, refusesOtherLists } from "./expectations.ts"
+import { pages, refusesOtherLists } from "../Expectations.ts"
 import * as Contract from "../Contract.ts"
 
 const freshId = Effect.map(Contract.unique("campaign"), (id) => CampaignId.make(id))

@@ -6,7 +6,8 @@ import { type NewRole, type Role, type RoleCursor, RoleId, Roles } from "../../p
 import { Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
-import { failsWith, hostile, nobody, pages, refuses, someUser, untyped } from "./expectations.ts"
+import { failsWith, pages, refuses, untyped } from "../Expectations.ts"
+import { hostile, nobody, someUser } from "./users.ts"
 import { findsById } from "./findsById.ts"
 
 type Run = Effect.Effect<void, unknown, Roles | Users | Transaction>

@@ -11,7 +11,7 @@ import { Conflict, isStoreError, StoreError } from "../../core/StoreError.ts"
 import { type NewUser, Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
-import { untyped } from "./expectations.ts"
+import { untyped } from "../Expectations.ts"
 
 type Run = Effect.Effect<void, unknown, Users | Transaction>
 

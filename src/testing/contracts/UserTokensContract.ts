@@ -7,7 +7,8 @@ import { SignInId, UserTokens } from "../../platform/users/UserTokens.ts"
 import { Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
-import { failsWith, hostile, nobody, refuses, someUser, untyped } from "./expectations.ts"
+import { failsWith, refuses, untyped } from "../Expectations.ts"
+import { hostile, nobody, someUser } from "./users.ts"
 
 type Run = Effect.Effect<void, unknown, UserTokens | Users | Transaction>
 

@@ -11,7 +11,8 @@ import { isStoreError } from "../../core/StoreError.ts"
 import { cursorAfter, type NewUser, type User, UserCursor, UserId, Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
-import { nobody, pages, refuses, refusesOtherLists, untyped } from "./expectations.ts"
+import { pages, refuses, refusesOtherLists, untyped } from "../Expectations.ts"
+import { nobody } from "./users.ts"
 
 type Run = Effect.Effect<void, unknown, Users | Transaction>
 

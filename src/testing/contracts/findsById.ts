@@ -5,7 +5,7 @@ import { within } from "../../core/Deadline.ts"
 import { isStoreError } from "../../core/StoreError.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { same, stop } from "./billing/support.ts"
-import { refuses, untyped } from "./expectations.ts"
+import { refuses, untyped } from "../Expectations.ts"
 
 /** What a capability finds by id. */
 export interface FoundById<Id, A, E> {

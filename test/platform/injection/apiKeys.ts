@@ -1,7 +1,7 @@
 import { Effect, Redacted } from "effect"
 import { ApiKeyCursor, ApiKeys } from "../../../src/platform/users/ApiKeys.ts"
 import { UserId, type Users } from "../../../src/platform/users/Users.ts"
-import { someUser } from "../../../src/testing/contracts/expectations.ts"
+import { someUser } from "../../../src/testing/contracts/users.ts"
 import type { Attempts } from "./Attempt.ts"
 import { cursorText, nothing } from "./samples.ts"
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import * as PlatformMigrations from "../../../src/platform/PlatformMigrations.ts"
 import { Roles } from "../../../src/platform/users/Roles.ts"
 import { PostgresClient } from "../../../src/postgres/PostgresClient.ts"
-import { someUser } from "../../../src/testing/contracts/expectations.ts"
+import { someUser } from "../../../src/testing/contracts/users.ts"
 
 /** A row that was written again, be it to the same text, has another xmin than before. */
 const read = (username: string) =>

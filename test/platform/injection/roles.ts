@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { roleCursor, RoleId, Roles } from "../../../src/platform/users/Roles.ts"
 import { UserId, type Users } from "../../../src/platform/users/Users.ts"
-import { someUser } from "../../../src/testing/contracts/expectations.ts"
+import { someUser } from "../../../src/testing/contracts/users.ts"
 import type { Attempts } from "./Attempt.ts"
 import { nothing, slug } from "./samples.ts"
 

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { cursorAfter, UserId, Users } from "../../../src/platform/users/Users.ts"
 import { unique } from "../../../src/testing/Contract.ts"
-import { someUser } from "../../../src/testing/contracts/expectations.ts"
+import { someUser } from "../../../src/testing/contracts/users.ts"
 import type { Attempts } from "./Attempt.ts"
 import { hash, nothing } from "./samples.ts"
 

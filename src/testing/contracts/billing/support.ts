@@ -13,9 +13,10 @@ import { make as money } from "../../../platform/Money.ts"
 import type { User, Users } from "../../../platform/users/Users.ts"
 import type { Transaction } from "../../../postgres/Transaction.ts"
 import { passTime, unique } from "../../Contract.ts"
-import { later, refuses as refusesAs, someUser, untyped } from "../expectations.ts"
+import { refuses as refusesAs, untyped } from "../../Expectations.ts"
+import { later, someUser } from "../users.ts"
 
-export { failsWith, failure, pages, untyped } from "../expectations.ts"
+export { failsWith, failure, pages, untyped } from "../../Expectations.ts"
 
 /** One case of the contract. */
 export type Run = Effect.Effect<void, unknown, Billing | Users | Transaction>

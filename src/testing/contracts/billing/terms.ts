@@ -5,7 +5,7 @@ import * as assert from "node:assert/strict"
 import { Billing } from "../../../platform/billing/Billing.ts"
 import type { Subscription } from "../../../platform/billing/Subscriptions.ts"
 import { type BillingPeriod, PeriodMismatch } from "../../../platform/billing/Usage.ts"
-import { later } from "../expectations.ts"
+import { later } from "../users.ts"
 import {
   aPlan,
   aPrice,

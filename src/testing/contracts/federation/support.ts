@@ -11,9 +11,11 @@ import type { FederationService, NewFederationService, ReportedHealth } from "..
 import type { Users } from "../../../platform/users/Users.ts"
 import type { Transaction } from "../../../postgres/Transaction.ts"
 import { unique } from "../../Contract.ts"
-import { refuses as refusesAs, someUser } from "../expectations.ts"
+import { refuses as refusesAs } from "../../Expectations.ts"
+import { someUser } from "../users.ts"
 
-export { hostile, nobody, someUser, untyped } from "../expectations.ts"
+export { untyped } from "../../Expectations.ts"
+export { hostile, nobody, someUser } from "../users.ts"
 export { failsWith, ids, nothing, pages, same, stop, time, times } from "../billing/support.ts"
 
 /** One case of the contract. */

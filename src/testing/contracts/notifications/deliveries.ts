@@ -7,7 +7,7 @@ import type { DeliveryCursor } from "../../../platform/notifications/Delivery.ts
 import { Notifications } from "../../../platform/notifications/Notifications.ts"
 import { leaseEnded } from "../../../postgres/repository/WorkItem.ts"
 import { passTime } from "../../Contract.ts"
-import { failsWith, pages, refuses, untyped } from "../expectations.ts"
+import { failsWith, pages, refuses, untyped } from "../../Expectations.ts"
 import {
   type Cases,
   claim,

@@ -12,7 +12,7 @@ import type { User, Users } from "../../../platform/users/Users.ts"
 import type { Transaction } from "../../../postgres/Transaction.ts"
 import { LeaseToken } from "../../../postgres/repository/WorkItem.ts"
 import { unique } from "../../Contract.ts"
-import { someUser } from "../expectations.ts"
+import { someUser } from "../users.ts"
 
 export type Cases = Record<string, Effect.Effect<void, unknown, Notifications | Users | Transaction>>
 

@@ -4,7 +4,8 @@ import { Notifications } from "../../../platform/notifications/Notifications.ts"
 import type { UserId } from "../../../platform/users/Users.ts"
 import { Users } from "../../../platform/users/Users.ts"
 import { passTime, unique } from "../../Contract.ts"
-import { failsWith, nobody, refuses, someUser, untyped } from "../expectations.ts"
+import { failsWith, refuses, untyped } from "../../Expectations.ts"
+import { nobody, someUser } from "../users.ts"
 import { type Cases, category, ready } from "./fixtures.ts"
 
 const preference = (userId: UserId, slug: string) =>

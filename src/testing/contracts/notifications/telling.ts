@@ -4,7 +4,8 @@ import * as Option from "effect/Option"
 import * as assert from "node:assert/strict"
 import { Notifications } from "../../../platform/notifications/Notifications.ts"
 import { passTime, unique } from "../../Contract.ts"
-import { failsWith, nobody, refuses, someUser, untyped } from "../expectations.ts"
+import { failsWith, refuses, untyped } from "../../Expectations.ts"
+import { nobody, someUser } from "../users.ts"
 import {
   type Cases,
   category,

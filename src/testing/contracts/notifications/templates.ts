@@ -5,7 +5,7 @@ import * as assert from "node:assert/strict"
 import { Notifications } from "../../../platform/notifications/Notifications.ts"
 import type { TemplateCursor } from "../../../platform/notifications/NotificationTemplate.ts"
 import { passTime, unique } from "../../Contract.ts"
-import { failsWith, pages, refuses, untyped } from "../expectations.ts"
+import { failsWith, pages, refuses, untyped } from "../../Expectations.ts"
 import { type Cases, failing, noTemplate } from "./fixtures.ts"
 
 const created = Effect.gen(function* () {

@@ -6,7 +6,7 @@ import { Notifications } from "../../../platform/notifications/Notifications.ts"
 import { Users } from "../../../platform/users/Users.ts"
 import { Transaction } from "../../../postgres/Transaction.ts"
 import { unique } from "../../Contract.ts"
-import { hostile, nobody, someUser } from "../expectations.ts"
+import { hostile, nobody, someUser } from "../users.ts"
 import {
   type Cases,
   category,

@@ -12,9 +12,10 @@ import { ScheduleId } from "../../../platform/workflows/WorkflowSchedule.ts"
 import { type ClaimedStep, LeaseToken, StepId } from "../../../platform/workflows/WorkflowStep.ts"
 import type { Transaction } from "../../../postgres/Transaction.ts"
 import { passTime, unique } from "../../Contract.ts"
-import { refuses as refusesAs, someUser } from "../expectations.ts"
+import { refuses as refusesAs } from "../../Expectations.ts"
+import { someUser } from "../users.ts"
 
-export { failsWith, failure, pages, untyped } from "../expectations.ts"
+export { failsWith, failure, pages, untyped } from "../../Expectations.ts"
 
 export type Run = Effect.Effect<void, unknown, Workflows | Users | Transaction>
 export type Cases = Record<string, Run>

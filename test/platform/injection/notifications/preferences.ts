@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { Notifications } from "../../../../src/platform/notifications/Notifications.ts"
 import { UserId, type Users } from "../../../../src/platform/users/Users.ts"
-import { someUser } from "../../../../src/testing/contracts/expectations.ts"
+import { someUser } from "../../../../src/testing/contracts/users.ts"
 import { category } from "../../../../src/testing/contracts/notifications/fixtures.ts"
 import { type Attempts, takesNothing } from "../Attempt.ts"
 import { nothing, slug } from "../samples.ts"

@@ -3,7 +3,7 @@ import { Notifications } from "../../../../src/platform/notifications/Notificati
 import type { NotificationId } from "../../../../src/platform/notifications/Notification.ts"
 import type { Users } from "../../../../src/platform/users/Users.ts"
 import { category, queued, template } from "../../../../src/testing/contracts/notifications/fixtures.ts"
-import { someUser } from "../../../../src/testing/contracts/expectations.ts"
+import { someUser } from "../../../../src/testing/contracts/users.ts"
 import { unique } from "../../../../src/testing/Contract.ts"
 import type { Attempts } from "../Attempt.ts"
 import { json } from "../samples.ts"

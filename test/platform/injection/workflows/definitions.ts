@@ -6,7 +6,7 @@ import {
   type WorkflowId
 } from "../../../../src/platform/workflows/WorkflowDefinition.ts"
 import { Workflows } from "../../../../src/platform/workflows/Workflows.ts"
-import { someUser } from "../../../../src/testing/contracts/expectations.ts"
+import { someUser } from "../../../../src/testing/contracts/users.ts"
 import { created, noWorkflow } from "../../../../src/testing/contracts/workflows/fixtures.ts"
 import type { Attempts } from "../Attempt.ts"
 import { cursorText, json, nothing, slug, time } from "../samples.ts"
