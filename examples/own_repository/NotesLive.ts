@@ -76,7 +76,7 @@ const make = Effect.gen(function* () {
   })
 
   const list: Notes["Service"]["list"] = Effect.fnUntraced(function* (given) {
-    const operation = "Notes.list"
+    const call = { operation: "Notes.list", kind: "read" } as const
     const { after, limit = defaultPageSize } = yield* NotesInput.list(given)
     const page = keyset(
       sql,
@@ -85,10 +85,10 @@ const make = Effect.gen(function* () {
       after && [sql`${DateTime.toDateUtc(after.createdAt)}`, sql`${after.id}::uuid`]
     )
     const found = yield* query(
-      { operation, kind: "read" },
+      call,
       sql`select ${columns} from notebook.notes where ${page.behind} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* rows.all(operation, found), limit, noteCursor.after)
+    return pageOf(yield* rows.all(call, found), limit, noteCursor.after)
   })
 
   return Notes.of({ create, findById, edit, list })

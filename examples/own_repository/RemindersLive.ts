@@ -69,7 +69,7 @@ const make = Effect.gen(function* () {
   })
 
   const ofNote: Reminders["Service"]["ofNote"] = Effect.fnUntraced(function* (givenNote, given) {
-    const operation = "Reminders.ofNote"
+    const call = { operation: "Reminders.ofNote", kind: "read" } as const
     const { after, limit = defaultPageSize, noteId } = yield* RemindersInput.ofNote(givenNote, given)
     const page = keyset(
       sql,
@@ -78,11 +78,11 @@ const make = Effect.gen(function* () {
       after && [sql`${DateTime.toDateUtc(after.createdAt)}`, sql`${after.id}::uuid`]
     )
     const found = yield* query(
-      { operation, kind: "read" },
+      call,
       sql`select ${columns} from notebook.reminders as w
         where w.note_id = ${noteId}::uuid and ${page.behind} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* rows.all(operation, found), limit, reminderCursor.after)
+    return pageOf(yield* rows.all(call, found), limit, reminderCursor.after)
   })
 
   const streamOfNote: Reminders["Service"]["streamOfNote"] = (noteId) =>

@@ -37,7 +37,7 @@ const make = Effect.gen(function* () {
   })
 
   const list: AuditLog["Service"]["list"] = Effect.fnUntraced(function* (given) {
-    const operation = "AuditLog.list"
+    const call = { operation: "AuditLog.list", kind: "read" } as const
     const { after, equal, limit, range } = yield* AuditLogInput.list(given)
     const page = keyset(
       sql,
@@ -56,12 +56,12 @@ const make = Effect.gen(function* () {
         : [sql`occurred_at >= ${new Date(range.fromMillis)} and occurred_at < ${new Date(range.toMillis)}`])
     ]
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       sql<object>`select id, occurred_at as "occurredAt", actor_id as "actorId", action,
           subject_kind as "subjectKind", subject_id as "subjectId", detail
         from ai_core.audit_log where ${sql.and(conditions)} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* entries.all(operation, rows), limit, auditCursor.after)
+    return pageOf(yield* entries.all(call, rows), limit, auditCursor.after)
   })
 
   return AuditLog.of({ append, appendMany, list, stream: streamBy(list) })

@@ -268,7 +268,7 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
   ]
 
   const listDeliveries: Service["listDeliveries"] = Effect.fnUntraced(function* (given) {
-    const operation = "Notifications.listDeliveries"
+    const call = { operation: "Notifications.listDeliveries", kind: "read" } as const
     const { after, limit = defaultPageSize, ...filter } = yield* NotificationsInput.listDeliveries(given)
     const page = keyset(
       sql,
@@ -277,11 +277,11 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
       after && [sql`${DateTime.toDateUtc(after.createdAt)}::timestamptz`, sql`${after.id}::uuid`]
     )
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       sql<object>`select ${columns} from ai_core.notification_deliveries as w
         where ${sql.and([page.behind, ...conditions(filter)])} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* deliveryRows.all(operation, rows), limit, deliveryCursorAfter)
+    return pageOf(yield* deliveryRows.all(call, rows), limit, deliveryCursorAfter)
   })
 
   const countDeliveries: Service["countDeliveries"] = Effect.fnUntraced(function* (given) {

@@ -63,7 +63,7 @@ export const makeInbox = (client: PostgresClient["Service"]) => {
     )
 
   const list: Service["list"] = Effect.fnUntraced(function* (givenUser, given) {
-    const operation = "Notifications.list"
+    const call = { operation: "Notifications.list", kind: "read" } as const
     const { options, userId } = yield* NotificationsInput.list(givenUser, given)
     const { after, archived = false, category, limit = defaultPageSize, unread } = options
     const page = keyset(
@@ -81,11 +81,11 @@ export const makeInbox = (client: PostgresClient["Service"]) => {
       ...(unread === undefined ? [] : [unread ? sql`n.read_at is null` : sql`n.read_at is not null`])
     ]
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       keyed<object>`select ${columns} from ai_core.notifications as n
         where ${sql.and(conditions)} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* notificationRows.all(operation, rows), limit, notificationCursorAfter)
+    return pageOf(yield* notificationRows.all(call, rows), limit, notificationCursorAfter)
   })
 
   const unreadCount: Service["unreadCount"] = Effect.fnUntraced(function* (given) {

@@ -85,12 +85,12 @@ export const makePreferences = (client: PostgresClient["Service"], transaction: 
   })
 
   const listCategories: Service["listCategories"] = Effect.gen(function* () {
-    const operation = "Notifications.listCategories"
+    const call = { operation: "Notifications.listCategories", kind: "read" } as const
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       sql<object>`select ${categoryColumns} from ai_core.notification_categories as c order by c.slug`
     )
-    return yield* categoryRows.all(operation, rows)
+    return yield* categoryRows.all(call, rows)
   })
 
   const setPreference: Service["setPreference"] = Effect.fnUntraced(function* (givenUser, givenCategory, given) {
@@ -128,16 +128,16 @@ export const makePreferences = (client: PostgresClient["Service"], transaction: 
   })
 
   const preferencesOf: Service["preferencesOf"] = Effect.fnUntraced(function* (given) {
-    const operation = "Notifications.preferencesOf"
+    const call = { operation: "Notifications.preferencesOf", kind: "read" } as const
     const { userId } = yield* NotificationsInput.user("preferencesOf", given)
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       keyed<object>`select c.slug as category, c.channels, c.mandatory, p.channels as chosen
         from ai_core.notification_categories as c
         left join ai_core.notification_preferences as p on p.user_id = ${userId}::uuid and p.category = c.slug
         order by c.slug`
     )
-    return (yield* preferenceRows.all(operation, rows)).map(preferenceOf)
+    return (yield* preferenceRows.all(call, rows)).map(preferenceOf)
   })
 
   const changeSettings: Service["changeSettings"] = Effect.fnUntraced(function* (givenUser, given) {
@@ -168,13 +168,13 @@ export const makePreferences = (client: PostgresClient["Service"], transaction: 
   })
 
   const settingsOf: Service["settingsOf"] = Effect.fnUntraced(function* (given) {
-    const operation = "Notifications.settingsOf"
+    const call = { operation: "Notifications.settingsOf", kind: "read" } as const
     const { userId } = yield* NotificationsInput.user("settingsOf", given)
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       keyed<object>`select ${settingsColumns} from ai_core.notification_settings as s where s.user_id = ${userId}`
     )
-    return Option.getOrElse(yield* settingsRows.option(operation, rows), (): NotificationSettings => ({
+    return Option.getOrElse(yield* settingsRows.option(call, rows), (): NotificationSettings => ({
       locale: null,
       quietHours: null
     }))
@@ -225,13 +225,13 @@ export const makePreferences = (client: PostgresClient["Service"], transaction: 
   })
 
   const addressesOf: Service["addressesOf"] = Effect.fnUntraced(function* (given) {
-    const operation = "Notifications.addressesOf"
+    const call = { operation: "Notifications.addressesOf", kind: "read" } as const
     const { userId } = yield* NotificationsInput.user("addressesOf", given)
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       keyed<object>`select ${addressColumns} from ai_core.notification_addresses as a where a.user_id = ${userId}`
     )
-    return [...(yield* addressRows.all(operation, rows))].sort(byChannel)
+    return [...(yield* addressRows.all(call, rows))].sort(byChannel)
   })
 
   return {

@@ -134,7 +134,7 @@ export const makeTemplates = (client: PostgresClient["Service"], transaction: Tr
   })
 
   const listTemplates: Service["listTemplates"] = Effect.fnUntraced(function* (given) {
-    const operation = "Notifications.listTemplates"
+    const call = { operation: "Notifications.listTemplates", kind: "read" } as const
     const { after, channel, key, limit = defaultPageSize, locale } = yield* NotificationsInput.listTemplates(given)
     const page = keyset(
       sql,
@@ -149,11 +149,11 @@ export const makeTemplates = (client: PostgresClient["Service"], transaction: Tr
       ...(locale === undefined ? [] : [sql`t.locale = ${locale}`])
     ]
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       sql<object>`select ${columns} from ai_core.notification_templates as t
         where ${sql.and(conditions)} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* templateRows.all(operation, rows), limit, templateCursorAfter)
+    return pageOf(yield* templateRows.all(call, rows), limit, templateCursorAfter)
   })
 
   const render: Service["render"] = Effect.fnUntraced(function* (given) {

@@ -103,16 +103,16 @@ const make = Effect.gen(function* () {
   })
 
   const list: ApiKeys["Service"]["list"] = Effect.fnUntraced(function* (givenUser, givenOptions) {
-    const operation = "ApiKeys.list"
+    const call = { operation: "ApiKeys.list", kind: "read" } as const
     const { options, user } = yield* ApiKeysInput.list(givenUser, givenOptions)
     const { after, limit = defaultPageSize } = options
     const page = keyset(sql, ["id"], "ascending", after && [sql`${after.id}::uuid`])
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       keyed<object>`select ${columns} from ai_core.api_keys
         where user_id = ${user}::uuid and ${page.behind} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* keys.all(operation, rows), limit, apiKeyCursorAfter)
+    return pageOf(yield* keys.all(call, rows), limit, apiKeyCursorAfter)
   })
 
   return ApiKeys.of({ issue, authenticate, revoke, list })

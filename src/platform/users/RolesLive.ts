@@ -86,9 +86,9 @@ const make = Effect.gen(function* () {
     )
 
   const findByName: Roles["Service"]["findByName"] = Effect.fnUntraced(function* (given) {
-    const operation = "Roles.findByName"
+    const call = { operation: "Roles.findByName", kind: "read" } as const
     const { name } = yield* RolesInput.findByName(given)
-    return yield* roles.option(operation, yield* query({ operation, kind: "read" }, select(sql`r.name = ${name}`)))
+    return yield* roles.option(call, yield* query(call, select(sql`r.name = ${name}`)))
   })
 
   const update: Roles["Service"]["update"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
@@ -145,14 +145,11 @@ const make = Effect.gen(function* () {
   })
 
   const list: Roles["Service"]["list"] = Effect.fnUntraced(function* (given) {
-    const operation = "Roles.list"
+    const call = { operation: "Roles.list", kind: "read" } as const
     const { after, limit = defaultPageSize } = yield* RolesInput.list(given)
     const page = keyset(sql, ["name"], "ascending", after && [sql`${after.name}`])
-    const rows = yield* query(
-      { operation, kind: "read" },
-      select(sql`${page.behind} order by ${page.order} limit ${limit + 1}`)
-    )
-    return pageOf(yield* roles.all(operation, rows), limit, roleCursor.after)
+    const rows = yield* query(call, select(sql`${page.behind} order by ${page.order} limit ${limit + 1}`))
+    return pageOf(yield* roles.all(call, rows), limit, roleCursor.after)
   })
 
   const grant: Roles["Service"]["grant"] = Effect.fnUntraced(function* (givenUser, givenRole) {
@@ -181,38 +178,38 @@ const make = Effect.gen(function* () {
   })
 
   const ofUser: Roles["Service"]["ofUser"] = Effect.fnUntraced(function* (given) {
-    const operation = "Roles.ofUser"
+    const call = { operation: "Roles.ofUser", kind: "read" } as const
     const { user } = yield* RolesInput.ofUser(given)
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       select(sql`r.id in (select role_id from ai_core.user_roles where user_id = ${user}::uuid)
         order by r.name`)
     )
-    return yield* roles.all(operation, rows)
+    return yield* roles.all(call, rows)
   })
 
   const permissionsOf: Roles["Service"]["permissionsOf"] = Effect.fnUntraced(function* (given) {
-    const operation = "Roles.permissionsOf"
+    const call = { operation: "Roles.permissionsOf", kind: "read" } as const
     const { user } = yield* RolesInput.permissionsOf(given)
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       keyed<object>`select p.permission from ai_core.user_roles u
         join ai_core.role_permissions p on p.role_id = u.role_id
         where u.user_id = ${user}::uuid group by p.permission order by p.permission`
     )
-    return (yield* permissions.all(operation, rows)).map(({ permission }) => permission)
+    return (yield* permissions.all(call, rows)).map(({ permission }) => permission)
   })
 
   const allows: Roles["Service"]["allows"] = Effect.fnUntraced(function* (givenUser, givenPermission) {
-    const operation = "Roles.allows"
+    const call = { operation: "Roles.allows", kind: "read" } as const
     const { permission, user } = yield* RolesInput.allows(givenUser, givenPermission)
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       keyed<object>`select exists (select from ai_core.user_roles u
         join ai_core.role_permissions p on p.role_id = u.role_id
         where u.user_id = ${user}::uuid and p.permission = ${permission}) as yes`
     )
-    return (yield* flag.one(operation, rows)).yes
+    return (yield* flag.one(call, rows)).yes
   })
 
   return Roles.of({

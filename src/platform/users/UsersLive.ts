@@ -121,18 +121,18 @@ const make = Effect.gen(function* () {
 
   const findByEmail: Users["Service"]["findByEmail"] = (given) =>
     Effect.flatMap(UsersInput.findByEmail(given), ({ email }) => {
-      const operation = "Users.findByEmail"
+      const call = { operation: "Users.findByEmail", kind: "read" } as const
       const statement = keyed<object>`select ${columns} from ai_core.users
         where lower(email collate "C") = lower(${email}::text collate "C") and erased_at is null`
-      return Effect.flatMap(query({ operation, kind: "read" }, statement), (rows) => userRows.option(operation, rows))
+      return Effect.flatMap(query(call, statement), (rows) => userRows.option(call, rows))
     })
 
   const findByUsername: Users["Service"]["findByUsername"] = (given) =>
     Effect.flatMap(UsersInput.findByUsername(given), ({ username }) => {
-      const operation = "Users.findByUsername"
+      const call = { operation: "Users.findByUsername", kind: "read" } as const
       const statement = keyed<object>`select ${columns} from ai_core.users
         where lower(username collate "C") = lower(${username}::text collate "C") and erased_at is null`
-      return Effect.flatMap(query({ operation, kind: "read" }, statement), (rows) => userRows.option(operation, rows))
+      return Effect.flatMap(query(call, statement), (rows) => userRows.option(call, rows))
     })
 
   const update: Users["Service"]["update"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
@@ -221,7 +221,7 @@ const make = Effect.gen(function* () {
   })
 
   const list: Users["Service"]["list"] = Effect.fnUntraced(function* (given) {
-    const operation = "Users.list"
+    const call = { operation: "Users.list", kind: "read" } as const
     const { after, erased = false, limit = defaultPageSize, order = "oldest-first" } = yield* UsersInput.list(given)
     const page = keyset(
       sql,
@@ -230,12 +230,12 @@ const make = Effect.gen(function* () {
       after && [sql`${DateTime.toDateUtc(after.createdAt)}`, sql`${after.id}::uuid`]
     )
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       sql<object>`select ${columns} from ai_core.users
         where ${erased ? sql`erased_at is not null` : sql`erased_at is null`} and ${page.behind}
         order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* userRows.all(operation, rows), limit, (last) => cursorAfter(order, last))
+    return pageOf(yield* userRows.all(call, rows), limit, (last) => cursorAfter(order, last))
   })
 
   return Users.of({

@@ -122,13 +122,10 @@ export const makeDefinitions = (client: PostgresClient["Service"], transaction: 
     )
 
   const findBySlug: Service["findBySlug"] = Effect.fnUntraced(function* (given) {
-    const operation = "Workflows.findBySlug"
+    const call = { operation: "Workflows.findBySlug", kind: "read" } as const
     const { slug } = yield* WorkflowsInput.findBySlug(given)
-    const rows = yield* query(
-      { operation, kind: "read" },
-      keyed<object>`select ${columns} from ai_core.workflows as w where w.slug = ${slug}`
-    )
-    return yield* workflowRows.option(operation, rows)
+    const rows = yield* query(call, keyed<object>`select ${columns} from ai_core.workflows as w where w.slug = ${slug}`)
+    return yield* workflowRows.option(call, rows)
   })
 
   const update: Service["update"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
@@ -210,7 +207,7 @@ export const makeDefinitions = (client: PostgresClient["Service"], transaction: 
   })
 
   const list: Service["list"] = Effect.fnUntraced(function* (given) {
-    const operation = "Workflows.list"
+    const call = { operation: "Workflows.list", kind: "read" } as const
     const { after, limit = defaultPageSize, ownerId, state } = yield* WorkflowsInput.list(given)
     const page = keyset(
       sql,
@@ -224,35 +221,35 @@ export const makeDefinitions = (client: PostgresClient["Service"], transaction: 
       ...(ownerId === undefined ? [] : [sql`w.owner_id = ${ownerId}::uuid`])
     ])
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       sql<object>`select ${columns} from ai_core.workflows as w where ${where} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* workflowRows.all(operation, rows), limit, workflowCursorAfter)
+    return pageOf(yield* workflowRows.all(call, rows), limit, workflowCursorAfter)
   })
 
   const findVersion: Service["findVersion"] = Effect.fnUntraced(function* (givenId, givenNumber) {
-    const operation = "Workflows.findVersion"
+    const call = { operation: "Workflows.findVersion", kind: "read" } as const
     const { id, number } = yield* WorkflowsInput.findVersion(givenId, givenNumber)
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       keyed<object>`select ${versionColumns} from ai_core.workflow_versions as v
         where v.workflow_id = ${id}::uuid and (${number ?? null}::int is null or v.number = ${number ?? null}::int)
         order by v.number desc limit 1`
     )
-    return yield* versionRows.option(operation, rows)
+    return yield* versionRows.option(call, rows)
   })
 
   const listVersions: Service["listVersions"] = Effect.fnUntraced(function* (givenId, givenOptions) {
-    const operation = "Workflows.listVersions"
+    const call = { operation: "Workflows.listVersions", kind: "read" } as const
     const { id, options } = yield* WorkflowsInput.listVersions(givenId, givenOptions)
     const { after, limit = defaultPageSize } = options
     const page = keyset(sql, ["number"], "descending", after && [sql`${after.number}::int`])
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       sql<object>`select ${versionColumns} from ai_core.workflow_versions as v
         where v.workflow_id = ${id}::uuid and ${page.behind} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* versionRows.all(operation, rows), limit, versionCursorAfter)
+    return pageOf(yield* versionRows.all(call, rows), limit, versionCursorAfter)
   })
 
   return {

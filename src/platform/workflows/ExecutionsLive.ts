@@ -285,7 +285,7 @@ export const makeExecutions = (client: PostgresClient["Service"], transaction: T
   ]
 
   const listExecutions: Service["listExecutions"] = Effect.fnUntraced(function* (given) {
-    const operation = "Workflows.listExecutions"
+    const call = { operation: "Workflows.listExecutions", kind: "read" } as const
     const { after, limit = defaultPageSize, ...filter } = yield* WorkflowsInput.listExecutions(given)
     const page = keyset(
       sql,
@@ -294,11 +294,11 @@ export const makeExecutions = (client: PostgresClient["Service"], transaction: T
       after && [sql`${DateTime.toDateUtc(after.createdAt)}::timestamptz`, sql`${after.id}::uuid`]
     )
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       sql<object>`select ${executionColumns} from ai_core.workflow_executions as e
         where ${sql.and([page.behind, ...conditions(filter)])} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* executionRows.all(operation, rows), limit, executionCursorAfter)
+    return pageOf(yield* executionRows.all(call, rows), limit, executionCursorAfter)
   })
 
   const countExecutions: Service["countExecutions"] = Effect.fnUntraced(function* (given) {
@@ -314,16 +314,16 @@ export const makeExecutions = (client: PostgresClient["Service"], transaction: T
   })
 
   const findSteps: Service["findSteps"] = Effect.fnUntraced(function* (given) {
-    const operation = "Workflows.findSteps"
+    const call = { operation: "Workflows.findSteps", kind: "read" } as const
     const { id } = yield* WorkflowsInput.execution("findSteps", given)
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       keyed<object>`select ${stepColumns} from ai_core.workflow_steps as w
         where w.execution_id = ${id} order by w.position`
     )
     // No execution is without steps.
     if (rows.length === 0) return yield* new ExecutionNotFound({ id })
-    return yield* stepRows.all(operation, rows)
+    return yield* stepRows.all(call, rows)
   })
 
   const purgeExecutions: Service["purgeExecutions"] = Effect.fnUntraced(function* (given) {

@@ -129,7 +129,7 @@ export const makeSchedules = (
   })
 
   const listSchedules: Service["listSchedules"] = Effect.fnUntraced(function* (given) {
-    const operation = "Workflows.listSchedules"
+    const call = { operation: "Workflows.listSchedules", kind: "read" } as const
     const { after, enabled, limit = defaultPageSize, workflowId } = yield* WorkflowsInput.listSchedules(given)
     const page = keyset(
       sql,
@@ -143,11 +143,11 @@ export const makeSchedules = (
       ...(enabled === undefined ? [] : [sql`s.enabled = ${enabled}::boolean`])
     ])
     const rows = yield* query(
-      { operation, kind: "read" },
+      call,
       sql<object>`select ${columns} from ai_core.workflow_schedules as s
         where ${where} order by ${page.order} limit ${limit + 1}`
     )
-    return pageOf(yield* scheduleRows.all(operation, rows), limit, scheduleCursorAfter)
+    return pageOf(yield* scheduleRows.all(call, rows), limit, scheduleCursorAfter)
   })
 
   const claimDueSchedules: Service["claimDueSchedules"] = Effect.fnUntraced(function* (given) {
