@@ -32,6 +32,15 @@ import {
 } from "../../src/testing/contracts/billing/support.ts"
 import { later } from "../../src/testing/contracts/users.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
+import { healthy, tally } from "./manyCallers.ts"
+
+/** Runs an effect many times at once. */
+const race = <R>(count: number, run: (i: number) => Effect.Effect<unknown, unknown, R>) =>
+  Effect.forEach(
+    Array.from({ length: count }, (_, i) => i),
+    (i) => Effect.exit(run(i)),
+    { concurrency: count }
+  )
 
 const on = (options: { readonly maxConnections: number }) =>
   Layer.mergeAll(BillingLive.layer, UsersLive.layer).pipe(
@@ -46,26 +55,6 @@ const on = (options: { readonly maxConnections: number }) =>
     )
   )
 
-const tally = (exits: ReadonlyArray<Exit.Exit<unknown, unknown>>): Record<string, number> => {
-  const counts: Record<string, number> = {}
-  for (const exit of exits) {
-    const failure = Exit.isSuccess(exit) ? undefined : Option.getOrUndefined(Exit.findErrorOption(exit))
-    const tag =
-      typeof failure === "object" && failure !== null && "_tag" in failure ? String(failure._tag) : String(failure)
-    const outcome = Exit.isSuccess(exit) ? "won" : tag
-    counts[outcome] = (counts[outcome] ?? 0) + 1
-  }
-  return counts
-}
-
-/** Runs an effect many times at once. */
-const race = <R>(count: number, run: (i: number) => Effect.Effect<unknown, unknown, R>) =>
-  Effect.forEach(
-    Array.from({ length: count }, (_, i) => i),
-    (i) => Effect.exit(run(i)),
-    { concurrency: count }
-  )
-
 /** How many things of different ids were given back. */
 const distinct = (exits: ReadonlyArray<Exit.Exit<unknown, unknown>>): number =>
   new Set(
@@ -75,15 +64,6 @@ const distinct = (exits: ReadonlyArray<Exit.Exit<unknown, unknown>>): number =>
         : []
     )
   ).size
-
-/** No connection is lent, and no transaction is left open on the server. */
-const healthy = Effect.gen(function* () {
-  const { sql, stats } = yield* PostgresClient.PostgresClient
-  const left = yield* sql`select pid from pg_stat_activity
-    where datname = current_database() and state like 'idle in transaction%'`
-  assert.deepEqual(left, [])
-  assert.equal((yield* stats).inUse, 0)
-})
 
 /** What is stored adds up, over all rows, as the database itself counts. */
 const addsUp = Effect.gen(function* () {

@@ -22,6 +22,7 @@ import {
   times
 } from "../../src/testing/contracts/federation/support.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
+import { healthy, tally } from "./manyCallers.ts"
 
 /** A process of its own, as the server sees it. */
 const client = (url: string) =>
@@ -53,26 +54,6 @@ const race = <A, E, R>(n: number, run: (i: number) => Effect.Effect<A, E, R>) =>
       { concurrency: n }
     )
   )
-
-const tally = (exits: ReadonlyArray<Exit.Exit<unknown, unknown>>): Record<string, number> => {
-  const counts: Record<string, number> = {}
-  for (const exit of exits) {
-    const failure = Exit.isSuccess(exit) ? undefined : Option.getOrUndefined(Exit.findErrorOption(exit))
-    const tag = typeof failure === "object" && failure !== null && "_tag" in failure ? String(failure._tag) : "died"
-    const outcome = Exit.isSuccess(exit) ? "won" : tag
-    counts[outcome] = (counts[outcome] ?? 0) + 1
-  }
-  return counts
-}
-
-/** No connection is lent, and no transaction is left open on the server. */
-const healthy = Effect.gen(function* () {
-  const { sql, stats } = yield* PostgresClient.PostgresClient
-  const left = yield* sql`select pid from pg_stat_activity
-    where datname = current_database() and state like 'idle in transaction%'`
-  assert.deepEqual(left, [])
-  assert.equal((yield* stats).inUse, 0)
-})
 
 describeLive("postgresql", "Federation on a server, many callers at once", () => {
   it.layer(ground, { excludeTestServices: true, timeout: "2 minutes" })("two clients, pools of 8", (it) => {

@@ -19,6 +19,7 @@ import {
   template
 } from "../../src/testing/contracts/notifications/fixtures.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
+import { healthy, tally } from "./manyCallers.ts"
 
 type Client = Notifications | Users | Transaction | PostgresClient.PostgresClient
 
@@ -61,25 +62,6 @@ const allWon = <A, E>(exits: ReadonlyArray<Exit.Exit<A, E>>): ReadonlyArray<A> =
     if (Exit.isFailure(exit)) return assert.fail(Cause.pretty(exit.cause))
     return exit.value
   })
-
-const tally = (exits: ReadonlyArray<Exit.Exit<unknown, unknown>>): Record<string, number> => {
-  const counts: Record<string, number> = {}
-  for (const exit of exits) {
-    const failure = Exit.isSuccess(exit) ? undefined : Option.getOrUndefined(Exit.findErrorOption(exit))
-    const outcome = Exit.isSuccess(exit) ? "won" : ((failure as { readonly _tag?: string })?._tag ?? "died")
-    counts[outcome] = (counts[outcome] ?? 0) + 1
-  }
-  return counts
-}
-
-/** No connection is lent, and no transaction is left open on the server. */
-const healthy = Effect.gen(function* () {
-  const { sql, stats } = yield* PostgresClient.PostgresClient
-  const left = yield* sql`select pid from pg_stat_activity
-    where datname = current_database() and state like 'idle in transaction%'`
-  assert.deepEqual(left, [])
-  assert.equal((yield* stats).inUse, 0)
-})
 
 /** Takes deliveries and tells them as sent until none is left; tells which. */
 const work = (limit: number) =>

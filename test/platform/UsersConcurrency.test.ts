@@ -9,6 +9,7 @@ import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import { unique } from "../../src/testing/Contract.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
+import { healthy, tally } from "./manyCallers.ts"
 
 const on = (options: { readonly maxConnections: number }) =>
   Layer.mergeAll(UsersLive.layer, TransactionLive.layer).pipe(
@@ -32,16 +33,6 @@ const fresh = (given: Partial<NewUser> = {}): Effect.Effect<NewUser> =>
 
 type RefusedUpdate = Effect.Error<ReturnType<Users["Service"]["update"]>>
 
-const tally = (exits: ReadonlyArray<Exit.Exit<unknown, { readonly _tag: string }>>): Record<string, number> => {
-  const counts: Record<string, number> = {}
-  for (const exit of exits) {
-    const failure = Exit.isSuccess(exit) ? undefined : Option.getOrUndefined(Exit.findErrorOption(exit))
-    const outcome = Exit.isSuccess(exit) ? "won" : (failure?._tag ?? "died")
-    counts[outcome] = (counts[outcome] ?? 0) + 1
-  }
-  return counts
-}
-
 /** Runs an effect many times at once. */
 const race = <A, E extends { readonly _tag: string }, R>(times: number, run: (i: number) => Effect.Effect<A, E, R>) =>
   Effect.map(
@@ -60,15 +51,6 @@ const rows = (email: string) =>
       ([row]) => Number(row?.n)
     )
   )
-
-/** No connection is lent, and no transaction is left open on the server. */
-const healthy = Effect.gen(function* () {
-  const { sql, stats } = yield* PostgresClient.PostgresClient
-  const left = yield* sql`select pid from pg_stat_activity
-    where datname = current_database() and state like 'idle in transaction%'`
-  assert.deepEqual(left, [])
-  assert.equal((yield* stats).inUse, 0)
-})
 
 describeLive("postgresql", "Users on a server, many callers at once", () => {
   it.layer(on({ maxConnections: 8 }), { excludeTestServices: true, timeout: "1 minute" })("pool of 8", (it) => {

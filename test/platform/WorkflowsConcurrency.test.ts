@@ -12,6 +12,7 @@ import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import { unique } from "../../src/testing/Contract.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
+import { healthy, tally } from "./manyCallers.ts"
 
 type Client = Workflows | Transaction | PostgresClient.PostgresClient
 
@@ -47,25 +48,6 @@ const race = <A, E, R>(n: number, run: (i: number) => Effect.Effect<A, E, R>) =>
       concurrency: n
     })
   )
-
-const tally = (exits: ReadonlyArray<Exit.Exit<unknown, { readonly _tag: string }>>): Record<string, number> => {
-  const counts: Record<string, number> = {}
-  for (const exit of exits) {
-    const failure = Exit.isSuccess(exit) ? undefined : Option.getOrUndefined(Exit.findErrorOption(exit))
-    const outcome = Exit.isSuccess(exit) ? "won" : (failure?._tag ?? "died")
-    counts[outcome] = (counts[outcome] ?? 0) + 1
-  }
-  return counts
-}
-
-/** No connection is lent, and no transaction is left open on the server. */
-const healthy = Effect.gen(function* () {
-  const { sql, stats } = yield* PostgresClient.PostgresClient
-  const left = yield* sql`select pid from pg_stat_activity
-    where datname = current_database() and state like 'idle in transaction%'`
-  assert.deepEqual(left, [])
-  assert.equal((yield* stats).inUse, 0)
-})
 
 type Shape = Readonly<Record<string, ReadonlyArray<string>>>
 

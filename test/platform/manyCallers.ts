@@ -1,4 +1,4 @@
-import { Effect, Exit, Layer, Option } from "effect"
+import { Effect, Exit, Layer, Option, Predicate } from "effect"
 import * as assert from "node:assert/strict"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import * as PostgresRepositoriesLive from "../../src/platform/PostgresRepositoriesLive.ts"
@@ -21,11 +21,12 @@ export const race = <A, E, R>(times: number, run: (i: number) => Effect.Effect<A
   )
 
 /** How many won, and how many failed with what. */
-export const tally = (exits: ReadonlyArray<Exit.Exit<unknown, { readonly _tag: string }>>): Record<string, number> => {
+export const tally = (exits: ReadonlyArray<Exit.Exit<unknown, unknown>>): Record<string, number> => {
   const counts: Record<string, number> = {}
   for (const exit of exits) {
     const failure = Exit.isSuccess(exit) ? undefined : Option.getOrUndefined(Exit.findErrorOption(exit))
-    const outcome = Exit.isSuccess(exit) ? "won" : (failure?._tag ?? "died")
+    const tag = Predicate.hasProperty(failure, "_tag") ? String(failure._tag) : "died"
+    const outcome = Exit.isSuccess(exit) ? "won" : tag
     counts[outcome] = (counts[outcome] ?? 0) + 1
   }
   return counts

@@ -45,6 +45,28 @@ const holding = (key: string, ending: Effect.Effect<void, unknown>) =>
     return Effect.andThen(Deferred.succeed(end, undefined), Fiber.join(fiber))
   })
 
+/** Fails unless of six who do the work under a lock at once each does it, and none beside another. */
+const oneAtATime = <E, R>(locked: (work: Effect.Effect<void>) => Effect.Effect<void, E, R>) =>
+  Effect.gen(function* () {
+    let inside = 0
+    let most = 0
+    let done = 0
+    const work = locked(
+      Effect.gen(function* () {
+        most = Math.max(most, ++inside)
+        yield* passTime("1 millis")
+        inside--
+        done++
+      })
+    )
+    const all = yield* Effect.forkChild(
+      Effect.forEach(Array.from({ length: 6 }), () => work, { concurrency: "unbounded", discard: true })
+    )
+    for (let i = 0; i < 60 && done < 6; i++) yield* passTime("100 millis")
+    yield* Fiber.join(all)
+    assert.deepEqual({ most, done }, { most: 1, done: 6 })
+  })
+
 /** What holds on one connection too, where transactions follow each other. */
 const inTransactions: Record<string, Run> = {
   "a transaction may take its lock again, in a savepoint of it too": Effect.gen(function* () {
@@ -74,24 +96,9 @@ const inTransactions: Record<string, Run> = {
     const locks = yield* AdvisoryLocks
     const transaction = yield* Transaction
     const key = yield* unique("lock")
-    let inside = 0
-    let most = 0
-    let done = 0
-    const work = transaction.run(
-      Effect.gen(function* () {
-        yield* locks.withinTransaction(key, { wait: "1 minute" })
-        most = Math.max(most, ++inside)
-        yield* passTime("1 millis")
-        inside--
-        done++
-      })
+    yield* oneAtATime((work) =>
+      transaction.run(Effect.andThen(locks.withinTransaction(key, { wait: "1 minute" }), work))
     )
-    const all = yield* Effect.forkChild(
-      Effect.forEach(Array.from({ length: 6 }), () => work, { concurrency: "unbounded", discard: true })
-    )
-    for (let i = 0; i < 60 && done < 6; i++) yield* passTime("100 millis")
-    yield* Fiber.join(all)
-    assert.deepEqual({ most, done }, { most: 1, done: 6 })
   }),
   "a wait that is none is refused by its name": Effect.gen(function* () {
     const locks = yield* AdvisoryLocks
@@ -157,24 +164,7 @@ const besideEachOther: Record<string, Run> = {
   "of many at once one has the lock at a time, and all get it": Effect.gen(function* () {
     const locks = yield* AdvisoryLocks
     const key = yield* unique("lock")
-    let inside = 0
-    let most = 0
-    let done = 0
-    const work = Effect.scoped(
-      Effect.gen(function* () {
-        yield* locks.lease(key, { wait: "1 minute" })
-        most = Math.max(most, ++inside)
-        yield* passTime("1 millis")
-        inside--
-        done++
-      })
-    )
-    const all = yield* Effect.forkChild(
-      Effect.forEach(Array.from({ length: 6 }), () => work, { concurrency: "unbounded", discard: true })
-    )
-    for (let i = 0; i < 60 && done < 6; i++) yield* passTime("100 millis")
-    yield* Fiber.join(all)
-    assert.deepEqual({ most, done }, { most: 1, done: 6 })
+    yield* oneAtATime((work) => Effect.scoped(Effect.andThen(locks.lease(key, { wait: "1 minute" }), work)))
   }),
   "a transaction's lock is held to its end, committed or rolled back, against leases and transactions": Effect.gen(
     function* () {
