@@ -23,9 +23,11 @@ export type { ListenEvent } from "./PostgresListener.ts"
 export { type BulkColumns, type BulkInsert, type BulkInsertSpec, makeBulkInsert } from "./repository/BulkInsert.ts"
 export type { RunUnit, UnitResult, UnitResults } from "./statements/PipelinedUnit.ts"
 export {
-  type RowReader,
+  Decimal,
+  NullableDecimal,
   NullableSafeInteger,
   NullableTimestamp,
+  type RowReader,
   rowReader,
   SafeInteger,
   Timestamp

@@ -140,6 +140,10 @@ const surroundings: Readonly<Record<string, string>> = {
     import type { ReminderState } from "./Reminders.ts"`,
   "const many": `${readNotes}
     import { makeBulkInsert } from "@ai-core/database/postgres"`,
+  "const dueOf": `
+    import { DateTime, Order } from "effect"
+    type Place = { readonly dueOrder: DateTime.Utc | "infinity"; readonly id: string }
+    interface Note { readonly dueAt: DateTime.Utc | null; readonly id: string }`,
   "const counts": `${ofNotes}
     import { type MemoryTable, type PostgresMemory, SafeInteger } from "@ai-core/database/postgres"
     import { Result } from "effect"

@@ -36,6 +36,13 @@ runContract(RemindersContract, { implementation: "memory", layer: memory })
 runContract(RemindersContract, { implementation: "embedded", layer: embedded })
 runContract(RemindersContract, { implementation: "live", stores: ["postgresql"], layer: live })
 
+it.live("the migrations of the notebook endanger nothing", () =>
+  Effect.gen(function* () {
+    const { lint } = yield* NotesMigrations.migrations
+    assert.deepEqual(yield* lint, [])
+  }).pipe(Effect.provide(sharedEngine))
+)
+
 describeLive("postgresql", "many at once", () => {
   it.layer(live(), { excludeTestServices: true })((it) => {
     it.effect("each reminder is one worker's", () =>

@@ -6,7 +6,7 @@ import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type { StoreError } from "../../core/StoreError.ts"
-import { shallow } from "../JsonDepth.ts"
+import { shallow } from "../../core/JsonDepth.ts"
 import { holdable, type TimeRange } from "../TimeRange.ts"
 
 const wellFormed = Schema.makeFilter((text: string) => text.isWellFormed(), {

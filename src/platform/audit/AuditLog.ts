@@ -8,7 +8,7 @@ import { MomentFromMillis } from "../../core/Moment.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { Slug, StorableText, textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
-import { StorableJsonObject } from "../StorableJson.ts"
+import { StorableJsonObject } from "../../core/StorableJson.ts"
 import type { TimeRange } from "../TimeRange.ts"
 import { UserId } from "../users/Users.ts"
 

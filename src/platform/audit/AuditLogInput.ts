@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import { decodeInput } from "../../core/Decode.ts"
 import { defaultPageSize, streamPages } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
-import { storedJson } from "../StorableJson.ts"
+import { storedJson } from "../../core/StorableJson.ts"
 import * as TimeRange from "../TimeRange.ts"
 import { type AuditEntry, AuditEntryId, type AuditFilter, AuditList, type AuditLog, NewAuditEntry } from "./AuditLog.ts"
 

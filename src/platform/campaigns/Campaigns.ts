@@ -6,7 +6,7 @@ import type * as Stream from "effect/Stream"
 import { cursor, cursorAgrees, type Page, PageSize } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { Version, type VersionConflict } from "../../core/Version.ts"
-import { shallow } from "../JsonDepth.ts"
+import { shallow } from "../../core/JsonDepth.ts"
 
 /** Text that every store can hold as it is. */
 const storable = Schema.makeFilter((text: string) => !text.includes("\0") && text.isWellFormed(), {

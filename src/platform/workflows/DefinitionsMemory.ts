@@ -9,7 +9,7 @@ import { VersionConflict } from "../../core/Version.ts"
 import type { MemoryReader } from "../../postgres/memory/MemoryDatabase.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import type { PostgresMemory } from "../../postgres/PostgresMemory.ts"
-import { storedJson } from "../StorableJson.ts"
+import { storedJson } from "../../core/StorableJson.ts"
 import { UserNotFound } from "../users/Users.ts"
 import {
   versionCursorAfter,

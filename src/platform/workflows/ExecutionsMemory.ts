@@ -8,7 +8,7 @@ import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import type { MemoryReader } from "../../postgres/memory/MemoryDatabase.ts"
 import type { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import { isLeaseOver, unleased } from "../../postgres/repository/WorkItem.ts"
-import { storedJson } from "../StorableJson.ts"
+import { storedJson } from "../../core/StorableJson.ts"
 import { WorkflowArchived, type WorkflowId, WorkflowNotFound, WorkflowVersionNotFound } from "./WorkflowDefinition.ts"
 import {
   type ExecutionCursor,

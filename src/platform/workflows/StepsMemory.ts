@@ -8,7 +8,7 @@ import type { MemoryReader, MemoryWriter } from "../../postgres/memory/MemoryDat
 import type { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import { memoryClaims } from "../../postgres/memory/MemoryClaims.ts"
 import { pauseAfter } from "../../postgres/repository/WorkItem.ts"
-import { storedJson } from "../StorableJson.ts"
+import { storedJson } from "../../core/StorableJson.ts"
 import { isReleased, stepOf, stepsOf } from "./ExecutionsMemory.ts"
 import { begun, type ExecutionState, isGoing, type WorkflowExecution } from "./WorkflowExecution.ts"
 import type { Workflows } from "./Workflows.ts"

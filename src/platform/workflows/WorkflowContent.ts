@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Slug } from "../../core/Text.ts"
-import { StorableJsonObject } from "../StorableJson.ts"
+import { StorableJsonObject } from "../../core/StorableJson.ts"
 
 const whole = (minimum: number, maximum: number) =>
   Schema.Int.check(Schema.isBetween({ minimum, maximum }, { expected: `a whole number from ${minimum} to ${maximum}` }))

@@ -5,7 +5,7 @@ import { stateMachine } from "../../core/StateMachine.ts"
 import { textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
-import { StorableJsonObject } from "../StorableJson.ts"
+import { StorableJsonObject } from "../../core/StorableJson.ts"
 import { WorkflowId } from "./WorkflowDefinition.ts"
 import { ScheduleId } from "./WorkflowSchedule.ts"
 

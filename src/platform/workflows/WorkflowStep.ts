@@ -7,7 +7,7 @@ import { stateMachine } from "../../core/StateMachine.ts"
 import { Slug, textOf } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { LeaseToken, type Pauses, type WorkStates, workItemFields } from "../../postgres/repository/WorkItem.ts"
-import { StorableJson } from "../StorableJson.ts"
+import { StorableJson } from "../../core/StorableJson.ts"
 import type { WorkflowId } from "./WorkflowDefinition.ts"
 import { ExecutionId, type WorkflowExecution } from "./WorkflowExecution.ts"
 

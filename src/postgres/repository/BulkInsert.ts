@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import type { Fragment, Statement } from "effect/sql/Statement"
 import { Day } from "../../core/Day.ts"
 import { invalidData } from "../../core/Decode.ts"
+import { hasDigits } from "../../core/Numeric.ts"
 import type { FieldProblem, StoreError } from "../../core/StoreError.ts"
 import type { PostgresClient } from "../PostgresClient.ts"
 
@@ -58,11 +59,8 @@ const [least, most] = [-(2n ** 63n), 2n ** 63n - 1n]
 const isDay = Schema.is(Day)
 
 /** Up to 131,072 digits before the decimal point, and 16,383 behind it: PostgreSQL's documentation, 8.1.2. */
-const isNumeric = (value: unknown): value is BigDecimal.BigDecimal => {
-  if (!BigDecimal.isBigDecimal(value)) return false
-  const { scale, value: digits } = BigDecimal.normalize(value)
-  return scale <= 16_383 && String(digits).replace("-", "").length - scale <= 131_072
-}
+const isNumeric = (value: unknown): value is BigDecimal.BigDecimal =>
+  BigDecimal.isBigDecimal(value) && hasDigits(value, 131_072, 16_383)
 
 const encodings: Record<ColumnType, Encoding> = {
   text: {

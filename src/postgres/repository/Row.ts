@@ -1,3 +1,4 @@
+import * as BigDecimal from "effect/BigDecimal"
 import * as DateTime from "effect/DateTime"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -5,6 +6,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { decodeStored, invalidData, type Subject } from "../../core/Decode.ts"
 import { decodedBy } from "../../core/DirectDecoder.ts"
+import { NumericFromText } from "../../core/Numeric.ts"
 import type { StoreCall } from "../../core/StoreCall.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 
@@ -32,6 +34,19 @@ export const SafeInteger = decodedBy(IntFromBigInt, fromBigInt)
 /** The same, or null. */
 export const NullableSafeInteger = decodedBy(Schema.NullOr(IntFromBigInt), (integer) =>
   integer === null ? null : fromBigInt(integer)
+)
+
+const fromText = (text: unknown): BigDecimal.BigDecimal | undefined =>
+  typeof text === "string"
+    ? Option.getOrUndefined(Option.map(BigDecimal.fromString(text), BigDecimal.normalize))
+    : undefined
+
+/** A `numeric` as the driver gives it, in the one form that equal numbers have; `NaN` and `Infinity` are refused. */
+export const Decimal = decodedBy(NumericFromText, fromText)
+
+/** The same, or null. */
+export const NullableDecimal = decodedBy(Schema.NullOr(NumericFromText), (text) =>
+  text === null ? null : fromText(text)
 )
 
 /** Whose rows are read: the call that gave them, or its operation alone. */

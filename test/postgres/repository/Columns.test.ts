@@ -1,12 +1,13 @@
-import { Effect, type Exit, Schema } from "effect"
+import { BigDecimal, Effect, type Exit, Option, Schema } from "effect"
 import * as assert from "node:assert/strict"
 import { Day } from "../../../src/core/Day.ts"
 import { decodeInput } from "../../../src/core/Decode.ts"
 import { Int32, Int64 } from "../../../src/core/Integers.ts"
+import { Numeric } from "../../../src/core/Numeric.ts"
 import type { StoreError } from "../../../src/core/StoreError.ts"
 import * as PostgresClient from "../../../src/postgres/PostgresClient.ts"
 import * as PostgresEmbedded from "../../../src/postgres/PostgresEmbedded.ts"
-import { rowReader, SafeInteger } from "../../../src/postgres/repository/Row.ts"
+import { Decimal, NullableDecimal, rowReader, SafeInteger } from "../../../src/postgres/repository/Row.ts"
 import * as Contract from "../../../src/testing/Contract.ts"
 import { runContract } from "../../contracts/runContract.ts"
 import { freshClient } from "../freshClient.ts"
@@ -68,6 +69,39 @@ const ColumnsContract = Contract.make<PostgresClient.PostgresClient>("Columns", 
       "cents must be a whole number from -2^63 to 2^63 - 1"
     ])
   }),
+  "a numeric holds what its schema takes as it is, in one form, and no more": Effect.gen(function* () {
+    const { sql } = yield* PostgresClient.PostgresClient
+    const rows = rowReader(Schema.Struct({ price: Decimal, none: NullableDecimal }))
+    for (const text of [
+      "10.50",
+      "10.5",
+      "0",
+      "0.00",
+      "-9999.99",
+      "0.01",
+      "1e3",
+      "10.555",
+      "10000",
+      "0.001",
+      "1e-200"
+    ]) {
+      const given = BigDecimal.fromStringUnsafe(text)
+      const checked = Effect.option(decodeInput(Schema.Struct({ price: Numeric(6, 2) }))(at, { price: given }))
+      const stored = sql`select ${BigDecimal.format(given)}::numeric::numeric(6, 2) as price, null::numeric as none`
+      const found = yield* Effect.option(Effect.flatMap(stored, (found) => rows.one("test", found)))
+      const same = Option.filter(found, ({ price }) => BigDecimal.equals(price, given))
+      assert.deepEqual(
+        Option.map(same, ({ price }) => price),
+        Option.map(yield* checked, ({ price }) => price),
+        text
+      )
+    }
+    const nan = yield* Effect.flip(rows.one("test", [{ price: "NaN", none: "Infinity" }]))
+    assert.deepEqual(nan.reason._tag === "InvalidData" && nan.reason.problems.map(({ field }) => field), [
+      "price",
+      "none"
+    ])
+  }),
   "a row that does not fit what was written is no proof that nothing was": Effect.gen(function* () {
     const { query, sql } = yield* PostgresClient.PostgresClient
     yield* sql`create table if not exists kept (id bigint)`
@@ -95,7 +129,7 @@ const ColumnsContract = Contract.make<PostgresClient.PostgresClient>("Columns", 
     const rows = rowReader(
       Schema.Struct({
         day: Day,
-        amount: Schema.BigDecimalFromString,
+        amount: Decimal,
         tags: Schema.Array(Schema.String),
         detail: Schema.Struct({ room: Schema.Int }),
         cents: Int64,
