@@ -52,6 +52,9 @@ export class PostgresClient extends Context.Service<
      * interrupted. Fails with `SqlError`.
      *
      * A statement's `stream` ends with a `Timeout` where no row came within `statementTimeout`, and at the Context's Deadline.
+     * Outside a transaction the server ends it too where the whole of it takes longer than `statementTimeout`, which counts what
+     * the consumer takes: `streamRows` is for long ones. Inside one it is a savepoint: whoever stops early, or meets its failure,
+     * goes on in the transaction, and what its statement wrote is kept only where the consumer saw its end.
      */
     readonly sql: PgClient.PgClient
     /**
