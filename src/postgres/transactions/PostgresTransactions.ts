@@ -255,7 +255,7 @@ export const makeTransactions = (options: {
       const entry = around(fiber)
       return !reserved || (entry !== undefined && entry[0] === connection && entry[1] >= 0)
     }
-    /** Why the statement may not be sent; where it may, what it leaves behind is noted. */
+    /** Why the statement may not be sent. */
     const refused = (
       fiber: Fiber.Fiber<unknown, unknown>,
       text: string,
@@ -268,12 +268,13 @@ export const makeTransactions = (options: {
         const refusal = refusedInTransaction(text, found)
         return refusal === undefined ? undefined : asSqlError(refusal)
       }
-      if (found.effect === "lasts") {
-        const failure = options.sessionless("statement")
-        if (failure !== undefined) return asSqlError(failure)
-        leased.retire()
-      } else if (found.effect === "begins") session.begun = true
-      return undefined
+      const failure = found.effect === "lasts" ? options.sessionless("statement") : undefined
+      return failure === undefined ? undefined : asSqlError(failure)
+    }
+    /** Notes what the statement leaves behind; in its turn, or the answer to one before it would take it back. */
+    const noteSent = (found: SessionStatement | undefined): void => {
+      if (found?.effect === "lasts") leased.retire()
+      else if (found?.effect === "begins") session.begun = true
     }
     const ending = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
       Effect.map(statement, (answer) => {
@@ -288,16 +289,20 @@ export const makeTransactions = (options: {
           const refusal = refused(fiber, text, found)
           if (refusal !== undefined) return Effect.fail(refusal)
           const sent = found?.effect === "ends" ? ending(statement) : statement
-          return inTurn(levelFor(fiber), () => Effect.mapError(leased.watched(sent, text, operation), poolFailure))
+          return inTurn(levelFor(fiber), () => {
+            noteSent(found)
+            return Effect.mapError(leased.watched(sent, text, operation), poolFailure)
+          })
         }),
       (fiber, text, rows) => {
-        const refusal = refused(fiber, text, sessionStatement(text))
+        const found = sessionStatement(text)
+        const refusal = refused(fiber, text, found)
         if (refusal !== undefined) return Effect.fail(refusal)
         const level = levelFor(fiber)
-        return Effect.andThen(
-          scopedTurn(level),
-          inTransaction(fiber) ? inSavepoint(session, level, rows) : Effect.succeed(rows)
-        )
+        return Effect.flatMap(scopedTurn(level), () => {
+          noteSent(found)
+          return inTransaction(fiber) ? inSavepoint(session, level, rows) : Effect.succeed(rows)
+        })
       }
     )
     return connection
