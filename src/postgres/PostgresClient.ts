@@ -112,7 +112,12 @@ export class PostgresClient extends Context.Service<
      */
     readonly needsSession: (operation: string) => Effect.Effect<void, StoreError>
     /**
-     * Takes a connection out of the pool until the scope closes; one that was left changed, or in a transaction, is closed then.
+     * Takes a connection out of the pool until the scope closes; one that was left in a transaction, or changed by a statement
+     * whose text says so (SET, LISTEN, PREPARE, a temporary table), is closed then.
+     *
+     * What hides from the text lasts for whoever gets the connection next: `select pg_advisory_lock(…)`,
+     * `select set_config(…, …, false)`, `select … into temp`, what a function does inside. Undo it, or `retire` the session.
+     * The same holds for `sql.reserve`.
      *
      * Fails with `StoreError`: `InvalidData` behind a pooler in transaction mode, `PoolExhausted`.
      */

@@ -44,7 +44,7 @@ export const sessions: ReadonlyArray<Mutant> = [
   {
     name: "Session: a setting is sent to whichever session a pooler gives",
     file: transactions,
-    find: 'const failure = options.sessionless("statement")',
+    find: 'const failure = found.effect === "lasts" ? options.sessionless("statement") : undefined',
     replace: "const failure: StoreError | undefined = undefined",
     red: [pooler("what needs a session")]
   },
