@@ -52,6 +52,9 @@ export class PostgresClient extends Context.Service<
      * interrupted. Fails with `SqlError`.
      *
      * A statement's `stream` ends with a `Timeout` where no row came within `statementTimeout`, and at the Context's Deadline.
+     * Outside a transaction the server ends it too where the whole of it takes longer than `statementTimeout`, which counts what
+     * the consumer takes: `streamRows` is for long ones. Inside one it is a savepoint: whoever stops early, or meets its failure,
+     * goes on in the transaction, and what its statement wrote is kept only where the consumer saw its end.
      */
     readonly sql: PgClient.PgClient
     /**
@@ -109,7 +112,12 @@ export class PostgresClient extends Context.Service<
      */
     readonly needsSession: (operation: string) => Effect.Effect<void, StoreError>
     /**
-     * Takes a connection out of the pool until the scope closes; one that was left changed, or in a transaction, is closed then.
+     * Takes a connection out of the pool until the scope closes; one that was left in a transaction, or changed by a statement
+     * whose text says so (SET, LISTEN, PREPARE, a temporary table), is closed then.
+     *
+     * What hides from the text lasts for whoever gets the connection next: `select pg_advisory_lock(…)`,
+     * `select set_config(…, …, false)`, `select … into temp`, what a function does inside. Undo it, or `retire` the session.
+     * The same holds for `sql.reserve`.
      *
      * Fails with `StoreError`: `InvalidData` behind a pooler in transaction mode, `PoolExhausted`.
      */

@@ -44,7 +44,8 @@ const reading = (sql: PostgresClient["Service"]["sql"]): Effect.Effect<Connectio
  *
  * It has a connection to itself until the consumer ends; in the transaction around it, that one's. The embedded engine has one
  * connection, so there the consumer cannot query meanwhile: lists are read by pages (`streamPages`) everywhere. When the
- * consumer stops, fails or is interrupted, the server is told to stop.
+ * consumer stops, fails or is interrupted, the server is told to stop; a transaction around it goes on, because the stream is a
+ * savepoint there, for four round trips.
  *
  * Fails with `StoreError`: `Timeout` at the Context's Deadline, or where no row came within `timeout`.
  *

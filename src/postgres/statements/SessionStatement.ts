@@ -21,6 +21,7 @@ const ends: SessionStatement = { effect: "ends", instead: transaction }
 const savepoint: SessionStatement = { effect: "savepoint", instead: "a Transaction.run inside another one" }
 const lasts = (instead: string): SessionStatement => ({ effect: "lasts", instead: `${instead}, or ${ownSession}` })
 
+const temporary = lasts("ON COMMIT DROP for a table inside Transaction.run")
 const setting = lasts("SET LOCAL inside Transaction.run, ALTER ROLE … SET for every session")
 
 /** The first pattern that a statement matches says what it does; what matches none does nothing that lasts. */
@@ -39,15 +40,19 @@ const known: ReadonlyArray<readonly [pattern: RegExp, found: SessionStatement | 
   [/^declare .*\bcursor with hold\b/, lasts("the statement's stream")],
   [/^load\b/, lasts("session_preload_libraries of the server")],
   [/^create .*\bon commit drop\b/, undefined],
+  [/^create (?:or replace )?(?:(?:global|local) )?temp(?:orary)?\b/, temporary],
   [
-    /^create (?:or replace )?(?:(?:global|local) )?temp(?:orary)?\b/,
-    lasts("ON COMMIT DROP for a table inside Transaction.run")
+    /^create (?:or replace )?(?:table|view|sequence|function|procedure|type|domain)(?: if not exists)? pg_temp ?\./,
+    temporary
   ]
 ]
 
 /** The words that a statement of the list above begins with: all others are told apart by this alone. */
 const beginning =
   /(?:abort|begin|commit|create|declare|end|listen|load|prepare|release|rollback|savepoint|set|start)\b/iy
+
+/** Their names may be any words. */
+const quotedIdentifier = /"(?:[^"]|"")*"/g
 
 const space = /[\s;]*/y
 
@@ -85,12 +90,13 @@ const firstWord = (text: string): number => {
  * Tells of a statement what it does to its session beyond itself; nothing for those that do nothing, which is nearly all.
  *
  * What only clears (RESET, DISCARD, UNLISTEN, DEALLOCATE) does nothing: who gets the session next misses nothing by it. What a
- * function, a procedure or a DO block does inside, and `set_config`, cannot be told by the text.
+ * function, a procedure or a DO block does inside, and `set_config`, cannot be told by the text; `select … into temp` is not
+ * looked for, because that would read every select to its end.
  */
 export const sessionStatement = (text: string): SessionStatement | undefined => {
   const at = firstWord(text)
   beginning.lastIndex = at
   if (!beginning.test(text)) return undefined
-  const line = oneLineOf(text.slice(at)).toLowerCase()
+  const line = oneLineOf(text.slice(at)).replace(quotedIdentifier, '"…"').toLowerCase()
   return known.find(([pattern]) => pattern.test(line))?.[1]
 }

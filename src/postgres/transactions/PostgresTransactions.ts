@@ -1,4 +1,4 @@
-import type { PgConnection, Result } from "@effect/sql-pg/PgConnection"
+import type { PgConnection, Result, Row } from "@effect/sql-pg/PgConnection"
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -79,16 +79,19 @@ interface Session {
   readonly level: TransactionLevel
 }
 
+/** Makes the rows of a statement ready to be taken, for as long as the scope is open. */
+type OpenStream = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+  text: string,
+  rows: Stream.Stream<Row, SqlError>
+) => Effect.Effect<Stream.Stream<Row, SqlError>, SqlError, Scope.Scope>
+
 /** The connection of a session, as its statements see it. */
 class HeldConnection extends SqlConnection {
   readonly session: Session
-  readonly #stream: (fiber: Fiber.Fiber<unknown, unknown>, text: string) => Effect.Effect<void, SqlError, Scope.Scope>
+  readonly #stream: OpenStream
 
-  constructor(
-    session: Session,
-    run: RunStatement,
-    stream: (fiber: Fiber.Fiber<unknown, unknown>, text: string) => Effect.Effect<void, SqlError, Scope.Scope>
-  ) {
+  constructor(session: Session, run: RunStatement, stream: OpenStream) {
     super(session.pinned, run)
     this.session = session
     this.#stream = stream
@@ -97,12 +100,7 @@ class HeldConnection extends SqlConnection {
   override executeStream(...statement: Parameters<SqlConnection["executeStream"]>) {
     const [text] = statement
     const rows = this.session.leased.streamed(super.executeStream(...statement), text)
-    return Stream.unwrap(
-      Effect.as(
-        Effect.withFiber((fiber) => this.#stream(fiber, text)),
-        Stream.mapError(rows, poolFailure)
-      )
-    )
+    return Stream.unwrap(Effect.withFiber((fiber) => this.#stream(fiber, text, Stream.mapError(rows, poolFailure))))
   }
 }
 
@@ -257,7 +255,7 @@ export const makeTransactions = (options: {
       const entry = around(fiber)
       return !reserved || (entry !== undefined && entry[0] === connection && entry[1] >= 0)
     }
-    /** Why the statement may not be sent; where it may, what it leaves behind is noted. */
+    /** Why the statement may not be sent. */
     const refused = (
       fiber: Fiber.Fiber<unknown, unknown>,
       text: string,
@@ -270,12 +268,13 @@ export const makeTransactions = (options: {
         const refusal = refusedInTransaction(text, found)
         return refusal === undefined ? undefined : asSqlError(refusal)
       }
-      if (found.effect === "lasts") {
-        const failure = options.sessionless("statement")
-        if (failure !== undefined) return asSqlError(failure)
-        leased.retire()
-      } else if (found.effect === "begins") session.begun = true
-      return undefined
+      const failure = found.effect === "lasts" ? options.sessionless("statement") : undefined
+      return failure === undefined ? undefined : asSqlError(failure)
+    }
+    /** Notes what the statement leaves behind; in its turn, or the answer to one before it would take it back. */
+    const noteSent = (found: SessionStatement | undefined): void => {
+      if (found?.effect === "lasts") leased.retire()
+      else if (found?.effect === "begins") session.begun = true
     }
     const ending = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
       Effect.map(statement, (answer) => {
@@ -290,11 +289,20 @@ export const makeTransactions = (options: {
           const refusal = refused(fiber, text, found)
           if (refusal !== undefined) return Effect.fail(refusal)
           const sent = found?.effect === "ends" ? ending(statement) : statement
-          return inTurn(levelFor(fiber), () => Effect.mapError(leased.watched(sent, text, operation), poolFailure))
+          return inTurn(levelFor(fiber), () => {
+            noteSent(found)
+            return Effect.mapError(leased.watched(sent, text, operation), poolFailure)
+          })
         }),
-      (fiber, text) => {
-        const refusal = refused(fiber, text, sessionStatement(text))
-        return refusal === undefined ? scopedTurn(levelFor(fiber)) : Effect.fail(refusal)
+      (fiber, text, rows) => {
+        const found = sessionStatement(text)
+        const refusal = refused(fiber, text, found)
+        if (refusal !== undefined) return Effect.fail(refusal)
+        const level = levelFor(fiber)
+        return Effect.flatMap(scopedTurn(level), () => {
+          noteSent(found)
+          return inTransaction(fiber) ? inSavepoint(session, level, rows) : Effect.succeed(rows)
+        })
       }
     )
     return connection
@@ -324,6 +332,38 @@ export const makeTransactions = (options: {
           if (sql === "ROLLBACK" || !isServerError(error.reason.cause)) session.leased.retire()
         })
     )
+
+  /**
+   * Puts a savepoint around a stream, because the statement of one whose consumer stops early is cancelled, and without one the
+   * transaction would be spoilt by it. Inside, the server's timeout does not count what the consumer takes.
+   *
+   * Only one that came to its end keeps what it wrote: of any other nobody can say how far its statement got.
+   */
+  const inSavepoint = (
+    session: Session,
+    level: TransactionLevel,
+    rows: Stream.Stream<Row, SqlError>
+  ): Effect.Effect<Stream.Stream<Row, SqlError>, SqlError, Scope.Scope> =>
+    Effect.gen(function* () {
+      const name = "ai_core_stream"
+      let finish = `ROLLBACK TO SAVEPOINT ${name}`
+      yield* Effect.acquireRelease(control(session, `SAVEPOINT ${name}`), () =>
+        Effect.suspend(() =>
+          // What has ended around it has undone it.
+          level.over ? Effect.void : Effect.andThen(undo(session, finish), undo(session, `RELEASE SAVEPOINT ${name}`))
+        )
+      )
+      const before = yield* control(
+        session,
+        "select current_setting('statement_timeout') as timeout, set_config('statement_timeout', '0', true)"
+      )
+      return Stream.onEnd(
+        rows,
+        Effect.sync(() => {
+          finish = `SET LOCAL statement_timeout = '${String(before.rows[0]?.["timeout"])}'`
+        })
+      )
+    })
 
   /** Nothing is applied by what opens a transaction, so it fails like a read. */
   const began = <A>(effect: Effect.Effect<A, SqlError | StoreError>): Effect.Effect<A, SqlError> =>

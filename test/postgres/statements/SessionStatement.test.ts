@@ -44,7 +44,12 @@ describe("what a statement does to its session", () => {
         "create temp table t (n int)",
         "CREATE LOCAL TEMPORARY TABLE t AS SELECT 'on commit drop'",
         "create /* x */ temp sequence s",
-        "create or replace temp view v as select 1"
+        "create or replace temp view v as select 1",
+        'create temp table "on commit drop" (n int)',
+        "create table pg_temp.t (n int)",
+        "CREATE TABLE IF NOT EXISTS pg_temp . t AS SELECT 1",
+        "create or replace function pg_temp.f() returns int language sql as 'select 1'",
+        "create sequence pg_temp.s"
       ]
     ],
     [
@@ -64,6 +69,12 @@ describe("what a statement does to its session", () => {
         "commit prepared 'x'",
         "rollback prepared 'x'",
         "declare c cursor for select 1",
+        'declare c cursor for select 1 as "cursor with hold"',
+        'create table t ("temp" int)',
+        "create table pg_temp.t (n int) on commit drop",
+        "create index on pg_temp.t (n)",
+        "create table pg_temperature (n int)",
+        "create table t (like pg_temp.u)",
         "create temp table t (n int) on commit drop",
         "create table temp (n int)",
         "create function f() returns int language sql begin atomic select 1; end",

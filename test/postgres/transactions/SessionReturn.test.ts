@@ -165,6 +165,26 @@ const suite = (client: Layer.Layer<Postgres.PostgresTags, unknown>) => {
     }).pipe(Effect.provide(layer))
   )
 
+  it.live("a BEGIN that was asked for while a COMMIT was under way is rolled back as well", () =>
+    Effect.gen(function* () {
+      const { sql, stored } = yield* table
+      const inOrder = (texts: ReadonlyArray<string>) =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            const connection = yield* sql.reserve
+            const send = (text: string) => connection.execute(text, [], undefined)
+            yield* send("begin")
+            yield* Effect.forEach(texts, send, { concurrency: "unbounded" })
+            yield* send("insert into kept values (-1)")
+          })
+        )
+      yield* inOrder(["commit", "begin"])
+      assert.deepEqual(yield* stored, [])
+      yield* inOrder(["commit", "begin", "rollback", "begin"])
+      assert.deepEqual(yield* stored, [])
+    }).pipe(Effect.provide(layer))
+  )
+
   it.live("a reserved connection whose session was changed is never another's; its holder has it until then", () =>
     Effect.gen(function* () {
       const { path, sql, stats } = yield* table

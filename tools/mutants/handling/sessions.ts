@@ -37,14 +37,14 @@ export const sessions: ReadonlyArray<Mutant> = [
   {
     name: "Session: what was changed is lent again",
     file: transactions,
-    find: "        leased.retire()\n      } else if",
-    replace: "      } else if",
+    find: 'if (found?.effect === "lasts") leased.retire()',
+    replace: 'if (found?.effect === "lasts") return',
     red: [test("a reserved connection whose session was changed is never another's")]
   },
   {
     name: "Session: a setting is sent to whichever session a pooler gives",
     file: transactions,
-    find: 'const failure = options.sessionless("statement")',
+    find: 'const failure = found.effect === "lasts" ? options.sessionless("statement") : undefined',
     replace: "const failure: StoreError | undefined = undefined",
     red: [pooler("what needs a session")]
   },
@@ -61,6 +61,13 @@ export const sessions: ReadonlyArray<Mutant> = [
     find: "if (connection.session.begun) leased.retire()",
     replace: "",
     red: [test("a reserved connection whose transaction was left open is rolled back")]
+  },
+  {
+    name: "Session: a BEGIN is noted before its turn, and forgotten by a COMMIT before it",
+    file: transactions,
+    find: "          return inTurn(levelFor(fiber), () => {\n            noteSent(found)\n",
+    replace: "          noteSent(found)\n          return inTurn(levelFor(fiber), () => {\n",
+    red: [test("a BEGIN that was asked for while a COMMIT was under way")]
   },
   {
     name: "Session: a transaction that was ended costs its connection",

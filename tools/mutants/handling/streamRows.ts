@@ -4,6 +4,8 @@ const file = "src/postgres/repository/StreamRows.ts"
 const watch = "src/postgres/pool/RowWatch.ts"
 const test = at("test/postgres/repository/StreamRows.test.ts")
 const stream = at("test/postgres/statements/StatementStream.test.ts")
+const transactions = "src/postgres/transactions/PostgresTransactions.ts"
+const inside = at("test/postgres/transactions/StreamInTransaction.test.ts")
 
 /** What a stream of rows handles, taken out. */
 export const streamRows: ReadonlyArray<Mutant> = [
@@ -100,6 +102,41 @@ export const streamRows: ReadonlyArray<Mutant> = [
     find: "Option.isSome(around)\n",
     replace: "Option.isSome(around) && startedAt < 0\n",
     red: [test("inside a transaction it sees what that has written, and leaves it open")]
+  },
+  {
+    name: "Stream: whoever stops early spoils the transaction around it",
+    file: transactions,
+    find: "inTransaction(fiber) ? inSavepoint(session, level, rows) : Effect.succeed(rows)",
+    replace: "Effect.succeed(rows)",
+    red: [
+      inside("a consumer that stops early leaves the transaction as it was"),
+      inside("interrupted in a fiber of the transaction"),
+      inside("one that fails on the server is undone alone")
+    ]
+  },
+  {
+    name: "Stream: what its statement wrote is undone though it came to its end",
+    file: transactions,
+    find: "          finish = `SET LOCAL statement_timeout",
+    replace: "          `SET LOCAL statement_timeout",
+    red: [inside("what its statement wrote is kept")]
+  },
+  {
+    name: "Stream: the transaction has no statement timeout after it",
+    file: transactions,
+    find: `SET LOCAL statement_timeout = '`,
+    replace: `SET LOCAL lock_timeout = '`,
+    red: [inside("the transaction's own statement timeout holds again")]
+  },
+  {
+    name: "Stream: inside a transaction the time of its consumer counts",
+    file: transactions,
+    find: "set_config('statement_timeout', '0', true)",
+    replace: "set_config('statement_timeout', '500', true)",
+    red: [
+      inside("its consumer may take longer than the statement timeout"),
+      inside("streamRows waits for rows as long as its own timeout says")
+    ]
   },
   {
     name: "Streamed rows: a failure is the driver's own",
