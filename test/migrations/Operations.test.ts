@@ -662,6 +662,52 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     assert.ok(reason._tag === "StatementFailed")
     assert.match(reason.failure.message, /statement 2 was edited after it had been done/)
   }),
+  "a run that goes on finds the session as the statements before it had left it": Effect.gen(function* () {
+    const { client, exists, file, migrations, schema } = yield* ground()
+    yield* file(
+      "1_parts.sql",
+      `create table app.seen (path text, memory text, cost text);
+      select pg_catalog.set_config('search_path', '${schema}', false);
+      /* of its own */ set search_path = ${schema}, public;
+      set work_mem = '9MB';
+      set random_page_cost = 7;
+      reset work_mem;
+      prepare one as select 1;
+      insert into gate values (1);
+      create table later (n int);
+      insert into seen select current_setting('search_path'), current_setting('work_mem'), current_setting('random_page_cost');
+      execute one;`,
+      undefined,
+      withoutTransaction
+    )
+    const reason = yield* reasonOf(migrations.run)
+    assert.ok(reason._tag === "StatementFailed")
+    assert.match(reason.failure.message, /gate/)
+    yield* client.sql`create table ${client.sql(schema)}.gate (n int)`
+    yield* migrations.run
+    assert.equal(yield* exists("later"), true)
+    const seen = yield* client.sql`select path, memory = '9MB' as memory, cost from ${client.sql(schema)}.seen`
+    assert.deepEqual(seen, [{ path: `${schema}, public`, memory: false, cost: "7" }])
+  }),
+  "what is gone with the session of a run that broke off is not taken for there": Effect.gen(function* () {
+    const { client, exists, file, migrations, schema } = yield* ground()
+    const parts = `create table app.a (n int);
+      create temp table ids as select 1 as n;
+      insert into app.gate select n from ids;
+      drop table ids;`
+    yield* file("1_parts.sql", parts, undefined, withoutTransaction)
+    yield* reasonOf(migrations.run)
+    yield* client.sql`create table ${client.sql(schema)}.gate (n int)`
+    const reason = yield* reasonOf(migrations.run)
+    assert.ok(reason._tag === "StatementFailed" && reason.failure.reason._tag === "InvalidStatement")
+    assert.equal(reason.failure.outcome, "not-applied")
+    assert.equal(reason.failure.statement?.text, "create temp table ids as select 1 as n")
+    assert.match(reason.failure.message, /statement 2 .*session.*forgetUnfinished/)
+    yield* client.sql`drop table ${client.sql(schema)}.a`
+    yield* migrations.repair({ forgetUnfinished: true })
+    yield* migrations.run
+    assert.deepEqual([yield* exists("a"), yield* exists("gate")], [true, true])
+  }),
   "two namespaces of one database know nothing of each other": Effect.gen(function* () {
     const first = yield* two
     const second = yield* two

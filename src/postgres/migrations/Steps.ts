@@ -10,6 +10,7 @@ import { fromSqlError } from "../PostgresError.ts"
 import { type ScriptStatement, splitScript } from "./SqlScript.ts"
 import { isConcurrent, makeLeftBehind } from "./ConcurrentIndex.ts"
 import type { makeHistory } from "./History.ts"
+import { resumed } from "./Resumed.ts"
 import { codeOf, type Transactions } from "./Transactions.ts"
 import type { Which } from "./Which.ts"
 
@@ -195,6 +196,8 @@ export const makeSteps = (
       yield* prepareJournal
       const entries = yield* journaled(operation, which)
       const before = new Map(entries.map((entry) => [entry.statement, entry]))
+      // What comes before it may have made the session what it needs.
+      const lastToDo = 1 + statements.findLastIndex((_, i) => before.get(i + 1)?.done !== true)
       for (const { checksum, done, statement } of entries) {
         const text = statements[statement - 1]?.text ?? ""
         if (done && checksum !== checksumOf(text)) {
@@ -204,11 +207,21 @@ export const makeSteps = (
             `statement ${statement} was edited after it had been done in a run that broke off; put it back, or repair with forgetUnfinished`
           )
         }
+        if (done && statement < lastToDo && resumed(text) === "gone") {
+          return yield* refused(
+            operation,
+            text,
+            `what statement ${statement} made ended with the session of the run that broke off; undo what was done, or take it out of the file, and repair with forgetUnfinished to begin anew`
+          )
+        }
       }
       yield* tell({ _tag: "Started", ...which, statements: statements.length })
       for (const [i, { text }] of statements.entries()) {
         const entry = before.get(i + 1)
-        if (entry?.done === true) continue
+        if (entry?.done === true) {
+          if (i + 1 < lastToDo && resumed(text) === "again") yield* run(operation, text)
+          continue
+        }
         const elapsedMillis = yield* timed(one(i + 1, text, entry !== undefined))
         yield* tell({
           _tag: "StatementDone",
