@@ -1128,6 +1128,13 @@ const ofMigrations: ReadonlyArray<Mutant> = [
     red: [migrations.operations("what is gone with the session of a run that broke off")]
   },
   {
+    name: "Migrations: the journal is written by whatever role a script took",
+    file: "src/postgres/migrations/Steps.ts",
+    find: "sql<object>`set local role to default`",
+    replace: "sql<object>`set local lock_timeout to default`",
+    red: [migrations.operations("a script may take another role")]
+  },
+  {
     name: "Migrations: an invalid index is taken for whole",
     file: "src/postgres/migrations/ConcurrentIndex.ts",
     find: "index === undefined || index.valid",

@@ -6,6 +6,7 @@ import type { MigrationStep, ScriptStep, TellProgress } from "../../core/Migrati
 import type { ProgramFailed } from "../../core/MigrationFailure.ts"
 import { InvalidStatement, isStoreError, StoreError } from "../../core/StoreError.ts"
 import type { PostgresClient } from "../PostgresClient.ts"
+import { oneLineOf } from "../statements/StatementSummary.ts"
 import { fromSqlError } from "../PostgresError.ts"
 import { type ScriptStatement, splitScript } from "./SqlScript.ts"
 import { isConcurrent, makeLeftBehind } from "./ConcurrentIndex.ts"
@@ -28,6 +29,9 @@ const refused = (operation: string, text: string, detail: string): StoreError =>
 /** Statements with which a script would end the migration's own transaction. */
 const transactionControl =
   /^(?:begin|start\s+transaction|commit|end|abort|rollback(?!\s+(?:work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b/i
+
+/** A role can be put aside until a transaction ends; where its session's user is put aside too, some servers lose it. */
+const becomesAnother = /^set (?:session |local )?session(?: |_)authorization\b(?! (?:= ?|to )?default\b)/i
 
 /** The statement wants to be outside of a transaction, or to end one. */
 const wantsNoTransaction: ReadonlySet<string | undefined> = new Set(["25001", "2D000"])
@@ -140,19 +144,24 @@ export const makeSteps = (
       yield* limitLocks(operation, "transaction")
     })
 
-  const enterStatement = (
+  /** To the transaction's end the role is the session's own: the journal is not the script's, whatever role it took. */
+  const enterTogether = (
     operation: string,
     { direction, version }: Which,
     statement: number,
     text: string,
     done: boolean
   ) =>
-    query(
-      { operation, kind: "write", idempotent: true },
-      sql<object>`insert into ${journal} (version, direction, statement, checksum, done)
-        values (${version}::bigint, ${direction}, ${statement}::int, ${checksumOf(text)}, ${done})
-        on conflict (version, direction, statement) do update set checksum = excluded.checksum, done = excluded.done`
+    Effect.andThen(
+      query({ operation, kind: "read" }, sql<object>`set local role to default`),
+      query(
+        { operation, kind: "write", idempotent: true },
+        sql<object>`insert into ${journal} (version, direction, statement, checksum, done)
+          values (${version}::bigint, ${direction}, ${statement}::int, ${checksumOf(text)}, ${done})
+          on conflict (version, direction, statement) do update set checksum = excluded.checksum, done = excluded.done`
+      )
     )
+  const enterStatement = (...entry: Parameters<typeof enterTogether>) => inTransaction(enterTogether(...entry))
 
   /** Runs a step without a transaction around it, statement by statement, after those that have been done. */
   const runInParts = <R>(
@@ -178,7 +187,7 @@ export const makeSteps = (
         }
         const together = atomically(
           busy,
-          Effect.andThen(run(operation, text), enterStatement(operation, which, statement, text, true))
+          Effect.andThen(run(operation, text), enterTogether(operation, which, statement, text, true))
         )
         // CONCURRENTLY waits for old transactions and blocks nobody; a lock timeout would leave an invalid index.
         const alone = Effect.gen(function* () {
@@ -193,6 +202,14 @@ export const makeSteps = (
       })
     return Effect.gen(function* () {
       const statements = yield* statementsOf(operation, step)
+      const other = statements.find(({ text }) => becomesAnother.test(oneLineOf(text)))
+      if (other !== undefined) {
+        return yield* refused(
+          operation,
+          other.text,
+          "without a transaction the journal is written between the statements, by the session's own user; take another role by SET ROLE"
+        )
+      }
       yield* prepareJournal
       const entries = yield* journaled(operation, which)
       const before = new Map(entries.map((entry) => [entry.statement, entry]))
