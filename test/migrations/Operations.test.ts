@@ -447,6 +447,25 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     yield* migrations.run
     assert.deepEqual(yield* path, before)
   }),
+  "what a program without a transaction sets in its session ends with it": Effect.gen(function* () {
+    const { client, file, make, schema } = yield* ground()
+    const role = `role_${crypto.randomUUID().replaceAll("-", "")}`
+    yield* Effect.acquireRelease(client.sql.unsafe(`create role ${role}`), () =>
+      Effect.orDie(client.sql.unsafe(`drop role ${role}`))
+    )
+    const careless = program({
+      version: 1n,
+      name: "careless",
+      revision: "1",
+      transaction: false,
+      up: Effect.flatMap(SqlClient, (sql) =>
+        Effect.andThen(sql.unsafe("set work_mem = '9MB'"), sql.unsafe(`set role ${role}`))
+      )
+    })
+    yield* file("2_next.sql", "create table app.b as select current_setting('work_mem') = '9MB' as leaked;")
+    yield* make({ programs: [careless] }).run
+    assert.deepEqual(yield* client.sql`select leaked from ${client.sql(schema)}.b`, [{ leaked: false }])
+  }),
   "every step of whatever operation waits for locks, and takes, no longer than it may": Effect.gen(function* () {
     const { file, make } = yield* ground({ statementLockTimeout: "3 seconds", timeout: "70 seconds" })
     const limits = (set: string) => `

@@ -50,7 +50,7 @@ export const makeSteps = (
   const leftBehind = makeLeftBehind(client)
   const run = (operation: string, text: string) => query({ operation, kind: "write" }, sql.unsafe<object>(text))
 
-  /** What a script set in its session ends with it: a search path, a role, a timeout. */
+  /** What a step set in its session ends with it: a search path, a role, a timeout. */
   const resetSession = (operation: string) =>
     Effect.forEach(["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"], (text) => run(operation, text), {
       discard: true
@@ -65,8 +65,8 @@ export const makeSteps = (
           sql<object>`select set_config('statement_timeout', ${String(statementMillis)}, false)`
         )
 
-  /** The script's settings end with it, and the engine's go on. */
-  const endScript = (operation: string) => Effect.andThen(resetSession(operation), limitStatements(operation))
+  /** The step's settings end with it, and the engine's go on. */
+  const endStep = (operation: string) => Effect.andThen(resetSession(operation), limitStatements(operation))
 
   const statementsOf = (
     operation: string,
@@ -140,7 +140,7 @@ export const makeSteps = (
           })
         }
       }
-      yield* endScript(operation)
+      yield* endStep(operation)
       yield* limitLocks(operation, "transaction")
     })
 
@@ -177,6 +177,7 @@ export const makeSteps = (
         yield* enterStatement(operation, which, 1, "", false)
         yield* tell({ _tag: "Started", ...which, statements: 1 })
         yield* runProgram(operation, step.run)
+        yield* endStep(operation)
       })
     }
     const one = (statement: number, text: string, begun: boolean) =>
@@ -248,7 +249,7 @@ export const makeSteps = (
           elapsedMillis
         })
       }
-      yield* endScript(operation)
+      yield* endStep(operation)
     })
   }
 
