@@ -98,14 +98,18 @@ const examples: Record<
     bad: [
       "alter table t add constraint c check (a > 0);",
       "alter table t add column a bigint check (a > 0);",
-      "alter domain d add constraint c check (value > 0);"
+      "alter domain d add constraint c check (value > 0);",
+      "alter domain app.d set not null;"
     ],
     good: [
       ["alter table t add constraint c check (a > 0) not valid;"],
       ["create table t (a bigint check (a > 0));"],
       ["alter domain d add check (value > 0) not valid;"],
       ["alter domain d validate constraint c;"],
-      ["create domain d as bigint; alter domain d add check (value > 0);"]
+      ["create domain d as bigint; alter domain d add check (value > 0);"],
+      ["create domain d as bigint; alter domain d set not null;"],
+      ["alter domain d drop not null;"],
+      ["alter domain d set default 0;"]
     ]
   },
   "disallowed-unique-constraint": {
@@ -186,6 +190,25 @@ const examples: Record<
     bad: ["alter schema app rename to other;"],
     good: [["create schema other;"], ["alter schema app owner to somebody;"]]
   },
+  "renaming-value": {
+    bad: ["alter type app.e rename value 'a' to 'b';"],
+    good: [
+      ["alter type e add value 'b' after 'a';"],
+      ["create type app.e as enum ('a'); alter type app.e rename value 'a' to 'b';"]
+    ]
+  },
+  "attaching-partition": {
+    bad: [
+      "alter table t attach partition p for values from (1) to (2);",
+      "alter table t attach partition p default;",
+      "create table t (a bigint) partition by list (a); alter table t attach partition p for values in (1);"
+    ],
+    good: [
+      ["create table p (a bigint); alter table t attach partition p for values in (1);"],
+      ["create table p partition of t for values in (1);"],
+      ["alter index i attach partition j;"]
+    ]
+  },
   "changing-persistence": {
     bad: ["alter table t set logged;", "alter table t set unlogged;"],
     good: [["create unlogged table t (a bigint);"], ["create unlogged table t (a bigint); alter table t set logged;"]]
@@ -198,6 +221,10 @@ const examples: Record<
       "drop materialized view v cascade;"
     ],
     good: [["drop view v, w;"], ["drop type if exists ty;"]]
+  },
+  "ban-drop-owned": {
+    bad: ["drop owned by somebody;", "drop owned by current_user cascade;"],
+    good: [["reassign owned by somebody to another;"], ["drop role somebody;"]]
   },
   "ban-truncate-cascade": { bad: ["truncate t cascade;"], good: [["truncate t, u;"]] },
   "ban-vacuum-full": {

@@ -447,6 +447,25 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     yield* migrations.run
     assert.deepEqual(yield* path, before)
   }),
+  "what a program without a transaction sets in its session ends with it": Effect.gen(function* () {
+    const { client, file, make, schema } = yield* ground()
+    const role = `role_${crypto.randomUUID().replaceAll("-", "")}`
+    yield* Effect.acquireRelease(client.sql.unsafe(`create role ${role}`), () =>
+      Effect.orDie(client.sql.unsafe(`drop role ${role}`))
+    )
+    const careless = program({
+      version: 1n,
+      name: "careless",
+      revision: "1",
+      transaction: false,
+      up: Effect.flatMap(SqlClient, (sql) =>
+        Effect.andThen(sql.unsafe("set work_mem = '9MB'"), sql.unsafe(`set role ${role}`))
+      )
+    })
+    yield* file("2_next.sql", "create table app.b as select current_setting('work_mem') = '9MB' as leaked;")
+    yield* make({ programs: [careless] }).run
+    assert.deepEqual(yield* client.sql`select leaked from ${client.sql(schema)}.b`, [{ leaked: false }])
+  }),
   "every step of whatever operation waits for locks, and takes, no longer than it may": Effect.gen(function* () {
     const { file, make } = yield* ground({ statementLockTimeout: "3 seconds", timeout: "70 seconds" })
     const limits = (set: string) => `
@@ -661,6 +680,118 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     const reason = yield* reasonOf(migrations.run)
     assert.ok(reason._tag === "StatementFailed")
     assert.match(reason.failure.message, /statement 2 was edited after it had been done/)
+  }),
+  "a run that goes on finds the session as the statements before it had left it": Effect.gen(function* () {
+    const { client, exists, file, migrations, schema } = yield* ground()
+    yield* file(
+      "1_parts.sql",
+      `create table app.seen (path text, memory text, cost text);
+      select pg_catalog.set_config('search_path', '${schema}', false);
+      /* of its own */ set search_path = ${schema}, public;
+      set work_mem = '9MB';
+      set random_page_cost = 7;
+      reset work_mem;
+      prepare one as select 1;
+      insert into gate values (1);
+      create table later (n int);
+      insert into seen select current_setting('search_path'), current_setting('work_mem'), current_setting('random_page_cost');
+      execute one;`,
+      undefined,
+      withoutTransaction
+    )
+    const reason = yield* reasonOf(migrations.run)
+    assert.ok(reason._tag === "StatementFailed")
+    assert.match(reason.failure.message, /gate/)
+    yield* client.sql`create table ${client.sql(schema)}.gate (n int)`
+    yield* migrations.run
+    assert.equal(yield* exists("later"), true)
+    const seen = yield* client.sql`select path, memory = '9MB' as memory, cost from ${client.sql(schema)}.seen`
+    assert.deepEqual(seen, [{ path: `${schema}, public`, memory: false, cost: "7" }])
+  }),
+  "what is gone with the session of a run that broke off is not taken for there": Effect.gen(function* () {
+    const { client, exists, file, migrations, schema } = yield* ground()
+    const parts = `create table app.a (n int);
+      create temp table ids as select 1 as n;
+      insert into app.gate select n from ids;
+      drop table ids;`
+    yield* file("1_parts.sql", parts, undefined, withoutTransaction)
+    yield* reasonOf(migrations.run)
+    yield* client.sql`create table ${client.sql(schema)}.gate (n int)`
+    const reason = yield* reasonOf(migrations.run)
+    assert.ok(reason._tag === "StatementFailed" && reason.failure.reason._tag === "InvalidStatement")
+    assert.equal(reason.failure.outcome, "not-applied")
+    assert.equal(reason.failure.statement?.text, "create temp table ids as select 1 as n")
+    assert.match(reason.failure.message, /statement 2 .*session.*forgetUnfinished/)
+    yield* client.sql`drop table ${client.sql(schema)}.a`
+    yield* migrations.repair({ forgetUnfinished: true })
+    yield* migrations.run
+    assert.deepEqual([yield* exists("a"), yield* exists("gate")], [true, true])
+  }),
+  "a script may take another role, and what it has done is entered all the same": Effect.gen(function* () {
+    const { client, count, file, migrations, schema } = yield* ground()
+    const role = `role_${crypto.randomUUID().replaceAll("-", "")}`
+    yield* Effect.acquireRelease(client.sql.unsafe(`create role ${role}`), () =>
+      Effect.orDie(
+        Effect.andThen(client.sql.unsafe(`drop owned by ${role} cascade`), client.sql.unsafe(`drop role ${role}`))
+      )
+    )
+    yield* client.sql.unsafe(`create schema ${schema}_own authorization ${role}`)
+    const own = (table: string) => `set role ${role};
+      create table ${schema}_own.${table} (n int);
+      insert into ${schema}_own.${table} values (1);`
+    yield* file("1_whole.sql", own("a"))
+    yield* file(
+      "2_parts.sql",
+      `${own("b")}\ncreate index concurrently i on ${schema}_own.b (n);`,
+      undefined,
+      withoutTransaction
+    )
+    yield* file("3_back.sql", `${own("c")}\nreset role;\ncreate table app.d (n int);`, undefined, withoutTransaction)
+    yield* file(
+      "4_again.sql",
+      `${own("e")}\ninsert into ${schema}_own.gate values (1);\ncreate table ${schema}_own.f (n int);\nreset role;\ncreate table app.g (n int);\ninsert into app.later values (1);\ncreate table app.h (n int);`,
+      undefined,
+      withoutTransaction
+    )
+    const failureOf = Effect.map(reasonOf(migrations.run), (reason) =>
+      reason._tag === "StatementFailed" ? reason.failure.message : ""
+    )
+    assert.match(yield* failureOf, /gate/)
+    yield* client.sql.unsafe(`create table ${schema}_own.gate (n int)`)
+    yield* client.sql.unsafe(`grant insert on ${schema}_own.gate to ${role}`)
+    assert.match(yield* failureOf, /later/)
+    yield* client.sql.unsafe(`create table ${schema}.later (n int)`)
+    yield* migrations.run
+    assert.deepEqual([yield* count("d"), yield* count("g"), yield* count("h")], [0, 0, 0])
+    const owned = yield* client.sql`select tablename as name from pg_tables
+      where schemaname = ${`${schema}_own`} and tableowner = ${role} order by 1`
+    assert.deepEqual(
+      owned.map(({ name }) => name),
+      ["a", "b", "c", "e", "f"]
+    )
+  }),
+  "a script without a transaction that would be another user is refused before anything runs": Effect.gen(function* () {
+    const { exists, file, make } = yield* ground()
+    for (const text of [
+      "set session authorization pg_monitor",
+      "SET LOCAL SESSION AUTHORIZATION 'pg_monitor'",
+      "set session_authorization = pg_monitor"
+    ]) {
+      yield* file("1_parts.sql", `create table app.a (n int);\n${text};`, undefined, withoutTransaction)
+      const reason = yield* reasonOf(make().run)
+      assert.ok(reason._tag === "StatementFailed" && reason.failure.reason._tag === "InvalidStatement", text)
+      assert.deepEqual([reason.failure.outcome, reason.failure.statement?.text], ["not-applied", text])
+      assert.match(reason.failure.message, /SET ROLE/)
+      assert.equal(yield* exists("a"), false)
+    }
+    yield* file(
+      "1_parts.sql",
+      "set session authorization default;\nreset session authorization;\ncreate table app.a (n int);",
+      undefined,
+      withoutTransaction
+    )
+    yield* make().run
+    assert.equal(yield* exists("a"), true)
   }),
   "two namespaces of one database know nothing of each other": Effect.gen(function* () {
     const first = yield* two

@@ -1105,13 +1105,34 @@ const ofMigrations: ReadonlyArray<Mutant> = [
   {
     name: "Migrations: a rerun begins anew, not after the last statement",
     file: "src/postgres/migrations/Steps.ts",
-    find: "      if (entry?.done === true) continue\n",
-    replace: "",
+    find: "if (entry?.done === true) {",
+    replace: "if (entry?.statement === 0) {",
     red: [
       migrations.faults("kill -9 at every statement boundary without a transaction"),
       migrations.operations("without a transaction a run that broke off"),
       migrations.random
     ]
+  },
+  {
+    name: "Migrations: a run that goes on sets nothing again",
+    file: "src/postgres/migrations/Steps.ts",
+    find: `resumed(text) === "again"`,
+    replace: `resumed(text) !== resumed(text)`,
+    red: [migrations.operations("a run that goes on finds the session")]
+  },
+  {
+    name: "Migrations: a run that goes on takes what its session had for there",
+    file: "src/postgres/migrations/Steps.ts",
+    find: `resumed(text) === "gone"`,
+    replace: `resumed(text) !== resumed(text)`,
+    red: [migrations.operations("what is gone with the session of a run that broke off")]
+  },
+  {
+    name: "Migrations: the journal is written by whatever role a script took",
+    file: "src/postgres/migrations/Steps.ts",
+    find: "sql<object>`set local role to default`",
+    replace: "sql<object>`set local lock_timeout to default`",
+    red: [migrations.operations("a script may take another role")]
   },
   {
     name: "Migrations: an invalid index is taken for whole",

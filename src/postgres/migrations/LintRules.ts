@@ -67,8 +67,8 @@ export const rules = {
   ),
   "constraint-missing-not-valid": rule(
     "error",
-    "A check locks the table, or every table that uses the domain, while every row is checked",
-    "ADD CONSTRAINT … NOT VALID, and in a later migration VALIDATE CONSTRAINT, which blocks nobody."
+    "A check, or a domain's NOT NULL, locks the table, or every table that uses the domain, while every row is checked",
+    "ADD CONSTRAINT … NOT VALID (for a domain CHECK (VALUE IS NOT NULL) in the place of NOT NULL), and in a later migration VALIDATE CONSTRAINT, which blocks nobody."
   ),
   "disallowed-unique-constraint": rule(
     "error",
@@ -120,6 +120,16 @@ export const rules = {
     "Programs that run now know everything in it by the old name",
     "Make the new schema with views of what is in the old one, switch programs over, then move what they use."
   ),
+  "renaming-value": rule(
+    "error",
+    "Programs that run now know the old value, and cannot read or write the new one",
+    "ADD VALUE, deploy programs that know both, change the rows in batches, and leave the old value unused."
+  ),
+  "attaching-partition": rule(
+    "error",
+    "ATTACH PARTITION reads the whole partition, and the default one, while nobody may use them",
+    "ADD CONSTRAINT … CHECK (what its bound says) NOT VALID, VALIDATE CONSTRAINT, then ATTACH PARTITION, which trusts the check; for the default one, a check that it holds nothing of the bound."
+  ),
   "changing-persistence": rule(
     "error",
     "SET LOGGED and SET UNLOGGED write the table anew while nobody may use it",
@@ -129,6 +139,11 @@ export const rules = {
     "error",
     "CASCADE drops whatever depends on it, views and columns of tables included",
     "Name each object to drop, without CASCADE."
+  ),
+  "ban-drop-owned": rule(
+    "error",
+    "DROP OWNED drops whatever belongs to the role, tables with their data included, without a name",
+    "REASSIGN OWNED BY … TO another role, then REVOKE what it was granted; or name each object to drop."
   ),
   "ban-truncate-cascade": rule(
     "error",
@@ -282,8 +297,10 @@ const ofConcurrent = (concurrent: boolean, transaction: boolean, rule: Warning["
   return transaction ? [{ rule: "ban-concurrent-index-creation-in-transaction" }] : []
 }
 
-/** A check of the same part that a SET NOT NULL may trust is not looked for: the hint tells the whole way. */
-const ofCommand = (command: AlterTableCmd, { transaction }: Around): ReadonlyArray<Warning> => {
+const isMade = ({ made }: Around, relation: RangeVar | undefined): boolean => made.has(nameOf(relation))
+
+/** A check that a SET NOT NULL or an ATTACH PARTITION may trust is not looked for: the hint tells the whole way. */
+const ofCommand = (command: AlterTableCmd, around: Around): ReadonlyArray<Warning> => {
   const { def } = command
   switch (command.subtype) {
     case "AT_AddColumn":
@@ -302,10 +319,17 @@ const ofCommand = (command: AlterTableCmd, { transaction }: Around): ReadonlyArr
     case "AT_SetLogged":
     case "AT_SetUnLogged":
       return [{ rule: "changing-persistence" }]
+    case "AT_AttachPartition":
+      return def !== undefined &&
+        "PartitionCmd" in def &&
+        def.PartitionCmd.bound !== undefined &&
+        !isMade(around, def.PartitionCmd.name)
+        ? [{ rule: "attaching-partition" }]
+        : []
     case "AT_DetachPartition":
       return ofConcurrent(
         def !== undefined && "PartitionCmd" in def && def.PartitionCmd.concurrent === true,
-        transaction,
+        around.transaction,
         "require-concurrent-partition-detach"
       )
     default:
@@ -316,21 +340,22 @@ const ofCommand = (command: AlterTableCmd, { transaction }: Around): ReadonlyArr
 const commandsOf = (statement: AlterTableStmt): ReadonlyArray<AlterTableCmd> =>
   (statement.cmds ?? []).flatMap((node) => ("AlterTableCmd" in node ? [node.AlterTableCmd] : []))
 
-const isMade = ({ made }: Around, relation: RangeVar | undefined): boolean => made.has(nameOf(relation))
-
 const listNames = (node: Node): string => {
   const items = "List" in node ? (node.List.items ?? []) : []
   const names = items.flatMap((item) => ("String" in item ? [item.String.sval ?? ""] : []))
   return `${names.length > 1 ? (names.at(-2) ?? "") : ""}.${names.at(-1) ?? ""}`
 }
 
-/** The tables and domains that a statement makes. With IF NOT EXISTS one may have been there before, and in use. */
+const namesIn = (items: Array<Node> = []): string => listNames({ List: { items } })
+
+/** The tables, domains and enums that a statement makes. With IF NOT EXISTS one may have been there before, and in use. */
 export const tablesMade = (node: Node): ReadonlyArray<string> => {
   if ("CreateStmt" in node && node.CreateStmt.if_not_exists !== true) return [nameOf(node.CreateStmt.relation)]
   if ("CreateTableAsStmt" in node && node.CreateTableAsStmt.if_not_exists !== true) {
     return [nameOf(node.CreateTableAsStmt.into?.rel)]
   }
-  return "CreateDomainStmt" in node ? [listNames({ List: { items: node.CreateDomainStmt.domainname ?? [] } })] : []
+  if ("CreateEnumStmt" in node) return [namesIn(node.CreateEnumStmt.typeName)]
+  return "CreateDomainStmt" in node ? [namesIn(node.CreateDomainStmt.domainname)] : []
 }
 
 /** Whether an INSERT takes its rows from a query, and not from itself. */
@@ -353,6 +378,9 @@ const changesRows = (node: Node, around: Around): boolean => {
 }
 
 const relationKinds: ReadonlySet<string | undefined> = new Set(["OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW"])
+
+/** How the grammar writes ALTER DOMAIN … SET NOT NULL. */
+const domainSetNotNull = "O"
 
 /** What is dangerous in one statement. */
 export const warningsOf = (node: Node, around: Around): ReadonlyArray<Warning> => {
@@ -401,9 +429,11 @@ export const warningsOf = (node: Node, around: Around): ReadonlyArray<Warning> =
     return concurrent === true || isMade(around, relation) ? [] : [{ rule: "require-concurrent-refresh" }]
   }
   if ("AlterTableStmt" in node) {
-    return isMade(around, node.AlterTableStmt.relation)
-      ? []
-      : commandsOf(node.AlterTableStmt).flatMap((command) => ofCommand(command, around))
+    const made = isMade(around, node.AlterTableStmt.relation)
+    // What is attached to a new table may be an old one.
+    return commandsOf(node.AlterTableStmt)
+      .filter(({ subtype }) => !made || subtype === "AT_AttachPartition")
+      .flatMap((command) => ofCommand(command, around))
   }
   if ("RenameStmt" in node) {
     const { relation, renameType } = node.RenameStmt
@@ -417,11 +447,16 @@ export const warningsOf = (node: Node, around: Around): ReadonlyArray<Warning> =
     return relationKinds.has(objectType) && !isMade(around, relation) ? [{ rule: "renaming-table" }] : []
   }
   if ("AlterDomainStmt" in node) {
-    const { def, typeName = [] } = node.AlterDomainStmt
-    return def === undefined || !("Constraint" in def) || around.made.has(listNames({ List: { items: typeName } }))
-      ? []
-      : ofAddedConstraint(def.Constraint)
+    const { def, subtype, typeName } = node.AlterDomainStmt
+    if (around.made.has(namesIn(typeName))) return []
+    if (subtype === domainSetNotNull) return [{ rule: "constraint-missing-not-valid" }]
+    return def !== undefined && "Constraint" in def ? ofAddedConstraint(def.Constraint) : []
   }
+  if ("AlterEnumStmt" in node) {
+    const { oldVal, typeName } = node.AlterEnumStmt
+    return oldVal === undefined || around.made.has(namesIn(typeName)) ? [] : [{ rule: "renaming-value" }]
+  }
+  if ("DropOwnedStmt" in node) return [{ rule: "ban-drop-owned" }]
   if ("TruncateStmt" in node) {
     return node.TruncateStmt.behavior === "DROP_CASCADE" ? [{ rule: "ban-truncate-cascade" }] : []
   }

@@ -6,10 +6,12 @@ import type { MigrationStep, ScriptStep, TellProgress } from "../../core/Migrati
 import type { ProgramFailed } from "../../core/MigrationFailure.ts"
 import { InvalidStatement, isStoreError, StoreError } from "../../core/StoreError.ts"
 import type { PostgresClient } from "../PostgresClient.ts"
+import { oneLineOf } from "../statements/StatementSummary.ts"
 import { fromSqlError } from "../PostgresError.ts"
 import { type ScriptStatement, splitScript } from "./SqlScript.ts"
 import { isConcurrent, makeLeftBehind } from "./ConcurrentIndex.ts"
 import type { makeHistory } from "./History.ts"
+import { resumed } from "./Resumed.ts"
 import { codeOf, type Transactions } from "./Transactions.ts"
 import type { Which } from "./Which.ts"
 
@@ -28,6 +30,9 @@ const refused = (operation: string, text: string, detail: string): StoreError =>
 const transactionControl =
   /^(?:begin|start\s+transaction|commit|end|abort|rollback(?!\s+(?:work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b/i
 
+/** A role can be put aside until a transaction ends; where its session's user is put aside too, some servers lose it. */
+const becomesAnother = /^set (?:session |local )?session(?: |_)authorization\b(?! (?:= ?|to )?default\b)/i
+
 /** The statement wants to be outside of a transaction, or to end one. */
 const wantsNoTransaction: ReadonlySet<string | undefined> = new Set(["25001", "2D000"])
 
@@ -45,7 +50,7 @@ export const makeSteps = (
   const leftBehind = makeLeftBehind(client)
   const run = (operation: string, text: string) => query({ operation, kind: "write" }, sql.unsafe<object>(text))
 
-  /** What a script set in its session ends with it: a search path, a role, a timeout. */
+  /** What a step set in its session ends with it: a search path, a role, a timeout. */
   const resetSession = (operation: string) =>
     Effect.forEach(["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"], (text) => run(operation, text), {
       discard: true
@@ -60,8 +65,8 @@ export const makeSteps = (
           sql<object>`select set_config('statement_timeout', ${String(statementMillis)}, false)`
         )
 
-  /** The script's settings end with it, and the engine's go on. */
-  const endScript = (operation: string) => Effect.andThen(resetSession(operation), limitStatements(operation))
+  /** The step's settings end with it, and the engine's go on. */
+  const endStep = (operation: string) => Effect.andThen(resetSession(operation), limitStatements(operation))
 
   const statementsOf = (
     operation: string,
@@ -135,23 +140,28 @@ export const makeSteps = (
           })
         }
       }
-      yield* endScript(operation)
+      yield* endStep(operation)
       yield* limitLocks(operation, "transaction")
     })
 
-  const enterStatement = (
+  /** To the transaction's end the role is the session's own: the journal is not the script's, whatever role it took. */
+  const enterTogether = (
     operation: string,
     { direction, version }: Which,
     statement: number,
     text: string,
     done: boolean
   ) =>
-    query(
-      { operation, kind: "write", idempotent: true },
-      sql<object>`insert into ${journal} (version, direction, statement, checksum, done)
-        values (${version}::bigint, ${direction}, ${statement}::int, ${checksumOf(text)}, ${done})
-        on conflict (version, direction, statement) do update set checksum = excluded.checksum, done = excluded.done`
+    Effect.andThen(
+      query({ operation, kind: "read" }, sql<object>`set local role to default`),
+      query(
+        { operation, kind: "write", idempotent: true },
+        sql<object>`insert into ${journal} (version, direction, statement, checksum, done)
+          values (${version}::bigint, ${direction}, ${statement}::int, ${checksumOf(text)}, ${done})
+          on conflict (version, direction, statement) do update set checksum = excluded.checksum, done = excluded.done`
+      )
     )
+  const enterStatement = (...entry: Parameters<typeof enterTogether>) => inTransaction(enterTogether(...entry))
 
   /** Runs a step without a transaction around it, statement by statement, after those that have been done. */
   const runInParts = <R>(
@@ -167,6 +177,7 @@ export const makeSteps = (
         yield* enterStatement(operation, which, 1, "", false)
         yield* tell({ _tag: "Started", ...which, statements: 1 })
         yield* runProgram(operation, step.run)
+        yield* endStep(operation)
       })
     }
     const one = (statement: number, text: string, begun: boolean) =>
@@ -177,7 +188,7 @@ export const makeSteps = (
         }
         const together = atomically(
           busy,
-          Effect.andThen(run(operation, text), enterStatement(operation, which, statement, text, true))
+          Effect.andThen(run(operation, text), enterTogether(operation, which, statement, text, true))
         )
         // CONCURRENTLY waits for old transactions and blocks nobody; a lock timeout would leave an invalid index.
         const alone = Effect.gen(function* () {
@@ -192,9 +203,19 @@ export const makeSteps = (
       })
     return Effect.gen(function* () {
       const statements = yield* statementsOf(operation, step)
+      const other = statements.find(({ text }) => becomesAnother.test(oneLineOf(text)))
+      if (other !== undefined) {
+        return yield* refused(
+          operation,
+          other.text,
+          "without a transaction the journal is written between the statements, by the session's own user; take another role by SET ROLE"
+        )
+      }
       yield* prepareJournal
       const entries = yield* journaled(operation, which)
       const before = new Map(entries.map((entry) => [entry.statement, entry]))
+      // What comes before it may have made the session what it needs.
+      const lastToDo = 1 + statements.findLastIndex((_, i) => before.get(i + 1)?.done !== true)
       for (const { checksum, done, statement } of entries) {
         const text = statements[statement - 1]?.text ?? ""
         if (done && checksum !== checksumOf(text)) {
@@ -204,11 +225,21 @@ export const makeSteps = (
             `statement ${statement} was edited after it had been done in a run that broke off; put it back, or repair with forgetUnfinished`
           )
         }
+        if (done && statement < lastToDo && resumed(text) === "gone") {
+          return yield* refused(
+            operation,
+            text,
+            `what statement ${statement} made ended with the session of the run that broke off; undo what was done, or take it out of the file, and repair with forgetUnfinished to begin anew`
+          )
+        }
       }
       yield* tell({ _tag: "Started", ...which, statements: statements.length })
       for (const [i, { text }] of statements.entries()) {
         const entry = before.get(i + 1)
-        if (entry?.done === true) continue
+        if (entry?.done === true) {
+          if (i + 1 < lastToDo && resumed(text) === "again") yield* run(operation, text)
+          continue
+        }
         const elapsedMillis = yield* timed(one(i + 1, text, entry !== undefined))
         yield* tell({
           _tag: "StatementDone",
@@ -218,7 +249,7 @@ export const makeSteps = (
           elapsedMillis
         })
       }
-      yield* endScript(operation)
+      yield* endStep(operation)
     })
   }
 
