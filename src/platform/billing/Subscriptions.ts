@@ -185,7 +185,7 @@ export interface Subscriptions {
    *
    * It holds from the period on that begins after the change, by the Clock, or while it is paused after its activation: the period
    * that runs keeps its end, its price and the metric of its usage, and nothing is prorated. Of several changes in a period the
-   * last one holds.
+   * last one holds. Before the subscription begins it holds from its beginning, so that the first period's end may change.
    */
   readonly change: (
     id: SubscriptionId,

@@ -195,8 +195,8 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
           const plan = wanted === priceId ? { planId } : yield* onSale(operation, wanted)
           const next = { ...subscription, ...changes, planId: plan.planId }
           // Nobody knows yet when the next period of a paused one begins.
-          if (state !== "paused") yield* terms.follow(operation, next, (yield* termsOf(operation, id)).last, now)
-          return next
+          if (state === "paused") return next
+          return yield* terms.follow(operation, next, (yield* termsOf(operation, id)).last, now)
         }),
       (written) =>
         Effect.mapError(
@@ -260,10 +260,7 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
         const { last } = yield* termsOf(operation, id)
         const active = { ...subscription, state, pausedAt: null }
         const end = nextStart(last, pausedAt)
-        if (!isOver(end, now)) {
-          yield* terms.follow(operation, active, last, now)
-          return active
-        }
+        if (!isOver(end, now)) return yield* terms.follow(operation, active, last, now)
         const interval = yield* intervalOf(operation, priceId)
         const anew = {
           ...active,

@@ -193,15 +193,22 @@ export const billing: ReadonlyArray<Mutant> = [
   {
     name: "Billing: what was changed while it was paused is forgotten",
     file: subscriptions,
-    find: "          yield* terms.follow(operation, active, last, now)\n",
-    replace: "",
+    find: "return yield* terms.follow(operation, active, last, now)",
+    replace: "return active",
+    red
+  },
+  {
+    name: "Billing: a change before the beginning leaves the first period's end",
+    file: terms,
+    find: "if (DateTime.isGreaterThan(since, currentPeriodStart)) return subscription\n",
+    replace: "if (id !== undefined) return subscription\n",
     red
   },
   {
     name: "Billing: a paused one goes on though its period is over",
     file: subscriptions,
-    find: "if (!isOver(end, now)) {",
-    replace: "if (!isOver(end, now) || isOver(end, now)) {",
+    find: "if (!isOver(end, now)) return yield*",
+    replace: "if (!isOver(end, now) || isOver(end, now)) return yield*",
     red
   },
   {

@@ -20,6 +20,8 @@ import {
   usage as used
 } from "./support.ts"
 
+const current = ({ currentPeriodEnd: end, currentPeriodStart: start }: Subscription): BillingPeriod => ({ start, end })
+
 const priceOf = (plan: string, amount: number, metric: string) =>
   Effect.gen(function* () {
     const { id: planId } = yield* aPlan(plan)
@@ -110,6 +112,31 @@ export const terms: Record<string, Run> = {
     const { currentPeriodEnd, id } = yield* aSubscription({ priceId: calls.id, startAt })
     yield* subscriptions.change(id, 1, { priceId: tokens.id })
     same((yield* charged(id, { start: startAt, end: currentPeriodEnd }))[0], ["Tokens", 1, 5000])
+  }),
+  "a change of interval before a subscription begins is one of its first period too": Effect.gen(function* () {
+    yield* inOurTime
+    const { subscriptions } = yield* Billing
+    const startAt = DateTime.add(yield* DateTime.now, { days: 10 })
+    const monthly = yield* aPrice({ amount: eur(1000) })
+    const yearly = yield* aPrice({ planId: monthly.planId, amount: eur(9000), interval: "year" })
+    const month = { start: startAt, end: DateTime.add(startAt, { months: 1 }) }
+    const year = { start: startAt, end: DateTime.add(startAt, { months: 12 }) }
+    for (const [from, to, period, amount] of [
+      [monthly, yearly, year, 9000],
+      [yearly, monthly, month, 1000]
+    ] as const) {
+      const { id } = yield* aSubscription({ priceId: from.id, startAt })
+      same(current(yield* subscriptions.change(id, 1, { priceId: to.id })), period)
+      same(yield* charged(id, period), [["Pro", 1, amount]])
+      const paused = yield* aSubscription({ priceId: from.id, startAt })
+      yield* subscriptions.pause(paused.id)
+      yield* subscriptions.change(paused.id, 2, { priceId: to.id })
+      same(current(yield* subscriptions.activate(paused.id)), period)
+      same(yield* charged(paused.id, period), [["Pro", 1, amount]])
+    }
+    const trialEnd = DateTime.add(startAt, { days: 14 })
+    const tried = yield* aSubscription({ priceId: monthly.id, startAt, trialEnd })
+    same(current(yield* subscriptions.change(tried.id, 1, { priceId: yearly.id })), { start: startAt, end: trialEnd })
   }),
   "a change to another interval holds from the end of the period that runs": Effect.gen(function* () {
     const { subscriptions } = yield* Billing
