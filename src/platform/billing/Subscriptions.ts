@@ -215,15 +215,30 @@ export interface Subscriptions {
     Subscription,
     SubscriptionNotFound | PeriodConflict | SubscriptionNotRunning | PeriodNotOver | StoreError
   >
-  /** To `active`. Where the period in which it was paused is over, a new one begins now, and there was none in between. */
+  /**
+   * To `active`. Where the period in which it was paused is over, a new one begins now, and there was none in between.
+   *
+   * Renewals of what was not paused stay overdue.
+   */
   readonly activate: (id: SubscriptionId) => Moved
-  /** To `past_due`: a payment is missing. */
+  /** To `past_due`: a payment is missing. Renewals that are overdue stay so. */
   readonly markPastDue: (id: SubscriptionId) => Moved
-  /** To `paused`: it is not renewed until it is activated. */
+  /**
+   * To `paused`, in the period that runs: it is not renewed until it is activated.
+   *
+   * Renewals that are overdue are made up for first, all at once: `currentPeriodStart` and `currentPeriodEnd` tell the period
+   * that now is in, whether or not `renew` came in time. The periods in between are the subscription's own like any others, so
+   * that usage in them counts, and they are invoiced (`invoiceSubscription`), each from the end of the one before it. What was
+   * to be canceled with a period that is over is `canceled`, and refused as such.
+   */
   readonly pause: (id: SubscriptionId) => Moved
-  /** To `canceled`, at once, or by the renewal of the period that runs. The second way is idempotent. */
+  /**
+   * To `canceled`, at once, or by the renewal of the period that runs. The second way is idempotent.
+   *
+   * Renewals that are overdue are made up for first, as `pause` does it.
+   */
   readonly cancel: (id: SubscriptionId, when: CancelWhen) => Moved
-  /** Takes back a cancellation at the period's end. Idempotent. */
+  /** Takes back a cancellation at the period's end, while that is to come: then it is canceled. Idempotent. */
   readonly keep: (id: SubscriptionId) => Moved
   /** Lists subscriptions page by page, by the time they were made; one that exists throughout is listed exactly once. */
   readonly list: (

@@ -186,8 +186,24 @@ export const billing: ReadonlyArray<Mutant> = [
   {
     name: "Billing: a renewal is as long as the newest price says",
     file: subscriptions,
-    find: "periodOf(termAt(all, currentPeriodEnd) ?? last, currentPeriodEnd)",
-    replace: "periodOf(all.length > 9 ? (termAt(all, currentPeriodEnd) ?? last) : last, currentPeriodEnd)",
+    find: "periodOf(termAt(all, at) ?? last, at)",
+    replace: "periodOf(all.length > 9 ? (termAt(all, at) ?? last) : last, at)",
+    red
+  },
+  {
+    name: "Billing: what is paused or cancelled while renewals are overdue stays in a period that is over",
+    file: subscriptions,
+    find: "renewable.holds(subscription) && isOver(subscription.currentPeriodEnd, now)",
+    replace:
+      "renewable.holds(subscription) && subscription.cancelAtPeriodEnd && isOver(subscription.currentPeriodEnd, now)",
+    red
+  },
+  {
+    name: "Billing: what has ended is kept while its renewal is overdue",
+    file: subscriptions,
+    find: "renewable.holds(subscription) && isOver(subscription.currentPeriodEnd, now)",
+    replace:
+      "renewable.holds(subscription) && !subscription.cancelAtPeriodEnd && isOver(subscription.currentPeriodEnd, now)",
     red
   },
   {

@@ -10,6 +10,7 @@ import {
   aPlan,
   aPrice,
   aSubscription,
+  at,
   eur,
   failsWith,
   failure,
@@ -185,7 +186,7 @@ export const terms: Record<string, Run> = {
       same(yield* inTrial("2024-02-29", "2024-03-31"), ["period.start", ["2024-01-31", "2024-04-14"]])
       same(yield* inTrial("2024-04-14", "2024-05-31"), ["period.end", ["2024-04-14", "2024-05-14"]])
       const ended = yield* aSubscription({ startAt: day("2024-01-31") })
-      yield* subscriptions.cancel(ended.id, "at-period-end")
+      yield* at(day("2024-02-10"))(subscriptions.cancel(ended.id, "at-period-end"))
       const after = nearest(
         invoices.invoiceSubscription(ended.id, { start: day("2024-02-29"), end: day("2024-03-31") })
       )
