@@ -1,4 +1,4 @@
-import type * as DateTime from "effect/DateTime"
+import * as DateTime from "effect/DateTime"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -144,6 +144,16 @@ export class PeriodNotOver extends Schema.TaggedError<PeriodNotOver>("@ai-core/d
 ) {
   override get message(): string {
     return `the period of subscription ${this.id} is not over yet`
+  }
+}
+
+/** The period has not begun yet, and a change may still make another one of it. */
+export class PeriodNotBegun extends Schema.TaggedError<PeriodNotBegun>("@ai-core/database/PeriodNotBegun")(
+  "PeriodNotBegun",
+  { id: SubscriptionId, start: Schema.DateTimeUtc }
+) {
+  override get message(): string {
+    return `the period of subscription ${this.id} begins at ${DateTime.formatIso(this.start)}`
   }
 }
 

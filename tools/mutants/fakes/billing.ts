@@ -235,6 +235,20 @@ export const billing: ReadonlyArray<Mutant> = [
     red
   },
   {
+    name: "Billing: a period that has not begun is invoiced",
+    file: invoicing,
+    find: "if (DateTime.isGreaterThan(start, now)) return",
+    replace: "if (DateTime.isGreaterThan(start, end)) return",
+    red
+  },
+  {
+    name: "Billing: usage of a period that has not begun is taken",
+    file: usage,
+    find: "if (running === undefined || DateTime.isGreaterThan(running.period.start, now)) {",
+    replace: "if (running === undefined) {",
+    red
+  },
+  {
     name: "Billing: usage of any metric is taken",
     file: usage,
     find: "return counted === metric\n",

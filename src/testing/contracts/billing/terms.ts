@@ -78,9 +78,9 @@ export const terms: Record<string, Run> = {
         "MetricNotPriced"
       )
       same([early.subscriptionId, early.metric, early.priced], [id, "tokens", "calls"])
-      yield* usage.record(yield* used(subscription, 7, nth(1).start, { metric: "tokens" }))
+      yield* days(30)(usage.record(yield* used(subscription, 7, nth(1).start, { metric: "tokens" })))
       const late = yield* failsWith(
-        usage.record(yield* used(subscription, 1, nth(1).start, { metric: "calls" })),
+        days(30)(usage.record(yield* used(subscription, 1, nth(1).start, { metric: "calls" }))),
         "MetricNotPriced"
       )
       same([late.metric, late.priced], ["calls", "tokens"])
@@ -230,7 +230,7 @@ export const terms: Record<string, Run> = {
       assert.ok(DateTime.isGreaterThan(active.currentPeriodStart, nth(1).start))
       same((yield* nearest(recorded(gap, "calls")))[0], "usedAt")
       same((yield* nearest(days(400)(invoices.invoiceSubscription(id, nth(1)))))[0], "period.start")
-      yield* recorded(active.currentPeriodStart, "tokens")
+      yield* days(45)(recorded(active.currentPeriodStart, "tokens"))
       same(yield* charged(id, nth(0)), [
         ["Calls", 1, 1000],
         ["Calls: calls", 1, 2]
