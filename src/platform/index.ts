@@ -97,6 +97,7 @@ export {
   CancelWhen,
   NewSubscription,
   PeriodConflict,
+  PeriodNotBegun,
   PeriodNotOver,
   PriceNotOnSale,
   Subscription,

@@ -434,7 +434,7 @@ describeLive("postgresql", "Billing on a server, many callers at once", () => {
         const exits = yield* race(20, (i) => subscriptions.change(id, 1, { priceId: made[i]!.id }))
         assert.deepEqual(tally(exits), { won: 1, VersionConflict: 19 })
         const { currentPeriodEnd: end, priceId } = yield* later("32 days")(subscriptions.renew(id, currentPeriodEnd))
-        const next = yield* invoices.invoiceSubscription(id, { start: currentPeriodEnd, end })
+        const next = yield* later("32 days")(invoices.invoiceSubscription(id, { start: currentPeriodEnd, end }))
         assert.equal((yield* invoices.lines(next.id))[0]?.priceId, priceId)
         yield* healthy
       })

@@ -14,7 +14,7 @@ import { UserId, type UserNotFound } from "../users/Users.ts"
 import { RecentMoment, wholeFrom } from "../Checks.ts"
 import { type ListOptions, type PageOptions, type StreamOptions } from "../Lists.ts"
 import { PriceId, type PriceNotFound } from "./Plans.ts"
-import { type PeriodNotOver, SubscriptionId, type SubscriptionNotFound } from "./Subscriptions.ts"
+import { type PeriodNotBegun, type PeriodNotOver, SubscriptionId, type SubscriptionNotFound } from "./Subscriptions.ts"
 import type { BillingPeriod, PeriodInvoiced, PeriodMismatch } from "./Usage.ts"
 
 export const InvoiceId = TimeOrderedId.pipe(Schema.brand("InvoiceId"))
@@ -216,15 +216,15 @@ export interface Invoices {
    * it. Usage of an invoiced period is refused from then on.
    *
    * The period is one of the subscription's own, `currentPeriodStart` to `currentPeriodEnd` of its time, else `PeriodMismatch`
-   * names the field that does not fit and the nearest period that is one. Fails with `PeriodInvoiced` where a period that
-   * overlaps was invoiced. A void invoice does not count.
+   * names the field that does not fit and the nearest period that is one. It has begun, by the Clock, else `PeriodNotBegun`.
+   * Fails with `PeriodInvoiced` where a period that overlaps was invoiced. A void invoice does not count.
    */
   readonly invoiceSubscription: (
     subscriptionId: SubscriptionId,
     period: BillingPeriod
   ) => Effect.Effect<
     Invoice,
-    SubscriptionNotFound | PeriodNotOver | PeriodInvoiced | PeriodMismatch | MoneyOverflow | StoreError
+    SubscriptionNotFound | PeriodNotBegun | PeriodNotOver | PeriodInvoiced | PeriodMismatch | MoneyOverflow | StoreError
   >
   /** Finds an invoice by id; concurrent calls go together. */
   readonly find: (id: InvoiceId) => Effect.Effect<Option.Option<Invoice>, StoreError>

@@ -1,4 +1,4 @@
-import type * as DateTime from "effect/DateTime"
+import * as DateTime from "effect/DateTime"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -147,6 +147,16 @@ export class PeriodNotOver extends Schema.TaggedError<PeriodNotOver>("@ai-core/d
   }
 }
 
+/** The period has not begun yet, and a change may still make another one of it. */
+export class PeriodNotBegun extends Schema.TaggedError<PeriodNotBegun>("@ai-core/database/PeriodNotBegun")(
+  "PeriodNotBegun",
+  { id: SubscriptionId, start: Schema.DateTimeUtc }
+) {
+  override get message(): string {
+    return `the period of subscription ${this.id} begins at ${DateTime.formatIso(this.start)}`
+  }
+}
+
 /** The subscription is paused or canceled, so it is neither renewed nor changed. */
 export class SubscriptionNotRunning extends Schema.TaggedError<SubscriptionNotRunning>(
   "@ai-core/database/SubscriptionNotRunning"
@@ -185,7 +195,7 @@ export interface Subscriptions {
    *
    * It holds from the period on that begins after the change, by the Clock, or while it is paused after its activation: the period
    * that runs keeps its end, its price and the metric of its usage, and nothing is prorated. Of several changes in a period the
-   * last one holds.
+   * last one holds. Before the subscription begins it holds from its beginning, so that the first period's end may change.
    */
   readonly change: (
     id: SubscriptionId,
@@ -215,15 +225,30 @@ export interface Subscriptions {
     Subscription,
     SubscriptionNotFound | PeriodConflict | SubscriptionNotRunning | PeriodNotOver | StoreError
   >
-  /** To `active`. Where the period in which it was paused is over, a new one begins now, and there was none in between. */
+  /**
+   * To `active`. Where the period in which it was paused is over, a new one begins now, and there was none in between.
+   *
+   * Renewals of what was not paused stay overdue.
+   */
   readonly activate: (id: SubscriptionId) => Moved
-  /** To `past_due`: a payment is missing. */
+  /** To `past_due`: a payment is missing. Renewals that are overdue stay so. */
   readonly markPastDue: (id: SubscriptionId) => Moved
-  /** To `paused`: it is not renewed until it is activated. */
+  /**
+   * To `paused`, in the period that runs: it is not renewed until it is activated.
+   *
+   * Renewals that are overdue are made up for first, all at once: `currentPeriodStart` and `currentPeriodEnd` tell the period
+   * that now is in, whether or not `renew` came in time. The periods in between are the subscription's own like any others, so
+   * that usage in them counts, and they are invoiced (`invoiceSubscription`), each from the end of the one before it. What was
+   * to be canceled with a period that is over is `canceled`, and refused as such.
+   */
   readonly pause: (id: SubscriptionId) => Moved
-  /** To `canceled`, at once, or by the renewal of the period that runs. The second way is idempotent. */
+  /**
+   * To `canceled`, at once, or by the renewal of the period that runs. The second way is idempotent.
+   *
+   * Renewals that are overdue are made up for first, as `pause` does it.
+   */
   readonly cancel: (id: SubscriptionId, when: CancelWhen) => Moved
-  /** Takes back a cancellation at the period's end. Idempotent. */
+  /** Takes back a cancellation at the period's end, while that is to come: then it is canceled. Idempotent. */
   readonly keep: (id: SubscriptionId) => Moved
   /** Lists subscriptions page by page, by the time they were made; one that exists throughout is listed exactly once. */
   readonly list: (

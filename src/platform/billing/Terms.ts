@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { StoreError } from "../../core/StoreError.ts"
 import { prices, type SubscriptionRow, type SubscriptionTermRow, subscriptionTerms } from "./BillingTables.ts"
 import { priceOf } from "./makePlans.ts"
-import { isRecurring, nextStart, type Term } from "./Periods.ts"
+import { isRecurring, nextStart, periodOf, type Term } from "./Periods.ts"
 import type { SubscriptionId } from "./Subscriptions.ts"
 import type { Tables } from "../tables/Tables.ts"
 
@@ -19,13 +19,17 @@ export interface Terms {
   ) => Effect.Effect<ReadonlyMap<SubscriptionId, ReadonlyArray<StoredTerm>>, StoreError>
   /** Begins the first term of a new subscription. */
   readonly begin: (operation: string, subscription: SubscriptionRow) => Effect.Effect<void, StoreError>
-  /** Makes price and quantity of a subscription hold from the period on that begins after this moment. */
+  /**
+   * Makes price and quantity of a subscription hold from the period on that begins after this moment.
+   *
+   * Gives the subscription: where the period that it is in has not begun, its end is the new term's.
+   */
   readonly follow: (
     operation: string,
     subscription: SubscriptionRow,
     last: StoredTerm,
     now: DateTime.Utc
-  ) => Effect.Effect<void, StoreError>
+  ) => Effect.Effect<SubscriptionRow, StoreError>
   /** Ends the last term at its end, and begins one with the period that the subscription is in. */
   readonly restart: (
     operation: string,
@@ -76,12 +80,16 @@ export const makeTerms = ({ insertNew, many, replace }: Tables): Terms => {
     of,
     begin: (operation, subscription) =>
       Effect.asVoid(insertNew(operation, subscriptionTerms, [rowOf(subscription, 1, subscription.startedAt)])),
-    follow: (operation, subscription, last, now) => {
-      if (last.priceId === subscription.priceId && last.quantity === subscription.quantity) return Effect.void
+    follow: Effect.fnUntraced(function* (operation, subscription, last, now) {
+      const { currentPeriodStart, id } = subscription
+      if (last.priceId === subscription.priceId && last.quantity === subscription.quantity) return subscription
       const since = nextStart(last, now)
       const { billingAnchor, position } = last
-      return put(operation, last, since, { ...rowOf(subscription, position + 1, since), billingAnchor })
-    },
+      yield* put(operation, last, since, { ...rowOf(subscription, position + 1, since), billingAnchor })
+      if (DateTime.isGreaterThan(since, currentPeriodStart)) return subscription
+      const term = (yield* of(operation, [id])).get(id)?.at(-1) ?? last
+      return { ...subscription, currentPeriodEnd: periodOf(term, currentPeriodStart).end }
+    }),
     restart: (operation, subscription, last, end) =>
       put(operation, last, end, rowOf(subscription, last.position + 1, subscription.currentPeriodStart))
   }

@@ -67,7 +67,7 @@ export class PeriodInvoiced extends Schema.TaggedError<PeriodInvoiced>("@ai-core
   }
 }
 
-/** The period, or the moment, is none of the subscription's. */
+/** The period is none of the subscription's, or the moment is in none that has begun. */
 export class PeriodMismatch extends Schema.TaggedError<PeriodMismatch>("@ai-core/database/PeriodMismatch")(
   "PeriodMismatch",
   {
@@ -112,8 +112,9 @@ export interface Usage {
    * Records usage, once per key: the same record sent again, also at once, gives back the first one.
    *
    * Fails with `IdempotencyConflict` where the key told something else, with `PeriodInvoiced` where the period of `usedAt` was
-   * invoiced, with `PeriodMismatch` where it is in none of the subscription's, and with `MetricNotPriced` where the price that
-   * holds in it counts something else: late usage is recorded in the period that runs, or not at all, but never lost unsaid.
+   * invoiced, with `PeriodMismatch` where it is in none of the subscription's that has begun, by the Clock, and with
+   * `MetricNotPriced` where the price that holds in it counts something else: late usage is recorded in the period that runs, or
+   * not at all, but never lost unsaid. A time to come in the period that runs is taken.
    */
   readonly record: (usage: NewUsage) => Effect.Effect<UsageRecord, Refused>
   /** Records up to 10,000 at once, in one statement: all of them, or none. Gives them in the order given. */

@@ -9,7 +9,7 @@ import { invoiceOf } from "./InvoiceRows.ts"
 import type { Invoices, NewInvoiceLine } from "./Invoices.ts"
 import { chargedUnits } from "./InvoiceSums.ts"
 import { nearestPeriod, periodAt, type Term } from "./Periods.ts"
-import { PeriodNotOver, SubscriptionId, SubscriptionNotFound } from "./Subscriptions.ts"
+import { PeriodNotBegun, PeriodNotOver, SubscriptionId, SubscriptionNotFound } from "./Subscriptions.ts"
 import type { Tables } from "../tables/Tables.ts"
 import { makeTerms } from "./Terms.ts"
 import { BillingPeriod, PeriodInvoiced, PeriodMismatch } from "./Usage.ts"
@@ -81,12 +81,12 @@ export const makeInvoiceSubscription = (tables: Tables, drafts: Drafts): Invoice
             nearest: nearestPeriod(subscription, own, start)
           })
         }
+        const now = yield* DateTime.now
+        if (DateTime.isGreaterThan(start, now)) return yield* new PeriodNotBegun({ id, start })
         const { term } = running
         const { price } = term
         const plan = Option.getOrThrow(yield* one(operation, plans, { where: { id: price.planId } }))
-        if (price.usage !== null && DateTime.isGreaterThan(end, yield* DateTime.now)) {
-          return yield* new PeriodNotOver({ id, end })
-        }
+        if (price.usage !== null && DateTime.isGreaterThan(end, now)) return yield* new PeriodNotOver({ id, end })
         const free = subscription.trialEnd !== null && DateTime.isLessThanOrEqualTo(end, subscription.trialEnd)
         const used =
           price.usage === null || free

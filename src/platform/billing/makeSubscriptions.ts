@@ -178,6 +178,28 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
       })
     )
 
+  /** The subscription in a later period, the one that a moment is in; canceled where it was to end with the one that it is in. */
+  const advanced = (operation: string, subscription: SubscriptionRow, at: DateTime.Utc) =>
+    Effect.gen(function* () {
+      const { cancelAtPeriodEnd, currentPeriodEnd, id, state } = subscription
+      if (cancelAtPeriodEnd) return { ...subscription, state: "canceled" as const, canceledAt: currentPeriodEnd }
+      // Archived or not, a price that somebody has goes on.
+      const { all, last } = yield* termsOf(operation, id)
+      const { end, start } = periodOf(termAt(all, at) ?? last, at)
+      return {
+        ...subscription,
+        state: state === "trialing" ? ("active" as const) : state,
+        currentPeriodStart: start,
+        currentPeriodEnd: end
+      }
+    })
+
+  /** The subscription as it would be had its renewals been on time: who ends them says with which period. */
+  const caughtUp = (operation: string, subscription: SubscriptionRow, now: DateTime.Utc) =>
+    renewable.holds(subscription) && isOver(subscription.currentPeriodEnd, now)
+      ? advanced(operation, subscription, now)
+      : Effect.succeed(subscription)
+
   const change: Subscriptions["change"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
     const { operation } = at("change")
     const input = { id: givenId, expectedVersion: givenVersion, changes: givenChanges }
@@ -187,16 +209,17 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
       id,
       (subscription, now) =>
         Effect.gen(function* () {
-          const { planId, priceId, state } = yield* Effect.fromResult(
+          const { planId, priceId } = yield* Effect.fromResult(
             expectVersion(id, expectedVersion, Option.some(subscription), () => new SubscriptionNotFound({ id }))
           )
+          const { state } = yield* caughtUp(operation, subscription, now)
           if (state === "canceled") return yield* new SubscriptionNotRunning({ id, state })
           const wanted = changes.priceId ?? priceId
           const plan = wanted === priceId ? { planId } : yield* onSale(operation, wanted)
           const next = { ...subscription, ...changes, planId: plan.planId }
           // Nobody knows yet when the next period of a paused one begins.
-          if (state !== "paused") yield* terms.follow(operation, next, (yield* termsOf(operation, id)).last, now)
-          return next
+          if (state === "paused") return next
+          return yield* terms.follow(operation, next, (yield* termsOf(operation, id)).last, now)
         }),
       (written) =>
         Effect.mapError(
@@ -214,40 +237,47 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
     const { expectedPeriodEnd, id } = yield* renewed(at("renew"), { id: givenId, expectedPeriodEnd: givenEnd })
     return yield* changing(operation, id, (subscription, now) =>
       Effect.gen(function* () {
-        const { cancelAtPeriodEnd, currentPeriodEnd, state } = subscription
+        const { currentPeriodEnd, state } = subscription
         if (!DateTime.Equivalence(currentPeriodEnd, expectedPeriodEnd)) {
           return yield* new PeriodConflict({ id, expected: expectedPeriodEnd, actual: currentPeriodEnd })
         }
         if (!renewable.holds(subscription)) return yield* new SubscriptionNotRunning({ id, state })
         if (!isOver(currentPeriodEnd, now)) return yield* new PeriodNotOver({ id, end: currentPeriodEnd })
-        if (cancelAtPeriodEnd) return { ...subscription, state: "canceled" as const, canceledAt: currentPeriodEnd }
-        // Archived or not, a price that somebody has goes on.
-        const { all, last } = yield* termsOf(operation, id)
-        return {
-          ...subscription,
-          state: state === "trialing" ? ("active" as const) : state,
-          currentPeriodStart: currentPeriodEnd,
-          currentPeriodEnd: periodOf(termAt(all, currentPeriodEnd) ?? last, currentPeriodEnd).end
-        }
+        return yield* advanced(operation, subscription, currentPeriodEnd)
       })
     )
   })
 
-  const moving = (
-    method: string,
-    given: SubscriptionId,
-    to: SubscriptionState,
-    fields: (now: DateTime.Utc) => Partial<SubscriptionRow> = () => ({})
-  ): Effect.Effect<Subscription, SubscriptionNotFound | IllegalTransition | StoreError> =>
-    Effect.flatMap(idOnly(at(method), { id: given }), ({ id }) =>
-      changing(at(method).operation, id, (subscription, now) =>
-        Effect.map(Effect.fromResult(subscriptionStates.go(id, subscription.state, to)), (state) => ({
-          ...subscription,
-          ...fields(now),
-          state
-        }))
-      )
+  const markPastDue: Subscriptions["markPastDue"] = Effect.fnUntraced(function* (given) {
+    const { operation } = at("markPastDue")
+    const { id } = yield* idOnly(at("markPastDue"), { id: given })
+    return yield* changing(operation, id, (subscription) =>
+      Effect.map(Effect.fromResult(subscriptionStates.go(id, subscription.state, "past_due")), (state) => ({
+        ...subscription,
+        state
+      }))
     )
+  })
+
+  /** Ends the renewals of a subscription in the period that runs. */
+  const stopping = (
+    operation: string,
+    id: SubscriptionId,
+    to: SubscriptionState,
+    fields: (now: DateTime.Utc) => Partial<SubscriptionRow>
+  ): Effect.Effect<Subscription, SubscriptionNotFound | IllegalTransition | StoreError> =>
+    changing<IllegalTransition | StoreError>(operation, id, (subscription, now) =>
+      Effect.gen(function* () {
+        const current = yield* caughtUp(operation, subscription, now)
+        const state = yield* Effect.fromResult(subscriptionStates.go(id, current.state, to))
+        return { ...current, ...fields(now), state }
+      })
+    )
+
+  const pause: Subscriptions["pause"] = Effect.fnUntraced(function* (given) {
+    const { id } = yield* idOnly(at("pause"), { id: given })
+    return yield* stopping(at("pause").operation, id, "paused", (now) => ({ pausedAt: now }))
+  })
 
   const activate: Subscriptions["activate"] = Effect.fnUntraced(function* (given) {
     const { operation } = at("activate")
@@ -260,10 +290,7 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
         const { last } = yield* termsOf(operation, id)
         const active = { ...subscription, state, pausedAt: null }
         const end = nextStart(last, pausedAt)
-        if (!isOver(end, now)) {
-          yield* terms.follow(operation, active, last, now)
-          return active
-        }
+        if (!isOver(end, now)) return yield* terms.follow(operation, active, last, now)
         const interval = yield* intervalOf(operation, priceId)
         const anew = {
           ...active,
@@ -286,20 +313,19 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
 
   const cancel: Subscriptions["cancel"] = Effect.fnUntraced(function* (givenId, givenWhen) {
     const { id, when } = yield* canceled(at("cancel"), { id: givenId, when: givenWhen })
-    if (when === "now") {
-      return yield* moving("cancel", id, "canceled", (now) => ({ canceledAt: now }))
-    }
-    return yield* marking("cancel", id, "canceled", true)
+    return when === "now"
+      ? yield* stopping(at("cancel").operation, id, "canceled", (now) => ({ canceledAt: now }))
+      : yield* marking("cancel", id, "canceled", true)
   })
 
   /** Says whether the next renewal cancels it; fails as a move to `to` would where it is canceled. */
   const marking = (method: string, id: SubscriptionId, to: SubscriptionState, cancelAtPeriodEnd: boolean) =>
-    changing(at(method).operation, id, (subscription) =>
-      subscription.state === "canceled"
-        ? Effect.as(Effect.fromResult(subscriptionStates.go(id, subscription.state, to)), subscription)
-        : Effect.succeed(
-            subscription.cancelAtPeriodEnd === cancelAtPeriodEnd ? subscription : { ...subscription, cancelAtPeriodEnd }
-          )
+    changing<IllegalTransition | StoreError>(at(method).operation, id, (subscription, now) =>
+      Effect.gen(function* () {
+        const current = yield* caughtUp(at(method).operation, subscription, now)
+        if (current.state === "canceled") yield* Effect.fromResult(subscriptionStates.go(id, current.state, to))
+        return subscription.cancelAtPeriodEnd === cancelAtPeriodEnd ? subscription : { ...current, cancelAtPeriodEnd }
+      })
     )
 
   const keep: Subscriptions["keep"] = Effect.fnUntraced(function* (given) {
@@ -341,8 +367,8 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
     change,
     renew,
     activate,
-    markPastDue: (id) => moving("markPastDue", id, "past_due"),
-    pause: (id) => moving("pause", id, "paused", (now) => ({ pausedAt: now })),
+    markPastDue,
+    pause,
     cancel,
     keep,
     list,

@@ -64,17 +64,17 @@ const saysTheSame = (one: NewUsage, other: NewUsage): boolean =>
 const isWithin = (at: DateTime.Utc, { end, start }: BillingPeriod): boolean =>
   start.epochMilliseconds <= at.epochMilliseconds && at.epochMilliseconds < end.epochMilliseconds
 
-/** Refuses usage that no invoice would charge. */
+/** Refuses usage that no invoice would charge, or nobody knows yet of: a change may make another period of one to come. */
 const priced = (
-  { metric, subscriptionId, usedAt }: UsageRow,
+  { createdAt: now, metric, subscriptionId, usedAt }: UsageRow,
   known: ReadonlyMap<SubscriptionId, SubscriptionRow>,
   termsOf: ReadonlyMap<SubscriptionId, ReadonlyArray<Term>>
 ): Result.Result<void, PeriodMismatch | MetricNotPriced> => {
   const [subscription, terms = []] = [known.get(subscriptionId), termsOf.get(subscriptionId)]
   if (subscription === undefined) return Result.void
   const running = periodAt(subscription, terms, usedAt)
-  if (running === undefined) {
-    const nearest = nearestPeriod(subscription, terms, usedAt)
+  if (running === undefined || DateTime.isGreaterThan(running.period.start, now)) {
+    const nearest = nearestPeriod(subscription, terms, DateTime.min(usedAt, now))
     return Result.fail(new PeriodMismatch({ subscriptionId, field: "usedAt", nearest }))
   }
   const counted = running.term.price.usage?.metric ?? null

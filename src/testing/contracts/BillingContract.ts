@@ -4,6 +4,7 @@ import type { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make } from "../Contract.ts"
 import { credit } from "./billing/credit.ts"
 import { drafting, finalizing, listing, periods } from "./billing/invoices.ts"
+import { overdue } from "./billing/overdue.ts"
 import { payments, refunds } from "./billing/payments.ts"
 import { plans } from "./billing/plans.ts"
 import { subscriptions } from "./billing/subscriptions.ts"
@@ -15,6 +16,7 @@ import { usage } from "./billing/usage.ts"
 export const BillingContract: Contract<Billing | Users | Transaction> = make("Billing", {
   ...plans,
   ...subscriptions,
+  ...overdue,
   ...usage,
   ...drafting,
   ...finalizing,

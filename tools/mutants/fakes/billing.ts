@@ -186,28 +186,65 @@ export const billing: ReadonlyArray<Mutant> = [
   {
     name: "Billing: a renewal is as long as the newest price says",
     file: subscriptions,
-    find: "periodOf(termAt(all, currentPeriodEnd) ?? last, currentPeriodEnd)",
-    replace: "periodOf(all.length > 9 ? (termAt(all, currentPeriodEnd) ?? last) : last, currentPeriodEnd)",
+    find: "periodOf(termAt(all, at) ?? last, at)",
+    replace: "periodOf(all.length > 9 ? (termAt(all, at) ?? last) : last, at)",
+    red
+  },
+  {
+    name: "Billing: what is paused or cancelled while renewals are overdue stays in a period that is over",
+    file: subscriptions,
+    find: "renewable.holds(subscription) && isOver(subscription.currentPeriodEnd, now)",
+    replace:
+      "renewable.holds(subscription) && subscription.cancelAtPeriodEnd && isOver(subscription.currentPeriodEnd, now)",
+    red
+  },
+  {
+    name: "Billing: what has ended is kept while its renewal is overdue",
+    file: subscriptions,
+    find: "renewable.holds(subscription) && isOver(subscription.currentPeriodEnd, now)",
+    replace:
+      "renewable.holds(subscription) && !subscription.cancelAtPeriodEnd && isOver(subscription.currentPeriodEnd, now)",
     red
   },
   {
     name: "Billing: what was changed while it was paused is forgotten",
     file: subscriptions,
-    find: "          yield* terms.follow(operation, active, last, now)\n",
-    replace: "",
+    find: "return yield* terms.follow(operation, active, last, now)",
+    replace: "return active",
+    red
+  },
+  {
+    name: "Billing: a change before the beginning leaves the first period's end",
+    file: terms,
+    find: "if (DateTime.isGreaterThan(since, currentPeriodStart)) return subscription\n",
+    replace: "if (id !== undefined) return subscription\n",
     red
   },
   {
     name: "Billing: a paused one goes on though its period is over",
     file: subscriptions,
-    find: "if (!isOver(end, now)) {",
-    replace: "if (!isOver(end, now) || isOver(end, now)) {",
+    find: "if (!isOver(end, now)) return yield*",
+    replace: "if (!isOver(end, now) || isOver(end, now)) return yield*",
     red
   },
   {
     name: "Billing: any period is invoiced",
     file: invoicing,
     find: "if (!startsThere || !DateTime.Equivalence(running.period.end, end)) {",
+    replace: "if (running === undefined) {",
+    red
+  },
+  {
+    name: "Billing: a period that has not begun is invoiced",
+    file: invoicing,
+    find: "if (DateTime.isGreaterThan(start, now)) return",
+    replace: "if (DateTime.isGreaterThan(start, end)) return",
+    red
+  },
+  {
+    name: "Billing: usage of a period that has not begun is taken",
+    file: usage,
+    find: "if (running === undefined || DateTime.isGreaterThan(running.period.start, now)) {",
     replace: "if (running === undefined) {",
     red
   },

@@ -1,4 +1,4 @@
-import type * as DateTime from "effect/DateTime"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -14,6 +14,7 @@ import {
   aPrice,
   aSubscription,
   aUser,
+  at,
   credited,
   eur,
   failsWith,
@@ -344,7 +345,27 @@ export const periods: Record<string, Run> = {
     const ahead = { start: flat.currentPeriodStart, end: flat.currentPeriodEnd }
     same((yield* invoices.invoiceSubscription(flat.id, ahead)).total, eur(2000))
     yield* failsWith(invoices.invoiceSubscription(nothing(), january), "SubscriptionNotFound")
-  })
+  }),
+  "a period is not invoiced before it begins, since a change may still make another one of it": Effect.gen(
+    function* () {
+      yield* inOurTime
+      const { invoices, subscriptions } = yield* Billing
+      const price = yield* aPrice({ amount: eur(1000) })
+      const { currentPeriodEnd: begin, id } = yield* aSubscription({ priceId: price.id })
+      const month = { start: begin, end: DateTime.add(begin, { months: 1 }) }
+      const early = yield* failsWith(invoices.invoiceSubscription(id, month), "PeriodNotBegun")
+      same([early.id, early.start], [id, begin])
+      const yearly = yield* aPrice({ planId: price.planId, amount: eur(9000), interval: "year" })
+      yield* subscriptions.change(id, 1, { priceId: yearly.id })
+      const renewed = yield* at(begin)(subscriptions.renew(id, begin))
+      const year = { start: begin, end: renewed.currentPeriodEnd }
+      same((yield* at(begin)(invoices.invoiceSubscription(id, year))).total, eur(9000))
+      const later = yield* aSubscription({ startAt: begin })
+      const first = { start: later.currentPeriodStart, end: later.currentPeriodEnd }
+      yield* failsWith(invoices.invoiceSubscription(later.id, first), "PeriodNotBegun")
+      same((yield* at(begin)(invoices.invoiceSubscription(later.id, first))).total, eur(2000))
+    }
+  )
 }
 
 export const listing: Record<string, Run> = {

@@ -10,6 +10,7 @@ import {
   aPlan,
   aPrice,
   aSubscription,
+  at,
   eur,
   failsWith,
   failure,
@@ -19,6 +20,8 @@ import {
   time,
   usage as used
 } from "./support.ts"
+
+const current = ({ currentPeriodEnd: end, currentPeriodStart: start }: Subscription): BillingPeriod => ({ start, end })
 
 const priceOf = (plan: string, amount: number, metric: string) =>
   Effect.gen(function* () {
@@ -75,9 +78,9 @@ export const terms: Record<string, Run> = {
         "MetricNotPriced"
       )
       same([early.subscriptionId, early.metric, early.priced], [id, "tokens", "calls"])
-      yield* usage.record(yield* used(subscription, 7, nth(1).start, { metric: "tokens" }))
+      yield* days(30)(usage.record(yield* used(subscription, 7, nth(1).start, { metric: "tokens" })))
       const late = yield* failsWith(
-        usage.record(yield* used(subscription, 1, nth(1).start, { metric: "calls" })),
+        days(30)(usage.record(yield* used(subscription, 1, nth(1).start, { metric: "calls" }))),
         "MetricNotPriced"
       )
       same([late.metric, late.priced], ["calls", "tokens"])
@@ -110,6 +113,31 @@ export const terms: Record<string, Run> = {
     const { currentPeriodEnd, id } = yield* aSubscription({ priceId: calls.id, startAt })
     yield* subscriptions.change(id, 1, { priceId: tokens.id })
     same((yield* charged(id, { start: startAt, end: currentPeriodEnd }))[0], ["Tokens", 1, 5000])
+  }),
+  "a change of interval before a subscription begins is one of its first period too": Effect.gen(function* () {
+    yield* inOurTime
+    const { subscriptions } = yield* Billing
+    const startAt = DateTime.add(yield* DateTime.now, { days: 10 })
+    const monthly = yield* aPrice({ amount: eur(1000) })
+    const yearly = yield* aPrice({ planId: monthly.planId, amount: eur(9000), interval: "year" })
+    const month = { start: startAt, end: DateTime.add(startAt, { months: 1 }) }
+    const year = { start: startAt, end: DateTime.add(startAt, { months: 12 }) }
+    for (const [from, to, period, amount] of [
+      [monthly, yearly, year, 9000],
+      [yearly, monthly, month, 1000]
+    ] as const) {
+      const { id } = yield* aSubscription({ priceId: from.id, startAt })
+      same(current(yield* subscriptions.change(id, 1, { priceId: to.id })), period)
+      same(yield* charged(id, period), [["Pro", 1, amount]])
+      const paused = yield* aSubscription({ priceId: from.id, startAt })
+      yield* subscriptions.pause(paused.id)
+      yield* subscriptions.change(paused.id, 2, { priceId: to.id })
+      same(current(yield* subscriptions.activate(paused.id)), period)
+      same(yield* charged(paused.id, period), [["Pro", 1, amount]])
+    }
+    const trialEnd = DateTime.add(startAt, { days: 14 })
+    const tried = yield* aSubscription({ priceId: monthly.id, startAt, trialEnd })
+    same(current(yield* subscriptions.change(tried.id, 1, { priceId: yearly.id })), { start: startAt, end: trialEnd })
   }),
   "a change to another interval holds from the end of the period that runs": Effect.gen(function* () {
     const { subscriptions } = yield* Billing
@@ -158,7 +186,7 @@ export const terms: Record<string, Run> = {
       same(yield* inTrial("2024-02-29", "2024-03-31"), ["period.start", ["2024-01-31", "2024-04-14"]])
       same(yield* inTrial("2024-04-14", "2024-05-31"), ["period.end", ["2024-04-14", "2024-05-14"]])
       const ended = yield* aSubscription({ startAt: day("2024-01-31") })
-      yield* subscriptions.cancel(ended.id, "at-period-end")
+      yield* at(day("2024-02-10"))(subscriptions.cancel(ended.id, "at-period-end"))
       const after = nearest(
         invoices.invoiceSubscription(ended.id, { start: day("2024-02-29"), end: day("2024-03-31") })
       )
@@ -202,7 +230,7 @@ export const terms: Record<string, Run> = {
       assert.ok(DateTime.isGreaterThan(active.currentPeriodStart, nth(1).start))
       same((yield* nearest(recorded(gap, "calls")))[0], "usedAt")
       same((yield* nearest(days(400)(invoices.invoiceSubscription(id, nth(1)))))[0], "period.start")
-      yield* recorded(active.currentPeriodStart, "tokens")
+      yield* days(45)(recorded(active.currentPeriodStart, "tokens"))
       same(yield* charged(id, nth(0)), [
         ["Calls", 1, 1000],
         ["Calls: calls", 1, 2]

@@ -1,3 +1,4 @@
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -151,6 +152,26 @@ export const usage: Record<string, Run> = {
     yield* invoices.void(invoice.id)
     yield* usage.record(late)
     assert.equal(yield* usage.total(subscription.id, "tokens", january), 20)
+  }),
+  "usage of a period that has not begun is refused, and the one that runs is told": Effect.gen(function* () {
+    const { invoices, subscriptions, usage } = yield* Billing
+    const subscription = yield* metered
+    const { id } = subscription
+    const recorded = (usedAt: DateTime.Utc) => Effect.flatMap(used(subscription, 1, usedAt), usage.record)
+    const february = time("2024-02-01T00:00:00Z")
+    const refused = yield* at(day(20))(failsWith(recorded(february), "PeriodMismatch"))
+    same([refused.subscriptionId, refused.field, refused.nearest], [id, "usedAt", january])
+    // Clocks differ by a little, and within a period it matters to nobody.
+    yield* at(day(20))(recorded(day(21)))
+    const images = yield* aPrice({ usage: { ...tokens, metric: "images" } })
+    yield* at(day(20))(subscriptions.change(id, 1, { priceId: images.id }))
+    yield* failsWith(recorded(february), "MetricNotPriced")
+    yield* invoices.invoiceSubscription(id, january)
+    const late = yield* aSubscription({ priceId: images.id, startAt: DateTime.add(yield* DateTime.now, { days: 9 }) })
+    const soon = yield* used(late, 1, late.startedAt, { metric: "images" })
+    const first = { start: late.currentPeriodStart, end: late.currentPeriodEnd }
+    same((yield* failsWith(usage.record(soon), "PeriodMismatch")).nearest, first)
+    yield* at(late.startedAt)(usage.record(soon))
   }),
   "usage is listed by the time of use, by metric and period": Effect.gen(function* () {
     const { usage } = yield* Billing
