@@ -1,10 +1,10 @@
 import { it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Fiber, Layer, Option, Redacted } from "effect"
+import { Cause, Context, Effect, Exit, Fiber, Layer, Option, Redacted, Result } from "effect"
 import * as assert from "node:assert/strict"
 import { Notifications } from "../../src/platform/notifications/Notifications.ts"
 import * as NotificationsLive from "../../src/platform/notifications/NotificationsLive.ts"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
-import type { Users } from "../../src/platform/users/Users.ts"
+import { type UserId, UserNotFound, Users } from "../../src/platform/users/Users.ts"
 import * as UsersLive from "../../src/platform/users/UsersLive.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
@@ -102,6 +102,48 @@ describeLive("postgresql", "Notifications on a server, many callers at once", ()
           yield* healthy
         }),
       60_000
+    )
+
+    it.effect("a user is told before the erasure, which takes it away, or not at all", () =>
+      Effect.gen(function* () {
+        const notifications = yield* Notifications
+        const users = yield* Users
+        const { run } = yield* Transaction
+        const { sql } = yield* PostgresClient.PostgresClient
+        const { category, template } = (yield* ready(["in-app", "email"])).about
+        const about = { category, template }
+        const giving = (userId: UserId): ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }>> => [
+          notifications.notify({ ...about, userId }),
+          notifications.notify({ ...about, userId, key: "once" }),
+          notifications.notifyMany({ ...about, recipients: [{ userId }] }),
+          notifications.setAddress({ userId, channel: "push", address: "token" }),
+          notifications.changeSettings(userId, { locale: "de" }),
+          notifications.setPreference(userId, about.category, [])
+        ]
+        for (let round = 0; round < 20; round++) {
+          const { id } = yield* someUser()
+          const given = yield* Effect.all(
+            [users.erase(id), ...giving(id), ...giving(id)].map((one) => Effect.result(one)),
+            { concurrency: 13 }
+          )
+          for (const one of given) assert.ok(Result.isSuccess(one) || one.failure._tag === "UserNotFound", String(one))
+          const left = yield* sql`select from ai_core.notifications where user_id = ${id}
+            union all select from ai_core.notification_addresses where user_id = ${id}
+            union all select from ai_core.notification_settings where user_id = ${id}
+            union all select from ai_core.notification_preferences where user_id = ${id}`
+          assert.equal(left.length, 0)
+        }
+        const { id } = yield* someUser()
+        const [, ...late] = yield* Effect.all(
+          [
+            run(Effect.andThen(users.erase(id), Effect.sleep("300 millis"))),
+            ...giving(id).map((one) => Effect.delay(Effect.flip(one), "100 millis"))
+          ],
+          { concurrency: 7 }
+        )
+        for (const error of late) assert.ok(error instanceof UserNotFound, String(error))
+        yield* healthy
+      })
     )
 
     it.effect("the same key from 30 callers is one notification, and all of them get it", () =>

@@ -1,5 +1,5 @@
 import { it } from "@effect/vitest"
-import { Effect, Exit, Layer, Option, Redacted, Result } from "effect"
+import { Deferred, Effect, Exit, Layer, Option, Redacted, Result } from "effect"
 import * as assert from "node:assert/strict"
 import type { StoreError } from "../../src/core/StoreError.ts"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
@@ -155,6 +155,52 @@ describeLive("postgresql", "UserTokens on a server, many callers at once", () =>
         assert.ok(late._tag === "TokenRefused" && late.because === "revoked")
       })
     )
+
+    const sweeps: Record<string, (user: User) => Effect.Effect<unknown, unknown, Users | UserTokens>> = {
+      "a new password": ({ id, version }) =>
+        Effect.flatMap(Users, (users) => users.update(id, version, { passwordHash: Redacted.make("$argon2id$new") })),
+      "a new e-mail": ({ id, version }) =>
+        Effect.flatMap(Users, (users) => users.update(id, version, { email: `${id}@example.com` })),
+      "an erasure": ({ id }) => Effect.flatMap(Users, (users) => users.erase(id)),
+      "signing out everywhere": ({ id }) => Effect.flatMap(UserTokens, (tokens) => tokens.signOutEverywhere(id))
+    }
+    for (const isolation of ["repeatable read", "serializable"] as const) {
+      for (const [what, sweep] of Object.entries(sweeps)) {
+        it.effect(`${what} does not pass over what its snapshot (${isolation}) does not show: it is refused`, () =>
+          Effect.gen(function* () {
+            const { tokens, users } = yield* Effect.all({ tokens: UserTokens, users: Users })
+            const { run } = yield* Transaction
+            const user = yield* someUser()
+            const [seen, given] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+            const [swept] = yield* Effect.all(
+              [
+                Effect.result(
+                  run(
+                    users
+                      .findById(user.id)
+                      .pipe(
+                        Effect.andThen(Deferred.succeed(seen, undefined)),
+                        Effect.andThen(Deferred.await(given)),
+                        Effect.andThen(sweep(user))
+                      ),
+                    { isolation }
+                  )
+                ),
+                Deferred.await(seen).pipe(
+                  Effect.andThen(tokens.signIn(user.id, "1 hour")),
+                  Effect.andThen(tokens.send(user.id, "password-reset", "1 hour")),
+                  Effect.andThen(Deferred.succeed(given, undefined))
+                )
+              ],
+              { concurrency: 2 }
+            )
+            assert.ok(Result.isFailure(swept), "what was given outlives it")
+            assert.match(String(swept.failure), /isolation.*must be "read committed"/)
+            assert.deepEqual(yield* users.findById(user.id), Option.some(user))
+          })
+        )
+      }
+    }
 
     it.effect("a user is given tokens, keys and roles before the erasure, which ends them, or none", () =>
       Effect.gen(function* () {

@@ -174,7 +174,7 @@ export interface Subscriptions {
    * Subscribes a user to a price: `trialing` until `trialEnd` where there is one, else `active` from `startAt` on.
    *
    * A user has one subscription to a plan that is not canceled, so that making it twice, also at once, fails with
-   * `AlreadySubscribed`.
+   * `AlreadySubscribed`. An erased user is `UserNotFound`.
    */
   readonly create: (
     subscription: NewSubscription

@@ -11,7 +11,7 @@ import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf, TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { expectVersion, Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
-import { UserId, UserNotFound } from "../users/Users.ts"
+import { UserId } from "../users/Users.ts"
 import { RecentMoment } from "../Checks.ts"
 import { plans, prices, renewable, type SubscriptionRow, subscriptions } from "./BillingTables.ts"
 import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
@@ -75,7 +75,7 @@ const at = (method: string) =>
 const isOver = (end: DateTime.Utc, now: DateTime.Utc): boolean => DateTime.isLessThanOrEqualTo(end, now)
 
 export const makeSubscriptions = (tables: Tables): Subscriptions => {
-  const { insertNew, lookup, many, one, replace, run } = tables
+  const { insertNew, lookup, many, one, present, replace, run } = tables
   const nextId = makeIdsOf(SubscriptionId)
   const terms = makeTerms(tables)
 
@@ -114,6 +114,7 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
     return yield* run(
       Effect.gen(function* () {
         const { interval, planId } = yield* onSale(operation, priceId)
+        yield* present(operation, userId)
         const anchor = trialEnd ?? start
         const subscription: Subscription = {
           id,
@@ -139,7 +140,7 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
         yield* terms.begin(operation, made)
         return made
       })
-    ).pipe(Effect.mapError(onConstraint({ subscriptions_user_id_fkey: () => new UserNotFound({ id: userId }) })))
+    )
   })
 
   const { find, findMany } = finders(lookup(at("find").operation, subscriptions), SubscriptionId, identity, at)

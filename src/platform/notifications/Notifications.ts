@@ -180,7 +180,8 @@ export class Notifications extends Context.Service<
     // ---- telling
 
     /**
-     * Tells a user something: a notification in the inbox, and a delivery for each outside channel.
+     * Tells a user something: a notification in the inbox, and a delivery for each outside channel. An erased user is told
+     * nothing (`UserNotFound`).
      *
      * A channel is used where it is on, the template has a text for it, and there is an address; the notification's `skipped`
      * says why the others are not. Deliveries that fall into quiet hours wait for their end, unless it is urgent.

@@ -8,7 +8,8 @@ import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader } from "../../postgres/repository/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
-import { UserNotFound } from "../users/Users.ts"
+import { present } from "../users/UserRow.ts"
+import { type UserId, UserNotFound } from "../users/Users.ts"
 import { Channel, OutsideChannel, sorted } from "./Channel.ts"
 import {
   AddressNotFound,
@@ -57,6 +58,10 @@ const byChannel: Order.Order<NotificationAddress> = Order.mapInput(Order.Number,
 
 type Service = Notifications["Service"]
 
+/** What was stored of a user; nothing was where there is none, or it is erased. */
+const ofPresent = <A, E>(id: UserId, stored: Effect.Effect<Option.Option<A>, E>): Effect.Effect<A, E | UserNotFound> =>
+  Effect.flatMap(stored, Option.match({ onNone: () => Effect.fail(new UserNotFound({ id })), onSome: Effect.succeed }))
+
 /** Selects the quiet hours of settings `s`, as JSON; null where there are none. */
 export const quietColumn = (sql: PostgresClient["Service"]["sql"]) => sql`case when s.quiet_start is not null then
   jsonb_build_object('start', s.quiet_start, 'end', s.quiet_end, 'timeZone', s.time_zone, 'channels', s.quiet_channels)
@@ -101,7 +106,8 @@ export const makePreferences = (client: PostgresClient["Service"], transaction: 
         { operation, kind: "write", idempotent: true },
         keyed<object>`with chosen as (
             insert into ai_core.notification_preferences as p (user_id, category, channels)
-            values (${userId}::uuid, ${category}, ${sorted(Channel, channels)}::text[])
+            select id, ${category}::text, ${sorted(Channel, channels)}::text[]
+            from ai_core.users where ${present(sql, userId)}
             on conflict (user_id, category) do update set channels = excluded.channels
             returning p.category, p.channels
           )
@@ -110,13 +116,10 @@ export const makePreferences = (client: PostgresClient["Service"], transaction: 
       )
     ).pipe(
       Effect.mapError(
-        onConstraint({
-          notification_preferences_user_id_fkey: () => new UserNotFound({ id: userId }),
-          notification_preferences_category_fkey: () => new CategoryNotFound({ category })
-        })
+        onConstraint({ notification_preferences_category_fkey: () => new CategoryNotFound({ category }) })
       )
     )
-    return preferenceOf(yield* preferenceRows.one(operation, rows))
+    return preferenceOf(yield* ofPresent(userId, preferenceRows.option(operation, rows)))
   })
 
   const resetPreference: Service["resetPreference"] = Effect.fnUntraced(function* (givenUser, givenCategory) {
@@ -145,14 +148,14 @@ export const makePreferences = (client: PostgresClient["Service"], transaction: 
     const { changes, userId } = yield* NotificationsInput.changeSettings(givenUser, given)
     const { locale, quietHours } = changes
     const quietStays = quietHours === undefined
-    const rows = yield* contained(
-      query(
-        { operation, kind: "write", idempotent: true },
-        keyed<object>`insert into ai_core.notification_settings as s
+    const rows = yield* query(
+      { operation, kind: "write", idempotent: true },
+      keyed<object>`insert into ai_core.notification_settings as s
           (user_id, locale, quiet_start, quiet_end, time_zone, quiet_channels)
-          values (${userId}::uuid, ${locale ?? null}::text, ${quietHours?.start ?? null}::text,
-            ${quietHours?.end ?? null}::text, ${quietHours?.timeZone ?? null}::text,
-            ${quietHours ? sorted(OutsideChannel, quietHours.channels) : null}::text[])
+          select id, ${locale ?? null}::text, ${quietHours?.start ?? null}::text, ${quietHours?.end ?? null}::text,
+            ${quietHours?.timeZone ?? null}::text,
+            ${quietHours ? sorted(OutsideChannel, quietHours.channels) : null}::text[]
+          from ai_core.users where ${present(sql, userId)}
           on conflict (user_id) do update set
             locale = case when ${locale === undefined}::boolean then s.locale else excluded.locale end,
             quiet_start = case when ${quietStays}::boolean then s.quiet_start else excluded.quiet_start end,
@@ -160,11 +163,8 @@ export const makePreferences = (client: PostgresClient["Service"], transaction: 
             time_zone = case when ${quietStays}::boolean then s.time_zone else excluded.time_zone end,
             quiet_channels = case when ${quietStays}::boolean then s.quiet_channels else excluded.quiet_channels end
           returning ${settingsColumns}`
-      )
-    ).pipe(
-      Effect.mapError(onConstraint({ notification_settings_user_id_fkey: () => new UserNotFound({ id: userId }) }))
     )
-    return yield* settingsRows.one(operation, rows)
+    return yield* ofPresent(userId, settingsRows.option(operation, rows))
   })
 
   const settingsOf: Service["settingsOf"] = Effect.fnUntraced(function* (given) {
@@ -184,21 +184,18 @@ export const makePreferences = (client: PostgresClient["Service"], transaction: 
     const operation = "Notifications.setAddress"
     const { address, channel, userId, verified = false } = yield* NotificationsInput.setAddress(given)
     const verifiedAt = verified ? DateTime.toDateUtc(yield* DateTime.now) : null
-    const rows = yield* contained(
-      query(
-        { operation, kind: "write", idempotent: true },
-        keyed<object>`insert into ai_core.notification_addresses as a (user_id, channel, address, verified_at)
-          values (${userId}::uuid, ${channel}, ${address}, ${verifiedAt}::timestamptz)
+    const rows = yield* query(
+      { operation, kind: "write", idempotent: true },
+      keyed<object>`insert into ai_core.notification_addresses as a (user_id, channel, address, verified_at)
+          select id, ${channel}::text, ${address}::text, ${verifiedAt}::timestamptz
+          from ai_core.users where ${present(sql, userId)}
           on conflict (user_id, channel) do update set
             address = excluded.address,
             verified_at = case when a.address = excluded.address then coalesce(a.verified_at, excluded.verified_at)
               else excluded.verified_at end
           returning ${addressColumns}`
-      )
-    ).pipe(
-      Effect.mapError(onConstraint({ notification_addresses_user_id_fkey: () => new UserNotFound({ id: userId }) }))
     )
-    return yield* addressRows.one(operation, rows)
+    return yield* ofPresent(userId, addressRows.option(operation, rows))
   })
 
   const verifyAddress: Service["verifyAddress"] = Effect.fnUntraced(function* (givenUser, givenChannel, given) {

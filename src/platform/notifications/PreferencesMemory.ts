@@ -6,7 +6,8 @@ import * as Result from "effect/Result"
 import type { MemoryReader } from "../../postgres/memory/MemoryDatabase.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import type { PostgresMemory } from "../../postgres/PostgresMemory.ts"
-import { type UserId, UserNotFound } from "../users/Users.ts"
+import type { UserId } from "../users/Users.ts"
+import { presentUser } from "../users/UsersMemory.ts"
 import { Channel, OutsideChannel, sorted } from "./Channel.ts"
 import {
   AddressNotFound,
@@ -74,6 +75,7 @@ export const makePreferences = ({ read, write }: PostgresMemory["Service"]) => {
     const { category, channels, userId } = yield* NotificationsInput.setPreference(givenUser, givenCategory, given)
     return yield* write("Notifications.setPreference", (db) =>
       Result.gen(function* () {
+        yield* presentUser(db, userId)
         const chosen = sorted(Channel, channels)
         yield* db.replace(preferencesTable, { userId, category, channels: chosen })
         const found = yield* Result.fromOption(
@@ -89,10 +91,7 @@ export const makePreferences = ({ read, write }: PostgresMemory["Service"]) => {
       })
     ).pipe(
       Effect.mapError(
-        onConstraint({
-          notification_preferences_user_id_fkey: () => new UserNotFound({ id: userId }),
-          notification_preferences_category_fkey: () => new CategoryNotFound({ category })
-        })
+        onConstraint({ notification_preferences_category_fkey: () => new CategoryNotFound({ category }) })
       )
     )
   })
@@ -129,10 +128,12 @@ export const makePreferences = ({ read, write }: PostgresMemory["Service"]) => {
         locale,
         quietHours: quietHours && { ...quietHours, channels: sorted(OutsideChannel, quietHours.channels) }
       }
-      return Result.map(db.replace(settingsTable, { userId, ...settings }), () => settings)
-    }).pipe(
-      Effect.mapError(onConstraint({ notification_settings_user_id_fkey: () => new UserNotFound({ id: userId }) }))
-    )
+      return Result.gen(function* () {
+        yield* presentUser(db, userId)
+        yield* db.replace(settingsTable, { userId, ...settings })
+        return settings
+      })
+    })
   })
 
   const settingsOf: Service["settingsOf"] = Effect.fnUntraced(function* (given) {
@@ -147,10 +148,12 @@ export const makePreferences = ({ read, write }: PostgresMemory["Service"]) => {
       const before = Option.getOrUndefined(db.get(addressesTable, ofUser(userId, channel)))
       const verifiedBefore = before?.address === address ? before.verifiedAt : null
       const stored = { channel, address, verifiedAt: verifiedBefore ?? (verified ? now : null) }
-      return Result.map(db.replace(addressesTable, { userId, ...stored }), () => stored)
-    }).pipe(
-      Effect.mapError(onConstraint({ notification_addresses_user_id_fkey: () => new UserNotFound({ id: userId }) }))
-    )
+      return Result.gen(function* () {
+        yield* presentUser(db, userId)
+        yield* db.replace(addressesTable, { userId, ...stored })
+        return stored
+      })
+    })
   })
 
   const verifyAddress: Service["verifyAddress"] = Effect.fnUntraced(function* (givenUser, givenChannel, given) {

@@ -6,7 +6,6 @@ import * as Schema from "effect/Schema"
 import { IdempotencyConflict } from "../../core/Idempotency.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { makeContained } from "../../postgres/repository/Contained.ts"
-import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, Timestamp } from "../../postgres/repository/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
@@ -113,7 +112,7 @@ export const makeTelling = (
         left join ai_core.notification_categories as c on c.slug = ${category}
         left join ai_core.notification_preferences as p on p.user_id = u.id and p.category = c.slug
         left join ai_core.notification_settings as s on s.user_id = u.id
-        where u.id = any(${users}::uuid[]) order by u.id for key share of u`
+        where u.id = any(${users}::uuid[]) and u.erased_at is null order by u.id for key share of u`
     )
     const found = new Map((yield* recipientRows.all(operation, rows)).map((row) => [row.userId, row]))
     return yield* Effect.forEach(
@@ -140,7 +139,7 @@ export const makeTelling = (
     }))
     const deliveries = told.flatMap((one) => one.deliveries)
     const first = prepared[0]!.request
-    // In the order of the users, so that two lists that are told at once never wait for each other.
+    // Whoever was erased since they were looked at is left out. In the order of the users, so that two lists that are told at once never wait for each other.
     return yield* contained(
       query(
         { operation, kind: "write", idempotent: first.key !== undefined },
@@ -153,7 +152,8 @@ export const makeTelling = (
               template text, priority text, "inApp" boolean, subject text, body text, data jsonb, skipped jsonb,
               "idempotencyKey" text, "requestHash" text, "createdAt" timestamptz, "scheduledFor" timestamptz,
               "visibleAt" timestamptz, "expiresAt" timestamptz)
-            order by n."userId"
+            join ai_core.users as u on u.id = n."userId" and u.erased_at is null
+            order by n."userId" for key share of u
             on conflict (user_id, idempotency_key) do nothing
             returning id
           ), queued as (
@@ -168,7 +168,7 @@ export const makeTelling = (
           )
           select id from made`
       )
-    ).pipe(Effect.mapError(onConstraint({ notifications_user_id_fkey: () => new UserNotFound({ id: first.userId }) })))
+    )
   })
 
   /** Tells all of them, in their order; nothing where another call of the same key came between. */

@@ -5,8 +5,7 @@ import * as Result from "effect/Result"
 import { IdempotencyConflict } from "../../core/Idempotency.ts"
 import type { MemoryReader, MemoryWriter } from "../../postgres/memory/MemoryDatabase.ts"
 import type { PostgresMemory } from "../../postgres/PostgresMemory.ts"
-import { UserNotFound } from "../users/Users.ts"
-import { usersTable } from "../users/UsersMemory.ts"
+import { presentUser } from "../users/UsersMemory.ts"
 import { deliveryOf } from "./DeliveriesMemory.ts"
 import { commandedStates } from "./Delivery.ts"
 import { deleted, deliveriesIn, notificationOf } from "./InboxMemory.ts"
@@ -44,7 +43,7 @@ const toldBefore = (db: MemoryReader, { hash, request }: PreparedRequest) =>
 const tell = (db: MemoryWriter, prepared: PreparedRequest, now: DateTime.Utc) =>
   Result.gen(function* () {
     const { category, template, userId } = prepared.request
-    const user = yield* Result.fromOption(db.get(usersTable, userId), () => new UserNotFound({ id: userId }))
+    const user = yield* presentUser(db, userId)
     const known = yield* Result.fromOption(db.get(categoriesTable, category), () => new CategoryNotFound({ category }))
     const preference = Option.getOrNull(db.get(preferencesTable, ofUser(userId, category)))
     const told = yield* planNotification(

@@ -7,6 +7,7 @@ import { type MemoryTable, memoryTable } from "../../postgres/memory/MemoryTable
 import type { ComposedLookupSpec, Lookup } from "../../postgres/repository/LookupShape.ts"
 import { type RowReader, rowReader } from "../../postgres/repository/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
+import type { UserId, UserNotFound } from "../users/Users.ts"
 
 /** A value of a row that a statement may compare. */
 export type Value = DateTimeLike | string | number | boolean | null
@@ -75,6 +76,8 @@ export interface Query<Row> {
 export interface Tables {
   /** Runs the effect in a transaction, or inside one in a savepoint. */
   readonly run: Transaction["Service"]["run"]
+  /** Fails where there is no such user, or it is erased; holds it against both until the transaction ends. */
+  readonly present: (operation: string, user: UserId) => Effect.Effect<void, UserNotFound | StoreError>
   readonly many: <Row>(
     operation: string,
     table: Table<Row>,

@@ -7,6 +7,8 @@ import { makeComposedLookup, makeLookup } from "../../postgres/repository/Lookup
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, SafeInteger } from "../../postgres/repository/Row.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
+import { present } from "../users/UserRow.ts"
+import { UserNotFound } from "../users/Users.ts"
 import type { Query, Table, Tables } from "./Tables.ts"
 
 const snake = (field: string): string => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
@@ -85,6 +87,11 @@ export const make: Effect.Effect<Tables, never, PostgresClient | Transaction> = 
 
   return {
     run,
+    present: (operation, user) =>
+      Effect.flatMap(
+        query({ operation, kind: "write" }, keyed<object>`select id from ai_core.users where ${present(sql, user)}`),
+        ([found]) => (found === undefined ? Effect.fail(new UserNotFound({ id: user })) : Effect.void)
+      ),
     many,
     one: (operation, table, asked) =>
       Effect.map(many(operation, table, { ...asked, limit: 1 }), ([row]) => Option.fromUndefinedOr(row)),

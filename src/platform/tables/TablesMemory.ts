@@ -6,6 +6,7 @@ import { ConstraintViolated, type StoreError } from "../../core/StoreError.ts"
 import type { MemoryReader } from "../../postgres/memory/MemoryDatabase.ts"
 import type { MemoryTable } from "../../postgres/memory/MemoryTable.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
+import { presentUser } from "../users/UsersMemory.ts"
 import type { Query, Table, Tables } from "./Tables.ts"
 
 /** Something that `<` orders as PostgreSQL does. */
@@ -87,6 +88,11 @@ export const make = Effect.fnUntraced(function* (
   yield* register(...tables)
   return {
     run: transaction,
+    present: (operation, user) =>
+      Effect.flatMap(
+        read(operation, (db) => presentUser(db, user)),
+        Effect.fromResult
+      ),
     many: (operation, table, query) => read(operation, (db) => found(db, table, query)),
     one: (operation, table, query) =>
       read(operation, (db) => Option.fromUndefinedOr(found(db, table, { ...query, limit: 1 })[0])),

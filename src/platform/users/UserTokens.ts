@@ -63,7 +63,9 @@ export const tokenRefusal = (token: TokenMarks | undefined, now: DateTime.Utc): 
  * user's e-mail is the one that it was sent to; a new password, set by `resetPassword` or by `Users.update`, ends all sign-ins of
  * its user and what would set another. What gives, uses and ends tokens of one user does so in turn, so that none that is being
  * given at that moment outlives the end of the others. Every method may fail with `StoreError`, takes part in the `Transaction`
- * around it, and leaves it usable where it fails with a domain error.
+ * around it, and leaves it usable where it fails with a domain error. `send`, `resetPassword` and `signOutEverywhere` are refused
+ * (`InvalidData` naming `isolation`) inside a transaction stricter than `read committed`: its snapshot would hide what is given
+ * meanwhile.
  *
  * @example
  * ```ts

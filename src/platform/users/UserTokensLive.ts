@@ -11,6 +11,7 @@ import { makeIds, makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, SafeInteger, Timestamp } from "../../postgres/repository/Row.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
+import { makeSeesOthers } from "./SeesOthersLive.ts"
 import { present, userColumns, userRows } from "./UserRow.ts"
 import { makeTokenEnds } from "./UserTokenRows.ts"
 import { UserId, UserNotFound } from "./Users.ts"
@@ -50,6 +51,7 @@ const make = Effect.gen(function* () {
     return { secret, userId, signIn, expiresAt }
   })
 
+  const seesOthers = makeSeesOthers(client, { run })
   const ends = makeTokenEnds(client)
 
   /**
@@ -116,7 +118,8 @@ const make = Effect.gen(function* () {
     const operation = "UserTokens.signOutEverywhere"
     const { user } = yield* UserTokensInput.signOutEverywhere(given)
     const now = yield* DateTime.now
-    return yield* run(
+    return yield* seesOthers(
+      operation,
       Effect.andThen(hold(operation, sql`${user}::uuid`), ends.signIns(operation, "user_id", user, now))
     )
   })
@@ -128,7 +131,8 @@ const make = Effect.gen(function* () {
     const now = yield* DateTime.now
     const at = DateTime.toDateUtc(now)
     const expiresAt = DateTime.addDuration(now, timeToLive)
-    return yield* run(
+    return yield* seesOthers(
+      operation,
       Effect.gen(function* () {
         const found = yield* hold(operation, sql`${user}::uuid`)
         if (found === undefined || found.erased) return yield* new UserNotFound({ id: user })
@@ -199,7 +203,8 @@ const make = Effect.gen(function* () {
     const operation = "UserTokens.resetPassword"
     const { passwordHash, secret } = yield* UserTokensInput.resetPassword(givenSecret, givenHash)
     const now = yield* DateTime.now
-    return yield* run(
+    return yield* seesOthers(
+      operation,
       Effect.gen(function* () {
         const id = yield* use(operation, "password-reset", secret, now)
         const user = yield* change(operation, id, sql`password_hash = ${Redacted.value(passwordHash)}`, now)

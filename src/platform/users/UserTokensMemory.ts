@@ -8,6 +8,7 @@ import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import type { MemoryWriter } from "../../postgres/memory/MemoryDatabase.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
+import { makeSeesOthers } from "./SeesOthersMemory.ts"
 import type { User, UserNotFound } from "./Users.ts"
 import { presentUser, usersTable } from "./UsersMemory.ts"
 import { SignInId, type TokenMarks, type TokenPurpose, TokenRefused, tokenRefusal, UserTokens } from "./UserTokens.ts"
@@ -36,7 +37,9 @@ const use = (
   })
 
 const make = Effect.gen(function* () {
-  const { register, write } = yield* PostgresMemory
+  const memory = yield* PostgresMemory
+  const { register, write } = memory
+  const seesOthers = makeSeesOthers(memory)
   yield* register(usersTable, refreshTokens, oneTimeTokens)
   const nextSignIn = makeIdsOf(SignInId)
 
@@ -86,12 +89,14 @@ const make = Effect.gen(function* () {
 
   const signOutEverywhere: UserTokens["Service"]["signOutEverywhere"] = Effect.fnUntraced(function* (given) {
     const { user } = yield* UserTokensInput.signOutEverywhere(given)
+    yield* seesOthers("UserTokens.signOutEverywhere")
     const now = yield* DateTime.now
     return yield* write("UserTokens.signOutEverywhere", (db) => endSignIns(db, ({ userId }) => userId === user, now))
   })
 
   const send: UserTokens["Service"]["send"] = Effect.fnUntraced(function* (givenUser, givenPurpose, givenTime) {
     const { purpose, timeToLive, user } = yield* UserTokensInput.send(givenUser, givenPurpose, givenTime)
+    yield* seesOthers("UserTokens.send")
     const secret = yield* makeSecret
     const now = yield* DateTime.now
     const expiresAt = DateTime.addDuration(now, timeToLive)
@@ -143,6 +148,7 @@ const make = Effect.gen(function* () {
 
   const resetPassword: UserTokens["Service"]["resetPassword"] = Effect.fnUntraced(function* (givenSecret, givenHash) {
     const { passwordHash, secret } = yield* UserTokensInput.resetPassword(givenSecret, givenHash)
+    yield* seesOthers("UserTokens.resetPassword")
     const now = yield* DateTime.now
     return yield* write<User, TokenRefused | StoreError>("UserTokens.resetPassword", (db) =>
       Result.gen(function* () {

@@ -208,6 +208,8 @@ export class Users extends Context.Service<
      *
      * What depends on the old values ends with them, all at once: a new e-mail is not verified, and what `UserTokens.send` gave for
      * the old one is refused; a password hash, were it of the same password, ends all sign-ins and what would reset the password.
+     * So a change of either is refused (`InvalidData` naming `isolation`) inside a transaction stricter than `read committed`,
+     * whose snapshot would hide what is given meanwhile.
      *
      * Where several failures hold, the first of these is told: `UserNotFound`, `UserErased`, `VersionConflict`, `EmailTaken`,
      * `UsernameTaken`.
@@ -225,9 +227,11 @@ export class Users extends Context.Service<
      *
      * All at once, whatever goes with a user who is deleted goes: tokens, API keys, roles, notifications with preferences and
      * addresses; whatever would keep the user from being deleted stays. Nobody finds an erased user by e-mail or name, changes
-     * it, or gives it tokens, keys or roles (`UserNotFound`); `findById` finds it, for the records that refer to it. Idempotent:
-     * an erased user is given back as it is. Entries of the audit log stay, and the erasure is told there as any other act is:
-     * by `AuditLog.append` in the same transaction.
+     * it, gives it tokens, keys or roles, tells it anything, or subscribes it to a plan (`UserNotFound`); `findById` finds it, for
+     * the records that refer to it. Idempotent: an erased user is given back as it is. Subscriptions go on, and fall due, until
+     * the caller cancels them (`Billing.subscriptions.cancel`), before or in the same transaction. Entries of the audit log stay, and the erasure is told there as any other act is:
+     * by `AuditLog.append` in the same transaction. That one is `read committed`: a stricter one, whose snapshot would hide what
+     * is stored meanwhile, is refused (`InvalidData` naming `isolation`).
      */
     readonly erase: (id: UserId) => Effect.Effect<User, UserNotFound | StoreError>
     /**

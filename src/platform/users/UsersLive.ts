@@ -14,6 +14,7 @@ import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import * as TransactionLive from "../../postgres/TransactionLive.ts"
+import { makeSeesOthers } from "./SeesOthersLive.ts"
 import { userColumns, userRows } from "./UserRow.ts"
 import { makeTokenEnds } from "./UserTokenRows.ts"
 import {
@@ -59,6 +60,7 @@ const make = Effect.gen(function* () {
   const { keyed, query, sql } = client
   const { run } = yield* Transaction
   const contained = makeContained(client, { run })
+  const seesOthers = makeSeesOthers(client, { run })
   const ends = makeTokenEnds(client)
   const nextId = makeIdsOf(UserId)
 
@@ -167,7 +169,7 @@ const make = Effect.gen(function* () {
     const whole =
       email === undefined && passwordHash === undefined
         ? write
-        : run(Effect.tap(write, Option.match({ onNone: () => Effect.void, onSome: endTokens })))
+        : seesOthers(operation, Effect.tap(write, Option.match({ onNone: () => Effect.void, onSome: endTokens })))
     for (let attempt = 0; attempt < attempts; attempt++) {
       const updated = yield* Effect.mapError(whole, takenBy(changes))
       if (Option.isSome(updated)) return updated.value
@@ -197,7 +199,8 @@ const make = Effect.gen(function* () {
     const { id } = yield* UsersInput.erase(given)
     const now = DateTime.toDateUtc(yield* DateTime.now)
     const { email, passwordHash, username } = erasedFields(id)
-    return yield* run(
+    return yield* seesOthers(
+      operation,
       Effect.gen(function* () {
         // Against those, too, who are storing a row that refers to it: what they store goes as well.
         const rows = yield* query(

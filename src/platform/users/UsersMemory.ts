@@ -24,6 +24,7 @@ import {
   Users,
   VersionConflict
 } from "./Users.ts"
+import { makeSeesOthers } from "./SeesOthersMemory.ts"
 import { inUse, streamBy, UsersInput } from "./UsersInput.ts"
 import { endSent, endSignIns, oneTimeTokens, refreshTokens } from "./UserTokenTables.ts"
 
@@ -62,7 +63,9 @@ const taken = ({ email, username }: { readonly email: string; readonly username:
   })
 
 const make = Effect.gen(function* () {
-  const { read, register, write } = yield* PostgresMemory
+  const memory = yield* PostgresMemory
+  const { read, register, write } = memory
+  const seesOthers = makeSeesOthers(memory)
   yield* register(usersTable, refreshTokens, oneTimeTokens)
   const nextId = makeIdsOf(UserId)
 
@@ -105,6 +108,7 @@ const make = Effect.gen(function* () {
 
   const update: Users["Service"]["update"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
     const { changes, expectedVersion, id } = yield* UsersInput.update(givenId, givenVersion, givenChanges)
+    if (changes.email !== undefined || changes.passwordHash !== undefined) yield* seesOthers("Users.update")
     const now = yield* DateTime.now
     return yield* write<User, UserNotFound | UserErased | VersionConflict | EmailTaken | UsernameTaken | StoreError>(
       "Users.update",
@@ -144,6 +148,7 @@ const make = Effect.gen(function* () {
 
   const erase: Users["Service"]["erase"] = Effect.fnUntraced(function* (given) {
     const { id } = yield* UsersInput.erase(given)
+    yield* seesOthers("Users.erase")
     const now = yield* DateTime.now
     return yield* write<User, UserNotFound | StoreError>("Users.erase", (db) =>
       Result.gen(function* () {

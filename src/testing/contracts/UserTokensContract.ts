@@ -294,6 +294,20 @@ const sending: Record<string, Run> = {
     yield* Effect.flip(run(Effect.andThen(tokens.resetPassword(sent.secret, newHash), Effect.fail("no" as const))))
     assert.equal((yield* tokens.resetPassword(sent.secret, newHash)).version, 2)
   }),
+  "what ends all that others have given is refused where a snapshot would hide it": Effect.gen(function* () {
+    const tokens = yield* UserTokens
+    const { run } = yield* Transaction
+    const { id } = yield* someUser()
+    const { secret } = yield* tokens.send(id, "password-reset", "1 hour")
+    for (const isolation of ["repeatable read", "serializable"] as const) {
+      const within = <A, E>(effect: Effect.Effect<A, E>) => run(effect, { isolation })
+      yield* refuses(within(tokens.signOutEverywhere(id)), "UserTokens.signOutEverywhere", ["isolation"])
+      yield* refuses(within(tokens.send(id, "password-reset", "1 hour")), "UserTokens.send", ["isolation"])
+      yield* refuses(within(tokens.resetPassword(secret, newHash)), "UserTokens.resetPassword", ["isolation"])
+      yield* within(tokens.signIn(id, "1 hour"))
+    }
+    yield* run(tokens.resetPassword(secret, newHash), { isolation: "read committed" })
+  }),
   "what expired long ago is removed, and counted; what is good, or was just now, is not": Effect.gen(function* () {
     const tokens = yield* UserTokens
     const user = yield* someUser()

@@ -380,6 +380,24 @@ const erasing: Record<string, Run> = {
     const [again] = yield* transaction.run(Effect.all([users.erase(user.id), users.findById(user.id)]))
     assert.equal(again.version, 2)
   }),
+  "what ends all that others have given is refused where a snapshot would hide it": Effect.gen(function* () {
+    const users = yield* Users
+    const { run } = yield* Transaction
+    const user = yield* created()
+    const email = `${yield* unique("new")}@example.com`
+    for (const isolation of ["repeatable read", "serializable"] as const) {
+      const within = <A, E>(effect: Effect.Effect<A, E>) => run(effect, { isolation })
+      yield* refuses(within(users.erase(user.id)), "Users.erase", ["isolation"])
+      yield* refuses(within(users.update(user.id, 1, { email })), "Users.update", ["isolation"])
+      yield* refuses(within(users.update(user.id, 1, { passwordHash: hash() })), "Users.update", ["isolation"])
+    }
+    assert.deepEqual(yield* users.findById(user.id), Option.some(user))
+    const username = yield* unique("new")
+    yield* run(users.update(user.id, 1, { username }), { isolation: "serializable" })
+    yield* run(Effect.andThen(users.update(user.id, 2, { email }), users.erase(user.id)), {
+      isolation: "read committed"
+    })
+  }),
   "lists leave erased users out, unless they are asked for": Effect.gen(function* () {
     const users = yield* Users
     const start = yield* marked

@@ -335,6 +335,19 @@ export const subscriptions: Record<string, Run> = {
     yield* invoices.finalize(invoice.id)
     same(yield* users.findById(userId), Option.some(erased))
   }),
+  "an erased user is subscribed to nothing, and what it had goes on until it is canceled": Effect.gen(function* () {
+    yield* inOurTime
+    const { subscriptions } = yield* Billing
+    const users = yield* Users
+    const subscription = yield* aSubscription({ startAt: january })
+    const { id, priceId, userId } = subscription
+    yield* users.erase(userId)
+    yield* failsWith(subscriptions.create({ userId, priceId }), "UserNotFound")
+    yield* failsWith(subscriptions.create({ userId, priceId: (yield* aPrice()).id }), "UserNotFound")
+    same((yield* subscriptions.list({ userId })).items.length, 1)
+    assert.equal((yield* renewed(subscription, 1)).length, 2)
+    assert.equal((yield* subscriptions.cancel(id, "now")).state, "canceled")
+  }),
   "times of change are told": Effect.gen(function* () {
     const { subscriptions } = yield* Billing
     const made = yield* aSubscription()

@@ -3,6 +3,7 @@ import * as assert from "node:assert/strict"
 import { Notifications } from "../../../platform/notifications/Notifications.ts"
 import type { UserId } from "../../../platform/users/Users.ts"
 import { Users } from "../../../platform/users/Users.ts"
+import { Transaction } from "../../../postgres/Transaction.ts"
 import { passTime, unique } from "../../Contract.ts"
 import { failsWith, refuses, untyped } from "../../Expectations.ts"
 import { nobody, someUser } from "../users.ts"
@@ -77,6 +78,28 @@ export const preferences: Cases = {
     assert.equal((yield* notifications.settingsOf(neighbour.id)).locale, "de")
     assert.equal((yield* preference(neighbour.id, slug))?.chosen, true)
     assert.deepEqual(yield* notifications.list(neighbour.id), before)
+  }),
+  "an erased user is told nothing, and nothing is stored of it anew": Effect.gen(function* () {
+    const notifications = yield* Notifications
+    const { run } = yield* Transaction
+    const { about, user: other } = yield* ready(["in-app", "email"])
+    const { category, template } = about
+    const users = yield* Users
+    const { id: userId } = yield* users.erase((yield* someUser()).id)
+    const refused = Effect.gen(function* () {
+      yield* failsWith(notifications.notify({ ...about, userId }), "UserNotFound")
+      const recipients = [{ userId: other.id }, { userId }]
+      yield* failsWith(notifications.notifyMany({ category, template, recipients }), "UserNotFound")
+      yield* failsWith(notifications.setPreference(userId, about.category, []), "UserNotFound")
+      yield* failsWith(notifications.changeSettings(userId, { locale: "de" }), "UserNotFound")
+      yield* failsWith(notifications.setAddress({ userId, channel: "push", address: "token" }), "UserNotFound")
+    })
+    yield* refused
+    yield* run(Effect.andThen(refused, notifications.changeSettings(other.id, { locale: "de" })))
+    assert.deepEqual(yield* notifications.addressesOf(userId), [])
+    assert.equal((yield* notifications.settingsOf(userId)).locale, null)
+    assert.equal((yield* preference(userId, about.category))?.chosen, false)
+    for (const id of [userId, other.id]) assert.deepEqual((yield* notifications.list(id)).items, [])
   }),
   "preferences are those of users and categories that there are": Effect.gen(function* () {
     const notifications = yield* Notifications
