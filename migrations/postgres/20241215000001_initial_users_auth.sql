@@ -168,24 +168,36 @@ create trigger audit_log_append_only before update or delete or truncate on ai_c
   for each statement execute function ai_core.refuse_audit_log_change();
 
 -- Does to all rows that refer to a user what removing the user would do to them, and leaves the user, with those rows that would
--- have kept the user from being removed. Tables that come later are in it, too.
+-- have kept the user from being removed. Tables that come later are in it, too. It is one statement, as a removal is: what tables
+-- ask of each other is looked at when all of it is done. No statement changes a row twice, so a table is changed once for all of
+-- its references.
 create function ai_core.let_go_of_user(gone uuid) returns void language plpgsql as $$
 declare
-  reference record;
+  changes text;
 begin
-  for reference in
-    select k.conrelid::regclass as holder, a.attname as via, k.confdeltype as follows
-      from pg_constraint as k join pg_attribute as a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
-      where k.contype = 'f' and k.confrelid = 'ai_core.users'::regclass and cardinality(k.conkey) = 1
-        and k.conparentid = 0 and k.confdeltype in ('c', 'n')
-      order by k.conrelid
-  loop
-    if reference.follows = 'c' then
-      execute format('delete from %s where %I = $1', reference.holder, reference.via) using gone;
-    else
-      execute format('update %s set %I = null where %I = $1', reference.holder, reference.via, reference.via) using gone;
-    end if;
-  end loop;
+  with refs as (
+    select k.conrelid as holder, k.confdeltype = 'c' as follows, format('%I = $1', a.attname) as refers,
+      format('%1$I = case when %1$I = $1 then %2$s else %1$I end', a.attname,
+        case k.confdeltype when 'd' then coalesce(pg_get_expr(d.adbin, d.adrelid), 'null') else 'null' end) as lets_go
+    from pg_constraint as k
+    join pg_attribute as a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+    left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where k.contype = 'f' and k.confrelid = 'ai_core.users'::regclass and cardinality(k.conkey) = 1
+      and k.conparentid = 0 and k.confdeltype in ('c', 'n', 'd')
+  ), tables as (
+    select holder, coalesce(string_agg(refers, ' or ') filter (where follows), 'false') as goes,
+      string_agg(refers, ' or ') filter (where not follows) as stays,
+      string_agg(lets_go, ', ') filter (where not follows) as lets_go
+    from refs group by holder
+  ), parts as (
+    select format('d%s as (delete from %s where %s)', holder::oid, holder::regclass, goes) as part
+      from tables where goes <> 'false'
+    union all
+    select format('u%s as (update %s set %s where (%s) and (%s) is not true)', holder::oid, holder::regclass, lets_go, stays, goes)
+      from tables where stays is not null
+  )
+  select string_agg(part, ', ') into changes from parts;
+  execute 'with ' || changes || ' select' using gone;
 end
 $$;
 
