@@ -683,6 +683,13 @@ const ofValuesAndTime: ReadonlyArray<Mutant> = [
     red: [postgres.parameters("one that cannot be sent is told by its number")]
   },
   {
+    name: "Parameters: a date that is far from now is sent by the driver, some microseconds off",
+    file: "src/postgres/statements/FarDate.ts",
+    find: "Math.abs(value.getTime()) > nearMillis",
+    replace: "value.getTime() > Number.POSITIVE_INFINITY",
+    red: [postgres.parameters("a date is sent exactly, however far from now it is, alone and in an array")]
+  },
+  {
     name: "Rows: what a write gave and does not fit is told as not applied",
     file: "src/postgres/repository/Row.ts",
     find: 'subject: "row", outcome: "unknown" }',

@@ -1,13 +1,21 @@
 import * as PgTypes from "@effect/sql-pg/PgTypes"
+import { dateText, isFarDate } from "./FarDate.ts"
 import { oidOf } from "./ParameterProblem.ts"
 
+const isDateOrNothing = (value: unknown): boolean =>
+  value === null || value === undefined || (value instanceof Date && !Number.isNaN(value.getTime()))
+
 /**
- * An array as the driver can send it whatever its elements are: numbers as the type that holds all of them, nulls alone as text.
+ * An array as the driver can send it whatever its elements are: numbers as the type that holds all of them, nulls alone and
+ * dates that are far from now as text.
  *
  * The driver takes the type of each element by itself, `integer` for 5 and `bigint` for 5,000,000,000, and refuses an array of
  * both; and it finds no type for nulls. So an array would be refused or not by the values that are in it.
  */
 export const arrayParameter = (values: ReadonlyArray<unknown>): unknown => {
+  if (values.some(isFarDate) && values.every(isDateOrNothing)) {
+    return `{${values.map((value) => (value instanceof Date ? `"${dateText(value)}"` : "NULL")).join(",")}}`
+  }
   const types = new Set<number | undefined>()
   for (const value of values) {
     if (value === null || value === undefined) continue

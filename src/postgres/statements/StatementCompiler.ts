@@ -1,6 +1,7 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import type { Compiler, Fragment } from "effect/sql/Statement"
 import { arrayParameter } from "./ArrayParameter.ts"
+import { dateText, isFarDate } from "./FarDate.ts"
 
 type Compiled = readonly [text: string, values: ReadonlyArray<unknown>]
 
@@ -24,15 +25,21 @@ const plain = ({ segments }: Fragment): Compiled | undefined => {
   return [text, values]
 }
 
-const withArrays = (compiled: Compiled): Compiled => {
+const isSentOtherwise = (value: unknown): boolean => Array.isArray(value) || isFarDate(value)
+
+const sendable = (compiled: Compiled): Compiled => {
   const [text, values] = compiled
-  return values.some(Array.isArray)
-    ? [text, values.map((value: unknown) => (Array.isArray(value) ? arrayParameter(value) : value))]
-    : compiled
+  if (!values.some(isSentOtherwise)) return compiled
+  return [
+    text,
+    values.map((value: unknown) =>
+      Array.isArray(value) ? arrayParameter(value) : isFarDate(value) ? dateText(value) : value
+    )
+  ]
 }
 
 /**
- * PostgreSQL's compiler, which makes plain statements by the shortest way, and arrays such as the driver can send.
+ * PostgreSQL's compiler, which makes plain statements by the shortest way, and values such as the driver can send.
  *
  * Effect's keeps each compiled statement in a WeakMap; for a statement that is made, run and forgotten that costs more than
  * compiling it.
@@ -42,7 +49,7 @@ export const makeCompiler = (): Compiler => {
   const compiler: Compiler = {
     dialect: complete.dialect,
     compile: (statement, withoutTransform) =>
-      withArrays(plain(statement) ?? complete.compile(statement, withoutTransform)),
+      sendable(plain(statement) ?? complete.compile(statement, withoutTransform)),
     get withoutTransform() {
       return compiler
     }

@@ -85,6 +85,33 @@ describeLive("postgresql", "Parameters", () => {
       assert.match(reason.problems[0]!.problem, problem)
     }
 
+    it.effect("a date is sent exactly, however far from now it is, alone and in an array", () =>
+      Effect.gen(function* () {
+        const { keyed, sql } = yield* PostgresClient
+        yield* sql`create table moments (at timestamptz(3) not null)`
+        const dates = [
+          "2026-01-02T03:04:05.678Z",
+          "2255-06-05T23:47:34.741Z",
+          "9999-12-31T23:59:59.999Z",
+          "+010000-01-01T00:00:00.001Z",
+          "+275760-09-12T23:59:59.999Z",
+          "0044-03-15T12:00:00.001Z",
+          "0000-12-31T23:59:59.999Z",
+          "-000001-02-03T04:05:06.007Z",
+          "-004000-01-01T00:00:00.001Z"
+        ].map((iso) => new Date(iso))
+        for (const date of dates) {
+          for (const run of [sql, keyed]) {
+            yield* run`truncate moments`
+            yield* run`insert into moments values (${date})`
+            const [found] = yield* run<Record<string, unknown>>`select at, at < ${date} as less, at > ${date} as more,
+              at = any(${[null, date]}::timestamptz[]) as one from moments`
+            assert.deepEqual(found, { at: date, less: false, more: false, one: true }, date.toISOString())
+          }
+        }
+      })
+    )
+
     it.effect("one that cannot be sent is told by its number, without its value, and nothing was applied", () =>
       Effect.gen(function* () {
         const { keyed, query, sql, stored } = yield* table
