@@ -291,9 +291,9 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: a lost connection inside a transaction becomes a defect",
-    file: transactions,
-    find: '          if (sql === "ROLLBACK" || !isServerError(error.reason.cause)) session.leased.retire()\n',
-    replace: "          throw error\n",
+    file: "src/postgres/transactions/HeldConnection.ts",
+    find: '        if (sql === "ROLLBACK" || !isServerError(error.reason.cause)) session.leased.retire()\n',
+    replace: "        throw error\n",
     red: [postgres.faults("inside a transaction")]
   },
   {
@@ -566,7 +566,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "Transaction: its fibers do not take turns",
-    file: transactions,
+    file: "src/postgres/transactions/Turns.ts",
     find: "return level.over || level.take(turn) ? unlessOver() : Effect.flatMap(wait(level, turn), unlessOver)",
     replace: "return unlessOver()",
     red: [contract.transaction("of two nested ones at once")]

@@ -1,27 +1,17 @@
-import type { PgConnection, Result, Row } from "@effect/sql-pg/PgConnection"
+import type { PgConnection, Result } from "@effect/sql-pg/PgConnection"
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Scope from "effect/Scope"
 import { TracerEnabled } from "effect/References"
-import * as Stream from "effect/Stream"
+import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
-import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import type { SqlError } from "effect/sql/SqlError"
 import type { Calls } from "../../core/Calls.ts"
-import { Deadline } from "../../core/Deadline.ts"
-import { invalidData } from "../../core/Decode.ts"
-import {
-  ConnectionLost,
-  InvalidStatement,
-  isStoreError,
-  type Reason,
-  StoreError,
-  Timeout
-} from "../../core/StoreError.ts"
+import { isStoreError, type StoreError } from "../../core/StoreError.ts"
 import { type RunStatement, SqlConnection } from "../session/PostgresConnection.ts"
 import { commitFailure, isServerError, leavesOpen } from "../PostgresError.ts"
 import { CurrentHolder } from "../pool/Holder.ts"
@@ -29,80 +19,10 @@ import type { LeasedConnection, PostgresPool } from "../pool/PostgresPool.ts"
 import { refusedInTransaction, refusedOnShared } from "../statements/RefusedStatement.ts"
 import { type SessionStatement, sessionStatement } from "../statements/SessionStatement.ts"
 import { CurrentTenant } from "../Tenant.ts"
-import { newTurn, TransactionLevel, type Turn } from "./TransactionLevel.ts"
-
-/** A StoreError of ours, in the shape that Effect's client fails with. */
-export const asSqlError = (error: StoreError): SqlError =>
-  new SqlError({ reason: new ConnectionError({ cause: error, message: error.message, operation: error.operation }) })
-
-/** The same for what may be a failure of the pool's own. */
-export const poolFailure = <E>(error: E | StoreError): E | SqlError => (isStoreError(error) ? asSqlError(error) : error)
-
-const failure = (operation: string, reason: Reason): StoreError =>
-  new StoreError({ store: "postgresql", operation, outcome: "not-applied", reason })
-
-const lostBefore = (): SqlError =>
-  asSqlError(failure("Transaction.commit", new ConnectionLost({ detail: "it ended before COMMIT was sent" })))
-
-/** PostgreSQL answers COMMIT with ROLLBACK where a statement inside had failed. */
-const rolledBack = (): SqlError =>
-  asSqlError(
-    failure(
-      "Transaction.commit",
-      new InvalidStatement({
-        code: "25P02",
-        detail: "a statement inside had failed, so PostgreSQL rolled the transaction back"
-      })
-    )
-  )
-
-/** The failure of a call whose transaction has ended before it. */
-export const ended = (operation: string): StoreError =>
-  failure(operation, new InvalidStatement({ detail: "the transaction around this call has ended" }))
-
-const wrongTenant = (operation: string, problem: string): StoreError =>
-  invalidData({ store: "postgresql", operation, subject: "input" }, [{ field: "tenant", problem }])
-
-/** What is held between the start and the end of a transaction, or of a reservation. */
-interface Session {
-  readonly leased: LeasedConnection
-  readonly pinned: PgConnection
-  /** Ends the pinning, so that what is sent next is not awaited one by one. */
-  readonly unpin: Effect.Effect<void>
-  readonly tenant: string | undefined
-  readonly readOnly: boolean
-  /** It was taken for longer than a transaction: BEGIN and COMMIT are sent over it like any statement. */
-  readonly reserved: boolean
-  /** A transaction that its holder began by a statement of his own is open, or may be. */
-  begun: boolean
-  /** The level of the transaction; where there is none of ours, of its statements. */
-  readonly level: TransactionLevel
-}
-
-/** Makes the rows of a statement ready to be taken, for as long as the scope is open. */
-type OpenStream = (
-  fiber: Fiber.Fiber<unknown, unknown>,
-  text: string,
-  rows: Stream.Stream<Row, SqlError>
-) => Effect.Effect<Stream.Stream<Row, SqlError>, SqlError, Scope.Scope>
-
-/** The connection of a session, as its statements see it. */
-class HeldConnection extends SqlConnection {
-  readonly session: Session
-  readonly #stream: OpenStream
-
-  constructor(session: Session, run: RunStatement, stream: OpenStream) {
-    super(session.pinned, run)
-    this.session = session
-    this.#stream = stream
-  }
-
-  override executeStream(...statement: Parameters<SqlConnection["executeStream"]>) {
-    const [text] = statement
-    const rows = this.session.leased.streamed(super.executeStream(...statement), text)
-    return Stream.unwrap(Effect.withFiber((fiber) => this.#stream(fiber, text, Stream.mapError(rows, poolFailure))))
-  }
-}
+import { control, HeldConnection, inSavepoint, type Session, undo } from "./HeldConnection.ts"
+import { asSqlError, lostBefore, poolFailure, rolledBack, wrongTenant } from "./TransactionFailure.ts"
+import { newTurn, TransactionLevel } from "./TransactionLevel.ts"
+import { makeTurns } from "./Turns.ts"
 
 /** Transactions of one client, over connections that it leases. */
 export interface PostgresTransactions {
@@ -150,7 +70,7 @@ export const makeTransactions = (options: {
   /** How BEGIN and COMMIT fail. */
   readonly failed: (operation: string, kind: "read" | "write", error: SqlError, startedAt: number) => StoreError
 }): PostgresTransactions => {
-  const { calls, clock } = options
+  const { clock } = options
   const service: PostgresTransactions["service"] = Context.Service(`@ai-core/database/postgres/Transaction/${++serial}`)
   type Entry = SqlClient.TransactionConnection.Service
   /** The levels of savepoints, and of transactions that a session of one's own is reserved for longer than. */
@@ -165,68 +85,7 @@ export const makeTransactions = (options: {
   const isOutermost = ([connection, id]: Entry): boolean => id === 0 && !sessionOf(connection).reserved
   const levelOf = (entry: Entry): TransactionLevel => levels.get(entry) ?? sessionOf(entry[0]).level
 
-  // ---- turns
-
-  const stillBusy = (error: StoreError): StoreError =>
-    error.reason._tag === "Timeout"
-      ? failure(
-          error.operation,
-          new Timeout({
-            afterMillis: error.reason.afterMillis,
-            detail: "another statement, stream or nested transaction of this transaction was still open"
-          })
-        )
-      : error
-
-  const wait = (level: TransactionLevel, turn: Turn): Effect.Effect<void, SqlError> =>
-    Effect.mapError(
-      calls.run<void>({
-        operation: "Transaction.turn",
-        timeoutMillis: options.acquireMillis,
-        outcome: "not-applied",
-        start: (done) => {
-          turn.wake = () => done(Effect.void)
-          return level.queue(turn)
-        }
-      }),
-      (error) => asSqlError(stillBusy(error))
-    )
-
-  /** Takes the turn and goes on, or refuses where there is nothing left to take it in. */
-  const take = <A, E, R>(
-    level: TransactionLevel,
-    turn: Turn,
-    use: () => Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E | SqlError, R> =>
-    Effect.suspend((): Effect.Effect<A, E | SqlError, R> => {
-      const unlessOver = (): Effect.Effect<A, E | SqlError, R> =>
-        level.over ? Effect.fail(asSqlError(ended("Transaction.turn"))) : use()
-      return level.over || level.take(turn) ? unlessOver() : Effect.flatMap(wait(level, turn), unlessOver)
-    })
-
-  /** The turn is taken inside the frame that gives it back, so that no interruption falls between the two. */
-  const inTurn = <A, E, R>(
-    level: TransactionLevel,
-    use: () => Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E | SqlError, R> =>
-    Effect.suspend(() => {
-      const turn = newTurn()
-      return Effect.onExitPrimitive(take(level, turn, use), () => {
-        level.release(turn)
-        return undefined
-      })
-    })
-
-  const scopedTurn = (level: TransactionLevel): Effect.Effect<void, SqlError, Scope.Scope> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.suspend(() => {
-        const turn = newTurn()
-        return Effect.andThen(
-          Effect.addFinalizer(() => Effect.sync(() => level.release(turn))),
-          restore(take(level, turn, () => Effect.void))
-        )
-      })
-    )
+  const { inTurn, scopedTurn, take } = makeTurns(options.calls, options.acquireMillis)
 
   // ---- one session
 
@@ -314,56 +173,6 @@ export const makeTransactions = (options: {
     (operation: string, kind: "read" | "write", startedAt: number) =>
     (error: SqlError | StoreError): StoreError =>
       isStoreError(error) ? error : options.failed(operation, kind, error, startedAt)
-
-  const control = ({ leased, pinned }: Session, sql: string, prepare = true) =>
-    Effect.mapError(leased.watched(pinned.query(sql, [], prepare), sql), poolFailure)
-
-  /**
-   * A ROLLBACK that cannot be sent has happened all the same, because the server ends the transaction with the session; Effect's
-   * client would make a defect of it. A savepoint's that is refused leaves a transaction that COMMIT will find out about.
-   *
-   * None has a prepared form, which the server may have forgotten.
-   */
-  const undo = (session: Session, sql: string): Effect.Effect<void> =>
-    Effect.catch(
-      Effect.asVoid(Effect.provideService(control(session, sql, false), Deadline, Number.POSITIVE_INFINITY)),
-      (error) =>
-        Effect.sync(() => {
-          if (sql === "ROLLBACK" || !isServerError(error.reason.cause)) session.leased.retire()
-        })
-    )
-
-  /**
-   * Puts a savepoint around a stream, because the statement of one whose consumer stops early is cancelled, and without one the
-   * transaction would be spoilt by it. Inside, the server's timeout does not count what the consumer takes.
-   *
-   * Only one that came to its end keeps what it wrote: of any other nobody can say how far its statement got.
-   */
-  const inSavepoint = (
-    session: Session,
-    level: TransactionLevel,
-    rows: Stream.Stream<Row, SqlError>
-  ): Effect.Effect<Stream.Stream<Row, SqlError>, SqlError, Scope.Scope> =>
-    Effect.gen(function* () {
-      const name = "ai_core_stream"
-      let finish = `ROLLBACK TO SAVEPOINT ${name}`
-      yield* Effect.acquireRelease(control(session, `SAVEPOINT ${name}`), () =>
-        Effect.suspend(() =>
-          // What has ended around it has undone it.
-          level.over ? Effect.void : Effect.andThen(undo(session, finish), undo(session, `RELEASE SAVEPOINT ${name}`))
-        )
-      )
-      const before = yield* control(
-        session,
-        "select current_setting('statement_timeout') as timeout, set_config('statement_timeout', '0', true)"
-      )
-      return Stream.onEnd(
-        rows,
-        Effect.sync(() => {
-          finish = `SET LOCAL statement_timeout = '${String(before.rows[0]?.["timeout"])}'`
-        })
-      )
-    })
 
   /** Nothing is applied by what opens a transaction, so it fails like a read. */
   const began = <A>(effect: Effect.Effect<A, SqlError | StoreError>): Effect.Effect<A, SqlError> =>

@@ -116,21 +116,21 @@ export const streamRows: ReadonlyArray<Mutant> = [
   },
   {
     name: "Stream: what its statement wrote is undone though it came to its end",
-    file: transactions,
-    find: "          finish = `SET LOCAL statement_timeout",
-    replace: "          `SET LOCAL statement_timeout",
+    file: "src/postgres/transactions/HeldConnection.ts",
+    find: "        finish = `SET LOCAL statement_timeout",
+    replace: "        `SET LOCAL statement_timeout",
     red: [inside("what its statement wrote is kept")]
   },
   {
     name: "Stream: the transaction has no statement timeout after it",
-    file: transactions,
+    file: "src/postgres/transactions/HeldConnection.ts",
     find: `SET LOCAL statement_timeout = '`,
     replace: `SET LOCAL lock_timeout = '`,
     red: [inside("the transaction's own statement timeout holds again")]
   },
   {
     name: "Stream: inside a transaction the time of its consumer counts",
-    file: transactions,
+    file: "src/postgres/transactions/HeldConnection.ts",
     find: "set_config('statement_timeout', '0', true)",
     replace: "set_config('statement_timeout', '500', true)",
     red: [
