@@ -1,5 +1,5 @@
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 
 /** One thing that every implementation of a capability must do. */
@@ -31,7 +31,8 @@ export const make = <R>(capability: string, cases: Record<string, Effect.Effect<
  */
 export const PassTime: Context.Reference<(duration: Duration.Input) => Effect.Effect<void>> = Context.Reference(
   "@ai-core/database/testing/PassTime",
-  { defaultValue: () => Effect.sleep }
+  // Node's timers may ring a millisecond before the clock says so.
+  { defaultValue: () => (duration) => Effect.sleep(Duration.sum(Duration.fromInputUnsafe(duration), Duration.millis(2))) }
 )
 
 /** Lets this much time pass on the implementation's clock. */
