@@ -32,7 +32,9 @@ export const make = <R>(capability: string, cases: Record<string, Effect.Effect<
 export const PassTime: Context.Reference<(duration: Duration.Input) => Effect.Effect<void>> = Context.Reference(
   "@ai-core/database/testing/PassTime",
   // Node's timers may ring a millisecond before the clock says so.
-  { defaultValue: () => (duration) => Effect.sleep(Duration.sum(Duration.fromInputUnsafe(duration), Duration.millis(2))) }
+  {
+    defaultValue: () => (duration) => Effect.sleep(Duration.sum(Duration.fromInputUnsafe(duration), Duration.millis(2)))
+  }
 )
 
 /** Lets this much time pass on the implementation's clock. */

@@ -211,6 +211,8 @@ export const terms: Record<string, Run> = {
     // No part of a period is given back, so that all of it may be used.
     yield* recorded(inside(20))
     same(yield* nearest(recorded(nth(0).end)), told(nth(0)))
+    // Nor later, when the period would have begun.
+    same(yield* nearest(days(400)(recorded(nth(0).end))), told(nth(0)))
   }),
   "what is paused has no period until it is active again, and then one that begins at that time": Effect.gen(
     function* () {
