@@ -1,4 +1,5 @@
 import { join } from "node:path"
+import { setTimeout } from "node:timers/promises"
 import { Effect, Scope } from "effect"
 import type { Store } from "../../src/core/Store.ts"
 import { binaryRecipe } from "./binaries.ts"
@@ -61,7 +62,11 @@ export const ownServer = (store: Store): Effect.Effect<OwnServer, ServerError, S
       port,
       kill,
       stop,
-      pause: Effect.suspend(() => current.process.signal("SIGSTOP")),
+      // Its threads stop one by one: for a moment it may still answer.
+      pause: Effect.andThen(
+        Effect.suspend(() => current.process.signal("SIGSTOP")),
+        Effect.promise(() => setTimeout(50))
+      ),
       resume: Effect.suspend(() => current.process.signal("SIGCONT")),
       restart: Effect.gen(function* () {
         yield* stop
