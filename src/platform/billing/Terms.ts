@@ -62,18 +62,15 @@ export const makeTerms = ({ insertNew, many, replace }: Tables): Terms => {
     })
     const found = yield* many(operation, prices, { oneOf: { id: [...new Set(rows.map(({ priceId }) => priceId))] } })
     const known = new Map(found.map((row) => [row.id, priceOf(row)]))
-    const terms = new Map<SubscriptionId, Array<StoredTerm>>()
+    const terms: Array<StoredTerm> = []
     for (const row of rows) {
       const price = known.get(row.priceId)
       if (price === undefined || !isRecurring(price.interval)) {
         return yield* Effect.die(new Error("only a price that falls due again and again is subscribed to"))
       }
-      terms.set(row.subscriptionId, [
-        ...(terms.get(row.subscriptionId) ?? []),
-        { ...row, price, interval: price.interval }
-      ])
+      terms.push({ ...row, price, interval: price.interval })
     }
-    return terms
+    return Map.groupBy(terms, ({ subscriptionId }) => subscriptionId)
   })
 
   return {

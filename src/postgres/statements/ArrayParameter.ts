@@ -5,6 +5,11 @@ import { oidOf } from "./ParameterProblem.ts"
 const isDateOrNothing = (value: unknown): boolean =>
   value === null || value === undefined || (value instanceof Date && !Number.isNaN(value.getTime()))
 
+const datesParameter = (values: ReadonlyArray<unknown>): unknown =>
+  values.some(isFarDate) && values.every(isDateOrNothing)
+    ? `{${values.map((value) => (value instanceof Date ? `"${dateText(value)}"` : "NULL")).join(",")}}`
+    : values
+
 /**
  * An array as the driver can send it whatever its elements are: numbers as the type that holds all of them, nulls alone and
  * dates that are far from now as text.
@@ -13,12 +18,10 @@ const isDateOrNothing = (value: unknown): boolean =>
  * both; and it finds no type for nulls. So an array would be refused or not by the values that are in it.
  */
 export const arrayParameter = (values: ReadonlyArray<unknown>): unknown => {
-  if (values.some(isFarDate) && values.every(isDateOrNothing)) {
-    return `{${values.map((value) => (value instanceof Date ? `"${dateText(value)}"` : "NULL")).join(",")}}`
-  }
   const types = new Set<number | undefined>()
   for (const value of values) {
     if (value === null || value === undefined) continue
+    if (value instanceof Date) return datesParameter(values)
     if (typeof value !== "number" && typeof value !== "bigint") return values
     types.add(oidOf(value))
   }
