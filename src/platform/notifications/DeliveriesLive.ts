@@ -10,7 +10,6 @@ import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { writeOrExplain } from "../../postgres/repository/Attempts.ts"
 import { makeClaims } from "../../postgres/repository/Claims.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
-import { makeLookup } from "../../postgres/repository/Lookup.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/repository/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
@@ -36,6 +35,7 @@ import { NotificationsInput, streamOf } from "./NotificationsInput.ts"
 import { sendableFrom } from "./planNotification.ts"
 import { quietColumn } from "./PreferencesLive.ts"
 import { QuietHours } from "./quietHours.ts"
+import { lookupById } from "../tables/lookupById.ts"
 
 const fields = {
   ...Delivery.fields,
@@ -243,16 +243,13 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
     )
   })
 
-  const byId = makeLookup(client, {
+  const byId = lookupById(client, {
     operation: "Notifications.findDelivery",
-    select: (ids: ReadonlyArray<DeliveryId>) =>
-      keyed<{ readonly id: DeliveryId }>`select ${columns} from ai_core.notification_deliveries as w
-        where w.id = any(${ids}::uuid[])`,
-    selectOne: (id) =>
+    id: sql`w.id`,
+    select: (condition) =>
       keyed<{
         readonly id: DeliveryId
-      }>`select ${columns} from ai_core.notification_deliveries as w where w.id = ${id}`,
-    key: ({ id }) => id,
+      }>`select ${columns} from ai_core.notification_deliveries as w where ${condition}`,
     rows: deliveryRows
   })
 

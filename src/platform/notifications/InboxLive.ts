@@ -2,12 +2,12 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
-import { makeLookup } from "../../postgres/repository/Lookup.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/repository/Row.ts"
 import { Notification, type NotificationCursor, notificationCursorAfter, type NotificationId } from "./Notification.ts"
 import type { Notifications } from "./Notifications.ts"
 import { NotificationsInput, streamOf } from "./NotificationsInput.ts"
+import { lookupById } from "../tables/lookupById.ts"
 
 /** A notification as `notificationColumnsOf` selects it. */
 export const NotificationRow = Notification.mapFields((fields) => ({
@@ -42,15 +42,13 @@ export const makeInbox = (client: PostgresClient["Service"]) => {
     and (n.scheduled_for is null or n.scheduled_for <= clock_timestamp())
     and (n.expires_at is null or n.expires_at > clock_timestamp())`
 
-  const byId = makeLookup(client, {
+  const byId = lookupById(client, {
     operation: "Notifications.find",
-    select: (ids: ReadonlyArray<NotificationId>) =>
-      keyed<{ readonly id: NotificationId }>`select ${columns} from ai_core.notifications as n
-        where n.id = any(${ids}::uuid[]) and n.deleted_at is null`,
-    selectOne: (id) =>
-      keyed<{ readonly id: NotificationId }>`select ${columns} from ai_core.notifications as n
-        where n.id = ${id} and n.deleted_at is null`,
-    key: ({ id }) => id,
+    id: sql`n.id`,
+    select: (condition) =>
+      keyed<{
+        readonly id: NotificationId
+      }>`select ${columns} from ai_core.notifications as n where ${condition} and n.deleted_at is null`,
     rows: notificationRows
   })
 

@@ -7,7 +7,6 @@ import { expectVersion } from "../../core/Version.ts"
 import { writeOrExplain } from "../../postgres/repository/Attempts.ts"
 import { makeContained } from "../../postgres/repository/Contained.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
-import { makeLookup } from "../../postgres/repository/Lookup.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, Timestamp } from "../../postgres/repository/Row.ts"
@@ -26,6 +25,7 @@ import {
   TemplateNotFound,
   TemplateUnknown
 } from "./NotificationTemplate.ts"
+import { lookupById } from "../tables/lookupById.ts"
 
 const templateRows = rowReader(
   NotificationTemplate.mapFields((fields) => ({ ...fields, createdAt: Timestamp, updatedAt: Timestamp }))
@@ -60,14 +60,11 @@ export const makeTemplates = (client: PostgresClient["Service"], transaction: Tr
     return yield* templateRows.one(operation, rows)
   })
 
-  const byId = makeLookup(client, {
+  const byId = lookupById(client, {
     operation: "Notifications.findTemplate",
-    select: (ids: ReadonlyArray<TemplateId>) =>
-      keyed<{ readonly id: TemplateId }>`select ${columns} from ai_core.notification_templates as t
-        where t.id = any(${ids}::uuid[])`,
-    selectOne: (id) =>
-      keyed<{ readonly id: TemplateId }>`select ${columns} from ai_core.notification_templates as t where t.id = ${id}`,
-    key: ({ id }) => id,
+    id: sql`t.id`,
+    select: (condition) =>
+      keyed<{ readonly id: TemplateId }>`select ${columns} from ai_core.notification_templates as t where ${condition}`,
     rows: templateRows
   })
 

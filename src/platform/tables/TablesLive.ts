@@ -3,12 +3,13 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Statement from "effect/sql/Statement"
 import { keyset } from "../../postgres/repository/Keyset.ts"
-import { makeComposedLookup, makeLookup } from "../../postgres/repository/Lookup.ts"
+import { makeComposedLookup } from "../../postgres/repository/Lookup.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, SafeInteger } from "../../postgres/repository/Row.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { present } from "../users/UserRow.ts"
 import { UserNotFound } from "../users/Users.ts"
+import { lookupById } from "./lookupById.ts"
 import type { Query, Table, Tables } from "./Tables.ts"
 
 const snake = (field: string): string => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
@@ -96,12 +97,11 @@ export const make: Effect.Effect<Tables, never, PostgresClient | Transaction> = 
     one: (operation, table, asked) =>
       Effect.map(many(operation, table, { ...asked, limit: 1 }), ([row]) => Option.fromUndefinedOr(row)),
     lookup: <Row extends { readonly id: string }>(operation: string, table: Table<Row>) =>
-      makeLookup(client, {
+      lookupById(client, {
         operation,
-        select: (ids: ReadonlyArray<Row["id"]>) =>
-          keyed<Pick<Row, "id">>`select ${columnsOf(table)} from ${nameOf(table)} where id = any(${ids}::uuid[])`,
-        selectOne: (id) => keyed<Pick<Row, "id">>`select ${columnsOf(table)} from ${nameOf(table)} where id = ${id}`,
-        key: ({ id }) => id,
+        id: sql`id`,
+        select: (condition) =>
+          keyed<Pick<Row, "id">>`select ${columnsOf(table)} from ${nameOf(table)} where ${condition}`,
         rows: table.rows
       }),
     composed: (spec) => makeComposedLookup(client, spec),

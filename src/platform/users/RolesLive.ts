@@ -10,7 +10,6 @@ import { expectVersion } from "../../core/Version.ts"
 import { writeOrExplain } from "../../postgres/repository/Attempts.ts"
 import { makeContained } from "../../postgres/repository/Contained.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
-import { makeLookup } from "../../postgres/repository/Lookup.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, Timestamp } from "../../postgres/repository/Row.ts"
@@ -19,6 +18,7 @@ import { present } from "./UserRow.ts"
 import { UserNotFound } from "./Users.ts"
 import { Permission, Role, roleCursor, RoleId, RoleNameTaken, RoleNotFound, Roles } from "./Roles.ts"
 import { RolesInput } from "./RolesInput.ts"
+import { lookupById } from "../tables/lookupById.ts"
 
 const roles = rowReader(Role.mapFields((fields) => ({ ...fields, createdAt: Timestamp, updatedAt: Timestamp })))
 const permissions = rowReader(Schema.Struct({ permission: Permission }))
@@ -69,13 +69,7 @@ const make = Effect.gen(function* () {
     return { id, name, description, permissions, version: 1, createdAt: now, updatedAt: now }
   })
 
-  const byId = makeLookup(client, {
-    operation: "Roles.findById",
-    select: (ids: ReadonlyArray<RoleId>) => select(sql`r.id = any(${ids}::uuid[])`),
-    selectOne: (id) => select(sql`r.id = ${id}::uuid`),
-    key: ({ id }) => id,
-    rows: roles
-  })
+  const byId = lookupById(client, { operation: "Roles.findById", id: sql`r.id`, select, rows: roles })
 
   const findById: Roles["Service"]["findById"] = (given) =>
     Effect.flatMap(RolesInput.findById(given), ({ id }) => byId.find(id))

@@ -9,7 +9,6 @@ import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { expectVersion } from "../../core/Version.ts"
 import { makeContained } from "../../postgres/repository/Contained.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
-import { makeLookup } from "../../postgres/repository/Lookup.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
@@ -29,6 +28,7 @@ import {
   Users
 } from "./Users.ts"
 import { inUse, streamBy, UsersInput } from "./UsersInput.ts"
+import { lookupById } from "../tables/lookupById.ts"
 
 /** Times the row that stood in a write's way may be gone when we look at it, before we give up. */
 const attempts = 3
@@ -104,12 +104,10 @@ const make = Effect.gen(function* () {
     return yield* contended(operation)
   })
 
-  const byId = makeLookup(client, {
+  const byId = lookupById(client, {
     operation: "Users.findById",
-    select: (ids: ReadonlyArray<UserId>) =>
-      keyed<{ readonly id: UserId }>`select ${columns} from ai_core.users where id = any(${ids}::uuid[])`,
-    selectOne: (id) => keyed<{ readonly id: UserId }>`select ${columns} from ai_core.users where id = ${id}`,
-    key: ({ id }) => id,
+    id: sql`id`,
+    select: (condition) => keyed<{ readonly id: UserId }>`select ${columns} from ai_core.users where ${condition}`,
     rows: userRows
   })
 

@@ -7,7 +7,6 @@ import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { expectVersion } from "../../core/Version.ts"
 import { makeContained } from "../../postgres/repository/Contained.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
-import { makeLookup } from "../../postgres/repository/Lookup.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, Timestamp } from "../../postgres/repository/Row.ts"
@@ -31,6 +30,7 @@ import {
 } from "./WorkflowDefinition.ts"
 import type { Workflows } from "./Workflows.ts"
 import { streamOf, WorkflowsInput } from "./WorkflowsInput.ts"
+import { lookupById } from "../tables/lookupById.ts"
 
 // What is stored was checked when it was written: whether it is sound as a whole is not asked again.
 const steps = Schema.Array(StepDefinition)
@@ -101,15 +101,11 @@ export const makeDefinitions = (client: PostgresClient["Service"], transaction: 
     return yield* workflowRows.one(operation, rows)
   })
 
-  const byId = makeLookup(client, {
+  const byId = lookupById(client, {
     operation: "Workflows.findById",
-    select: (ids: ReadonlyArray<WorkflowId>) =>
-      keyed<{
-        readonly id: WorkflowId
-      }>`select ${columns} from ai_core.workflows as w where w.id = any(${ids}::uuid[])`,
-    selectOne: (id) =>
-      keyed<{ readonly id: WorkflowId }>`select ${columns} from ai_core.workflows as w where w.id = ${id}`,
-    key: ({ id }) => id,
+    id: sql`w.id`,
+    select: (condition) =>
+      keyed<{ readonly id: WorkflowId }>`select ${columns} from ai_core.workflows as w where ${condition}`,
     rows: workflowRows
   })
 

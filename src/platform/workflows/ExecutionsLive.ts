@@ -7,7 +7,6 @@ import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
-import { makeLookup } from "../../postgres/repository/Lookup.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, SafeInteger, Timestamp } from "../../postgres/repository/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
@@ -36,6 +35,7 @@ import type { Workflows } from "./Workflows.ts"
 import type { ScheduleId } from "./WorkflowSchedule.ts"
 import { streamOf, WorkflowsInput } from "./WorkflowsInput.ts"
 import { StepId, WorkflowStep } from "./WorkflowStep.ts"
+import { lookupById } from "../tables/lookupById.ts"
 
 const time = NullableTimestamp
 
@@ -173,15 +173,13 @@ export const makeExecutions = (client: PostgresClient["Service"], transaction: T
     )
   })
 
-  const byId = makeLookup(client, {
+  const byId = lookupById(client, {
     operation: "Workflows.findExecution",
-    select: (ids: ReadonlyArray<ExecutionId>) =>
-      keyed<{ readonly id: ExecutionId }>`select ${executionColumns} from ai_core.workflow_executions as e
-        where e.id = any(${ids}::uuid[])`,
-    selectOne: (id) =>
-      keyed<{ readonly id: ExecutionId }>`select ${executionColumns} from ai_core.workflow_executions as e
-        where e.id = ${id}`,
-    key: ({ id }) => id,
+    id: sql`e.id`,
+    select: (condition) =>
+      keyed<{
+        readonly id: ExecutionId
+      }>`select ${executionColumns} from ai_core.workflow_executions as e where ${condition}`,
     rows: executionRows
   })
 

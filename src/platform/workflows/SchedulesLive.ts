@@ -6,7 +6,6 @@ import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { expectVersion } from "../../core/Version.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
-import { makeLookup } from "../../postgres/repository/Lookup.ts"
 import type { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, Timestamp } from "../../postgres/repository/Row.ts"
 import type { Transaction } from "../../postgres/Transaction.ts"
@@ -23,6 +22,7 @@ import {
   WorkflowSchedule
 } from "./WorkflowSchedule.ts"
 import { WorkflowsInput } from "./WorkflowsInput.ts"
+import { lookupById } from "../tables/lookupById.ts"
 
 const ScheduleRow = WorkflowSchedule.mapFields((fields) => ({
   ...fields,
@@ -67,14 +67,11 @@ export const makeSchedules = (
     return yield* scheduleRows.one(operation, rows)
   })
 
-  const byId = makeLookup(client, {
+  const byId = lookupById(client, {
     operation: "Workflows.findSchedule",
-    select: (ids: ReadonlyArray<ScheduleId>) =>
-      keyed<{ readonly id: ScheduleId }>`select ${columns} from ai_core.workflow_schedules as s
-        where s.id = any(${ids}::uuid[])`,
-    selectOne: (id) =>
-      keyed<{ readonly id: ScheduleId }>`select ${columns} from ai_core.workflow_schedules as s where s.id = ${id}`,
-    key: ({ id }) => id,
+    id: sql`s.id`,
+    select: (condition) =>
+      keyed<{ readonly id: ScheduleId }>`select ${columns} from ai_core.workflow_schedules as s where ${condition}`,
     rows: scheduleRows
   })
 
