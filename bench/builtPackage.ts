@@ -15,6 +15,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Effect, type Scope } from "effect"
+import { buildModules } from "../tools/modules.ts"
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..")
 const name = "@ai-core/database"
@@ -48,13 +49,6 @@ const linkInstalled = (to: string): void => {
   }
 }
 
-/** Errors of types do not keep the compiler from writing what it can; a file that is missing then is found missing. */
-const compile = (outDir: string): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    const args = ["-p", join(root, "tsconfig.build.json"), "--outDir", outDir, "--declaration", "false"]
-    execFile(join(root, "node_modules/.bin/tsc"), [...args, "--declarationMap", "false"], () => resume(Effect.void))
-  })
-
 export const buildPackage: Effect.Effect<BuiltPackage, never, Scope.Scope> = Effect.gen(function* () {
   const folder = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "ai-core-bench-"))),
@@ -65,7 +59,7 @@ export const buildPackage: Effect.Effect<BuiltPackage, never, Scope.Scope> = Eff
   mkdirSync(home, { recursive: true })
   writeFileSync(join(home, "package.json"), JSON.stringify(manifest))
   linkInstalled(modules)
-  yield* compile(join(home, "dist"))
+  yield* Effect.promise(() => buildModules(join(home, "dist")))
   return { folder, has: (file) => existsSync(join(home, file)) }
 })
 

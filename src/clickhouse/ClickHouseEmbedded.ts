@@ -5,7 +5,6 @@ import { createRequire } from "node:module"
 import os from "node:os"
 import path from "node:path"
 import { Readable } from "node:stream"
-import { fileURLToPath } from "node:url"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -217,8 +216,11 @@ const attempt = (
     const gatePort = yield* gate
     const launch = inFileSystem(() => {
       const config = writeEngineFiles({ own, data, port: options.port ?? 0, gatePort, username, password })
-      // Beside this file, in the language this file is in: the source runs as it is where Node strips types.
-      const program = fileURLToPath(new URL(`./engine${path.extname(fileURLToPath(import.meta.url))}`, import.meta.url))
+      // The source runs as it is where Node strips types, and so does its engine.
+      const program = path.join(
+        path.dirname(require.resolve("@ai-core/database/package.json")),
+        import.meta.url.endsWith(".ts") ? "src/clickhouse/engine.ts" : "dist/clickhouse/engine.js"
+      )
       const statements = [
         `CREATE DATABASE IF NOT EXISTS ${quoted(options.database)}`,
         "SYSTEM START LISTEN HTTP",

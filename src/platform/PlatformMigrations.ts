@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { fileURLToPath } from "node:url"
+import path from "node:path"
 import type { Credential } from "../core/Credential.ts"
 import type { MigrationConfig } from "../core/DatabaseConfig.ts"
 import type { StoreError } from "../core/StoreError.ts"
@@ -9,12 +9,13 @@ import * as Migrations from "../migrations/Migrations.ts"
 import * as PostgresBackup from "../postgres/migrations/PostgresBackup.ts"
 import type { PostgresClient } from "../postgres/PostgresClient.ts"
 import * as PostgresMigrations from "../postgres/PostgresMigrations.ts"
+import { packageFolder } from "./packageFolder.ts"
 
 /** The PostgreSQL schema that holds the platform's tables and their migration history, apart from the application's own. */
 export const platformSchema = "ai_core"
 
 /** The platform's PostgreSQL migrations, as this package ships them. */
-export const postgresFolder: string = fileURLToPath(new URL("../../migrations/postgres/", import.meta.url))
+export const postgresFolder: string = path.join(packageFolder, "migrations/postgres/")
 
 /** How the platform's migrations are run; what is left out is as in the section `migrations` of the configuration. */
 export interface PlatformMigrationsOptions extends Partial<

@@ -1,9 +1,19 @@
 /**
  * Packs the package, installs the tarball in empty projects, and uses it as its users do: every subpath imported by plain Node,
- * the front door without any driver, and a strict program compiled against its types and run.
+ * the front door without any driver, a strict program compiled against its types and run, and the quick start on embedded engines.
  */
 import { execFileSync } from "node:child_process"
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -83,7 +93,13 @@ const main = (): void => {
   const full = step("install with the drivers", () =>
     project("full", [
       tarball,
-      ...["effect", "typescript", "@types/node", ...drivers.filter((name) => !engines.test(name))].map(pinned)
+      ...[
+        "effect",
+        "@effect/platform-node",
+        "typescript",
+        "@types/node",
+        ...drivers.filter((name) => !engines.test(name))
+      ].map(pinned)
     ])
   )
   step("import every subpath", () => {
@@ -95,6 +111,8 @@ const main = (): void => {
   })
   step("compile a strict program", () => {
     copyFileSync(join(import.meta.dirname, "consumer.ts"), join(full, "consumer.ts"))
+    for (const name of ["quickstart.ts", "support"])
+      cpSync(join(root, "examples", name), join(full, name), { recursive: true })
     writeFileSync(
       join(full, "everything.ts"),
       Object.keys(manifest.exports)
@@ -107,6 +125,7 @@ const main = (): void => {
       exactOptionalPropertyTypes: true,
       noUncheckedIndexedAccess: true,
       verbatimModuleSyntax: true,
+      rewriteRelativeImportExtensions: true,
       skipLibCheck: false,
       target: "ES2024",
       module: "nodenext",
@@ -117,13 +136,28 @@ const main = (): void => {
     }
     writeFileSync(
       join(full, "tsconfig.json"),
-      JSON.stringify({ compilerOptions, files: ["consumer.ts", "everything.ts"] })
+      JSON.stringify({ compilerOptions, files: ["consumer.ts", "everything.ts", "quickstart.ts"] })
     )
     run(full, process.execPath, "node_modules/typescript/bin/tsc", "-p", ".")
   })
   step("run it on the memory layer", () => {
     const said = run(full, process.execPath, "out/consumer.js")
     if (!said.includes("consumer: ok")) throw new Error(said)
+  })
+  step("run the quick start on embedded engines", () => {
+    // The ClickHouse engine has hundreds of megabytes: where this platform has it, what is installed here is used.
+    for (const name of ["@chdb", "ffi-rs", "@yuuang"]) {
+      const installed = join(root, "node_modules", name)
+      if (existsSync(installed)) symlinkSync(installed, join(full, "node_modules", name))
+    }
+    const said = run(full, process.execPath, "out/quickstart.js")
+    for (const answer of [
+      "user alicia-",
+      "1000 events",
+      "2 campaigns of this run with 2000 impressions",
+      "hello alicia-"
+    ])
+      if (!said.includes(answer)) throw new Error(`not answered: ${answer}\n${said}`)
   })
 }
 

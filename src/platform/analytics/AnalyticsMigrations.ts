@@ -1,15 +1,16 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { fileURLToPath } from "node:url"
+import path from "node:path"
 import type { ClickHouseClient } from "../../clickhouse/ClickHouseClient.ts"
 import * as ClickHouseMigrations from "../../clickhouse/ClickHouseMigrations.ts"
 import type { MigrationConfig } from "../../core/DatabaseConfig.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import type { MigrationError } from "../../migrations/MigrationError.ts"
 import * as Migrations from "../../migrations/Migrations.ts"
+import { packageFolder } from "../packageFolder.ts"
 
 /** The platform's ClickHouse migrations, as this package ships them. */
-export const clickhouseFolder: string = fileURLToPath(new URL("../../../migrations/clickhouse/", import.meta.url))
+export const clickhouseFolder: string = path.join(packageFolder, "migrations/clickhouse/")
 
 /** How they are run; what is left out is as in the section `migrations` of the configuration. */
 export interface AnalyticsMigrationsOptions extends Partial<
