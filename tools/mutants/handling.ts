@@ -252,7 +252,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: a silent server in a call is not given up",
-    file: pool,
+    file: "src/postgres/pool/StatementWatch.ts",
     find: "slot.socket.destroy(new StatementExpired(waitedMillis))",
     replace: "",
     red: [postgres.network("goes silent")]
@@ -452,7 +452,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: behind a pooler a statement has no timeout on the server",
-    file: pool,
+    file: "src/postgres/pool/StatementWatch.ts",
     find: "giveUp)\n              fork(slot.connection.interrupt)\n",
     replace: "giveUp)\n",
     red: [postgres.pooler("a statement that the server does not end")]

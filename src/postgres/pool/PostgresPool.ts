@@ -1,4 +1,3 @@
-import type { PgConnection } from "@effect/sql-pg/PgConnection"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -11,17 +10,15 @@ import type { Calls } from "../../core/Calls.ts"
 import type { PostgresConfig } from "../../core/DatabaseConfig.ts"
 import { Deadline } from "../../core/Deadline.ts"
 import type { PoolHooks } from "../../core/Instrumentation.ts"
-import { makeAcquireTimes, poolStats, type PoolStats } from "../../core/Pool.ts"
+import { makeAcquireTimes, poolStats } from "../../core/Pool.ts"
 import { unavailable } from "../../core/StartUp.ts"
 import { type Reason, StoreError, Timeout } from "../../core/StoreError.ts"
 import { makeBeginAhead } from "./BeginAhead.ts"
 import { makePoolCheck } from "./PoolCheck.ts"
-import type { Holder } from "./Holder.ts"
 import { exhausted } from "./PoolExhaustion.ts"
 import { makePoolGrowth } from "./PoolGrowth.ts"
 import { makePoolLine } from "./PoolLine.ts"
 import {
-  type Begun,
   expiry,
   giveBack,
   grant,
@@ -36,82 +33,12 @@ import {
   type Slot
 } from "./PoolSlots.ts"
 import { poolUpkeep } from "./PoolUpkeep.ts"
+import type { LeasedConnection, NoteStatement, PostgresPool, SendOnce } from "./PoolShape.ts"
 import { makeRowWatch } from "./RowWatch.ts"
-import { isReadOnlySession, StatementExpired } from "../PostgresError.ts"
+import { graceMillis, makeStatementWatch } from "./StatementWatch.ts"
+import { isReadOnlySession } from "../PostgresError.ts"
 import { type PostgresTarget, sessionOpener } from "../session/PostgresSession.ts"
 import { makeStatementLog } from "../statements/StatementLog.ts"
-
-/** A connection that one holder has to itself. */
-export interface LeasedConnection {
-  /** Not pinned: what is sent in one tick goes out together, and is not cancelled by interruption. */
-  readonly connection: PgConnection
-  /** Bounds a statement by its timeout and the Context's deadline; not sent where that has passed. */
-  readonly watched: <A, E, R>(
-    statement: Effect.Effect<A, E, R>,
-    text?: string,
-    operation?: string
-  ) => Effect.Effect<A, E | StoreError, R>
-  /** Notes a stream, and bounds each wait for its rows as `RowPatience` and the Context's deadline say. */
-  readonly streamed: <A, E, R>(rows: Stream.Stream<A, E, R>, text: string) => Stream.Stream<A, E | StoreError, R>
-  /**
-   * Whether somebody in line waits to begin a transaction, so that BEGIN may go along with the end of this one; `beginNext` sends
-   * it. One round trip less for each transaction, while all connections are taken.
-   */
-  readonly mayBeginNext: () => boolean
-  readonly beginNext: () => void
-  /** Takes the answer to a BEGIN that has been sent for this holder. */
-  readonly takeBegun: () => Begun | undefined
-  readonly alive: () => boolean
-  /** Succeeds when the connection has ended, however that came. */
-  readonly ended: Effect.Effect<void>
-  /** Says that nobody may have it again: what was begun on it may still be open. */
-  readonly retire: () => void
-}
-
-/** Notes a statement that is sent over a borrowed connection, so that a report can tell. */
-export type NoteStatement = <A, E, R>(statement: Effect.Effect<A, E, R>, text: string) => Effect.Effect<A, E, R>
-
-/** Lends a connection while it is used; the operation names the borrower, unless his fiber has announced one. */
-export type Borrow = <A, E, R>(
-  use: (connection: PgConnection, note: NoteStatement) => Effect.Effect<A, E, R>,
-  operation?: string
-) => Effect.Effect<A, E | StoreError, R>
-
-/** Sends all that there is to send over the connection, and tells once it has been answered. */
-export type SendOnce<A> = (connection: PgConnection, done: (answer: A) => void) => void
-
-/**
- * Connections to one PostgreSQL server, lent in two ways.
- *
- * `shared` lends a connection to several short statements at once, which are pipelined; `exclusive` and `lease` lend one to a
- * single holder; `unit` does as it is asked. A caller is served in the order of asking, at the latest after `acquireTimeout` or the Context's Deadline:
- * then it fails with `StoreError`, `Unavailable` where no connection could be opened, else `PoolExhausted`.
- */
-export interface PostgresPool {
-  readonly stats: () => PoolStats
-  readonly shared: Borrow
-  readonly exclusive: Borrow
-  /**
-   * Lends a connection for statements that are sent all at once, to one such unit or to several. Its caller may go: it keeps its
-   * place until all is answered.
-   */
-  readonly unit: <A>(
-    send: SendOnce<A>,
-    unit: { readonly kind: "units" | "exclusive"; readonly text: string; readonly operation: string }
-  ) => Effect.Effect<A, StoreError>
-  /**
-   * An exclusive connection until the scope closes; its statements run `watched`, so that none outlives its timeout. The
-   * operation names its holder where others wait in vain; one that `begins` will send BEGIN without options first.
-   */
-  readonly lease: (holder: Holder, begins?: boolean) => Effect.Effect<LeasedConnection, StoreError, Scope.Scope>
-  /** Opens one connection beforehand; how a layer finds out whether the server is there. */
-  readonly warm: Effect.Effect<void, StoreError>
-  /** Waits for what is lent, at most this long, then closes every connection. */
-  readonly close: (timeout: Duration.Input) => Effect.Effect<void>
-}
-
-/** How long after its own timeout a server may still answer before its connection is given up. */
-const graceMillis = 1000
 
 /** Makes the pool; opens nothing before it is asked to. */
 export const makePostgresPool = (options: {
@@ -136,8 +63,6 @@ export const makePostgresPool = (options: {
     const lifetimeMillis = Duration.toMillis(config.maxLifetime)
     const leakMillis = Duration.toMillis(config.leakDetectionThreshold) || Number.POSITIVE_INFINITY
     const statementMillis = Duration.toMillis(config.statementTimeout)
-    // A session behind a pooler has no statement_timeout: then the client asks the server to stop.
-    const serverKeepsTimeout = config.pooler === "none"
     // What runs in this process cannot go silent behind our back.
     const trusts = target.stream !== undefined
 
@@ -145,6 +70,14 @@ export const makePostgresPool = (options: {
     const acquireTimes = makeAcquireTimes()
     const log = makeStatementLog(slowMillis)
     const watchRows = makeRowWatch({ calls, now, limitMillis: statementMillis + graceMillis })
+    const statementWatch = makeStatementWatch({
+      calls,
+      now,
+      fork,
+      statementMillis,
+      // A session behind a pooler has no statement_timeout.
+      serverKeepsTimeout: config.pooler === "none"
+    })
     const openSession = sessionOpener(target, config)
     let closing = false
     let onReturned: (() => void) | undefined
@@ -285,47 +218,8 @@ export const makePostgresPool = (options: {
           : Effect.succeed(slot)
       })
 
-    /** Ends a connection that does not answer, or nobody waits for; its close takes it out of the pool, and says why. */
-    const abandon = (slot: Slot, waitedMillis: number, runsOn: boolean) => {
-      slot.retired = true
-      if (runsOn) fork(slot.connection.interrupt)
-      slot.socket.destroy(new StatementExpired(waitedMillis))
-    }
-
-    /**
-     * Ends a statement that its server neither finished nor stopped in time: the connection goes, and says why.
-     *
-     * Only a statement that shares its connection is not ended by the Context's deadline in this way.
-     */
-    const watch = (
-      lease: Lease,
-      slot: Slot,
-      startedAt: number,
-      contextDeadline: number,
-      longestMillis = statementMillis
-    ) => {
-      const limit = startedAt + longestMillis + graceMillis
-      const deadline = Math.min(limit, contextDeadline)
-      const giveUp = () => {
-        lease.call = undefined
-        // The server would run it on to its own timeout, whoever has gone.
-        abandon(slot, now() - startedAt, contextDeadline < limit)
-      }
-      const timeout = startedAt + longestMillis
-      lease.call =
-        serverKeepsTimeout || deadline <= timeout
-          ? calls.begin("statement", deadline, giveUp)
-          : calls.begin("statement", timeout, () => {
-              lease.call = calls.begin("statement", deadline, giveUp)
-              fork(slot.connection.interrupt)
-            })
-    }
-
     const release = (lease: Lease, at: number) => {
-      if (lease.call !== undefined) {
-        calls.end(lease.call)
-        lease.call = undefined
-      }
+      statementWatch.end(lease)
       const slot = giveBack(lease, at)
       if (slot === undefined) return
       hooks.released?.(at - lease.since)
@@ -375,7 +269,12 @@ export const makePostgresPool = (options: {
         // The lease is taken inside the frame that gives it back, so that no interruption falls between the two.
         return Effect.onExitPrimitive(
           Effect.flatMap(acquire(lease, contextDeadline), (slot) => {
-            watch(lease, slot, lease.since, kind === "exclusive" ? contextDeadline : Number.POSITIVE_INFINITY)
+            statementWatch.begin(
+              lease,
+              slot,
+              lease.since,
+              kind === "exclusive" ? contextDeadline : Number.POSITIVE_INFINITY
+            )
             return use(slot, lease, contextDeadline)
           }),
           (exit) => {
@@ -463,7 +362,7 @@ export const makePostgresPool = (options: {
           held.statement = text
           return Effect.onExitPrimitive(
             Effect.suspend(() => {
-              watch(call, slot, startedAt, contextDeadline, longestMillis)
+              statementWatch.begin(call, slot, startedAt, contextDeadline, longestMillis)
               return statement
             }),
             (exit) => {
@@ -506,7 +405,7 @@ export const makePostgresPool = (options: {
             asked: (at) => {
               held.usedAt = at
             },
-            giveUp: (waitedMillis) => abandon(slot, waitedMillis, true)
+            giveUp: (waitedMillis) => statementWatch.abandon(slot, waitedMillis, true)
           })
         })
     })

@@ -9,7 +9,7 @@ import { CurrentTransformer, type Statement } from "effect/sql/Statement"
 import type { StoreError } from "../../core/StoreError.ts"
 import { announceOperation } from "../pool/PoolSlots.ts"
 import { SqlConnection } from "../session/PostgresConnection.ts"
-import type { Borrow } from "../pool/PostgresPool.ts"
+import type { Borrow } from "../pool/PoolShape.ts"
 import { CurrentTenant } from "../Tenant.ts"
 import { refusedOnShared } from "./RefusedStatement.ts"
 

@@ -92,7 +92,7 @@ export const streamRows: ReadonlyArray<Mutant> = [
   {
     name: "Stream: the connection of one that was given up is kept",
     file: "src/postgres/pool/PostgresPool.ts",
-    find: "giveUp: (waitedMillis) => abandon(slot, waitedMillis, true)",
+    find: "giveUp: (waitedMillis) => statementWatch.abandon(slot, waitedMillis, true)",
     replace: "giveUp: () => undefined",
     red: [stream("a server that falls silent in it is given up after the statement timeout")]
   },
