@@ -110,9 +110,9 @@ export class PostgresClient extends Context.Service<
      * Fails where statements have no session in common, because a pooler in transaction mode stands in between.
      *
      * Asked first by what relies on one: `listen`, `session`, the lock of migrations, and what lasts over `sql.reserve` (SET,
-     * temporary tables).
+     * temporary tables). The failure says how else to get one: `past`.
      */
-    readonly needsSession: (operation: string) => Effect.Effect<void, StoreError>
+    readonly needsSession: (operation: string, past?: string) => Effect.Effect<void, StoreError>
     /**
      * Takes a connection out of the pool until the scope closes; one that was left in a transaction, or changed by a statement
      * whose text says so (SET, LISTEN, PREPARE, a temporary table), is closed then.
@@ -168,12 +168,12 @@ export const makeFor = (
 
     // ---- what needs a session
 
-    const sessionless = (operation: string): StoreError | undefined =>
+    const sessionless = (operation: string, past = "use a client that connects past it"): StoreError | undefined =>
       config.pooler === "none"
         ? undefined
-        : noSession(operation, "pooler", "must be none: a pooler in transaction mode keeps no session")
-    const needsSession: PostgresClient["Service"]["needsSession"] = (operation) => {
-      const failure = sessionless(operation)
+        : noSession(operation, "pooler", `must be none: a pooler in transaction mode keeps no session; ${past}`)
+    const needsSession: PostgresClient["Service"]["needsSession"] = (operation, past) => {
+      const failure = sessionless(operation, past)
       return failure === undefined ? Effect.void : Effect.fail(failure)
     }
     const canListen =

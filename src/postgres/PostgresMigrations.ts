@@ -119,7 +119,7 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
       locked: (tellProgress, use, longestMillis) =>
         Effect.scoped(
           Effect.gen(function* () {
-            yield* needsSession("Migrations.lock")
+            yield* needsSession("Migrations.lock", "set DB_MIGRATION_URL, or migrate by a client that connects past it")
             // What is told is not part of the migration: who writes it down does so outside of its transaction.
             const tell: TellProgress = (progress) =>
               Effect.updateContext(tellProgress(progress), Context.omit(sql.transactionService))

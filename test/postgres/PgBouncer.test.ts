@@ -106,12 +106,12 @@ describePooled("PostgresClient behind PgBouncer in transaction mode", (url) => {
     () =>
       Effect.gen(function* () {
         const { listen, made, query, session, sql, stats } = yield* client()
-        const says = (operation: string, error: StoreError) => {
+        const says = (operation: string, error: StoreError, past = "use a client that connects past it") => {
           assert.equal(error.operation, operation)
           assert.equal(error.outcome, "not-applied")
           assert.ok(error.reason._tag === "InvalidData", error.message)
           assert.deepEqual(error.reason.problems, [
-            { field: "pooler", problem: "must be none: a pooler in transaction mode keeps no session" }
+            { field: "pooler", problem: `must be none: a pooler in transaction mode keeps no session; ${past}` }
           ])
         }
         const ours = (error: unknown): StoreError => {
@@ -135,7 +135,8 @@ describePooled("PostgresClient behind PgBouncer in transaction mode", (url) => {
                 () => Effect.void
               )
             )
-          )
+          ),
+          "set DB_MIGRATION_URL, or migrate by a client that connects past it"
         )
         assert.equal((yield* stats).size, 1)
 

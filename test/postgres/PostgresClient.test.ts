@@ -221,6 +221,23 @@ describeLive("postgresql", "PostgresClient", (url) => {
     }).pipe(client({ maxConnections: 1, minConnections: 0, maxLifetime: "300 millis" }))
   )
 
+  it.live("replaces a connection that has reached its greatest age though it is never without a statement", () =>
+    Effect.gen(function* () {
+      const { keyed } = yield* PostgresClient.PostgresClient
+      const pid = Effect.map(
+        keyed<{ pid: number }>`SELECT pg_backend_pid() AS pid, pg_sleep(0.05)::text`,
+        ([row]) => row!.pid
+      )
+      const first = yield* pid
+      const traffic = yield* Effect.forkChild(
+        Effect.forEach([1, 2, 3, 4], () => Effect.forever(pid), { concurrency: "unbounded" })
+      )
+      const last = yield* Effect.repeat(pid, { until: (next) => next !== first, times: 30 })
+      assert.notEqual(last, first)
+      yield* Fiber.interrupt(traffic)
+    }).pipe(client({ maxConnections: 1, minConnections: 0, maxLifetime: "300 millis" }))
+  )
+
   it.live("closes idle connections down to its minimum", () =>
     Effect.gen(function* () {
       const { sql, stats } = yield* PostgresClient.PostgresClient

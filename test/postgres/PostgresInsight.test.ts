@@ -48,7 +48,7 @@ describeLive("postgresql", "what PostgreSQL is busy with", () => {
         const blocked = yield* Effect.forkChild(sql`UPDATE accounts SET note = 'another' WHERE id = 1`)
         const [wait] = yield* Effect.repeat(PostgresInsight.lockWaits, { until: (waits) => waits.length > 0 })
         assert.ok(wait !== undefined)
-        assert.equal(wait.statement, "UPDATE accounts SET note = '…' WHERE id = 1")
+        assert.equal(wait.statement, "UPDATE accounts SET note = '…' WHERE id = …")
         assert.equal(wait.mode, "ShareLock")
         assert.equal(wait.blockers.length, 1)
         const [{ application, idleMillis, state, statement, transactionMillis }] = wait.blockers as [
@@ -59,7 +59,7 @@ describeLive("postgresql", "what PostgreSQL is busy with", () => {
           {
             application: "insight",
             state: "idle in transaction",
-            statement: "UPDATE accounts SET note = '…' WHERE id = 1"
+            statement: "UPDATE accounts SET note = '…' WHERE id = …"
           }
         )
         assert.ok(idleMillis >= 150 && transactionMillis >= idleMillis, `${idleMillis} ${transactionMillis}`)

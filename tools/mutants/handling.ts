@@ -339,6 +339,20 @@ const ofPostgres: ReadonlyArray<Mutant> = [
     red: [postgres.client("abandoned")]
   },
   {
+    name: "PostgreSQL: a connection that is always shared outlives its greatest age",
+    file: "src/postgres/pool/PoolUpkeep.ts",
+    find: "if (at >= slot.expiresAt) slot.retired = true",
+    replace: "if (at >= slot.expiresAt && slot.holders.length === 0) slot.retired = true",
+    red: [postgres.client("though it is never without a statement")]
+  },
+  {
+    name: "PostgreSQL: a refused login fails those who would get a connection that is open",
+    file: pool,
+    find: "if (slots.size > 0) return false",
+    replace: "",
+    red: [postgres.pool("logins that are refused from now on")]
+  },
+  {
     name: "PostgreSQL: short statements starve a caller that needs a connection of its own",
     file: "src/postgres/pool/PostgresPool.ts",
     find: "line.size() === 0 ? lendTo(lease, at, 0) : undefined",
@@ -474,7 +488,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: migrations lock in a session that is none",
     file: "src/postgres/PostgresMigrations.ts",
-    find: `yield* needsSession("Migrations.lock")`,
+    find: `yield* needsSession("Migrations.lock", "set DB_MIGRATION_URL, or migrate by a client that connects past it")`,
     replace: "",
     red: [postgres.pooler("what needs a session")]
   },

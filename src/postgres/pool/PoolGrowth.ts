@@ -18,8 +18,8 @@ export const makePoolGrowth = (options: {
   /** How many more there may be. */
   readonly room: () => number
   readonly opened: () => void
-  /** Opening failed in a way that time does not mend. */
-  readonly refused: (failure: StoreError) => void
+  /** Whether nobody waits any more, since opening failed in a way that time does not mend. */
+  readonly refused: (failure: StoreError) => boolean
 }): PoolGrowth => {
   let opening = 0
   let lastFailure: StoreError | undefined
@@ -41,11 +41,7 @@ export const makePoolGrowth = (options: {
         opening--
         lastFailure = failure
         failedAt = options.now()
-        if (!failure.isRetryable()) {
-          options.refused(failure)
-          return Effect.void
-        }
-        if (pausing) return Effect.void
+        if ((!failure.isRetryable() && options.refused(failure)) || pausing) return Effect.void
         pausing = true
         backoffMillis = Math.min(1000, Math.max(50, backoffMillis * 2))
         return Effect.andThen(

@@ -30,15 +30,17 @@ export const poolUpkeep = (options: {
   const { acquireTimes, discard, grow, idleMillis, leakMillis, minConnections, now, slots } = options
   let ticks = 0
 
-  const outlived = (slot: Slot, at: number): boolean =>
-    at >= slot.expiresAt || (idleMillis > 0 && at - slot.idleSince >= idleMillis && slots.size > minConnections)
+  const idleTooLong = (slot: Slot, at: number): boolean =>
+    idleMillis > 0 && at - slot.idleSince >= idleMillis && slots.size > minConnections
 
   const tick = Effect.suspend(() => {
     const at = now()
     const leaked: Array<Lease> = []
     for (const slot of slots) {
+      // One that is shared may never be without a holder: it is lent no more, and goes with the last who has it.
+      if (at >= slot.expiresAt) slot.retired = true
       if (!usable(slot) && slot.holders.length === 0) discard(slot)
-      else if (isIdle(slot) && outlived(slot, at)) discard(slot)
+      else if (isIdle(slot) && idleTooLong(slot, at)) discard(slot)
       for (const lease of slot.holders) {
         if (lease.reported || !isLeaked(lease, at, leakMillis)) continue
         lease.reported = true

@@ -152,7 +152,12 @@ export const makePostgresPool = (options: {
       wanted: () => (closing ? 0 : Math.max(line.wanted() - checking(), config.minConnections - slots.size)),
       room: () => max - slots.size,
       opened: () => serve(),
-      refused: (refusal) => line.failAll(refusal)
+      // While one is open, those who wait may get that.
+      refused: (refusal) => {
+        if (slots.size > 0) return false
+        line.failAll(refusal)
+        return true
+      }
     })
 
     /** Sees to it that those who wait get a connection: one that is idle and may be dead, or a new one. */

@@ -14,8 +14,11 @@ export const oneLineOf = (statement: string): string =>
     .replace(/\s+/g, " ")
     .trim()
 
-/** A statement as a log may show it: on one line, without comments and text values, cut to 200 characters. */
+/** Quoted identifiers, and numbers: also those of other bases, and in powers of ten. */
+const number = /("(?:[^"]|"")*")|(?<![\p{L}\w$])\.?\d[\w.]*(?:(?<=[Ee])[+-]\d+)?/gu
+
+/** A statement as a log may show it: on one line, without comments and values, cut to 200 characters. */
 export const summaryOf = (statement: string): string => {
-  const line = oneLineOf(statement)
+  const line = oneLineOf(statement).replace(number, (_, identifier?: string) => identifier ?? "…")
   return line.length <= longest ? line : `${line.slice(0, longest - 1)}…`
 }

@@ -94,10 +94,10 @@ describeLive("postgresql", "a pool whose connections are all in use", (url) => {
         assert.equal(named.length, 4)
         assert.deepEqual(named.map(({ fiber }) => fiber).toSorted(), holders.map(({ id }) => id).toSorted())
         assert.ok(named.every(({ heldMillis }) => heldMillis >= 400))
-        assert.ok(named.every(({ statement }) => statement === "SELECT '…', 7 AS held"))
+        assert.ok(named.every(({ statement }) => statement === "SELECT '…', … AS held"))
         const report = render(failures[0]!)
         assert.ok(report.startsWith("PostgreSQL · Test.read failed: PoolExhausted (leaked)"), report)
-        assert.match(report, /Held by\n {4}sql.reserve for \d+ ms, fiber #\d+: SELECT '…', 7 AS held\n/)
+        assert.match(report, /Held by\n {4}sql.reserve for \d+ ms, fiber #\d+: SELECT '…', … AS held\n/)
         yield* Fiber.interruptAll(holders)
         assert.equal((yield* stats).inUse, 0)
       }).pipe(
@@ -155,6 +155,34 @@ describeLive("postgresql", "a pool whose connections are all in use", (url) => {
     }).pipe(Effect.provide(clientOf(url!, { maxConnections: 1, acquireTimeout: "200 millis" })))
   )
 
+  it.live("logins that are refused from now on leave those alone who wait for a connection that is open", () =>
+    Effect.gen(function* () {
+      let rotated = false
+      const credential = Effect.sync(() => {
+        const named = new URL(url!)
+        if (rotated) named.username = "nobody_by_this_name"
+        return Redacted.make(named.href)
+      })
+      yield* Effect.gen(function* () {
+        const { query, sql, stats } = yield* PostgresClient.PostgresClient
+        const busy = yield* Effect.forkChild(sql`SELECT pg_sleep(0.5)`)
+        yield* Effect.repeat(stats, { until: ({ inUse }) => inUse === 1 })
+        rotated = true
+        assert.deepEqual(yield* query(read, sql`SELECT 1 AS n`), [{ n: 1 }])
+        yield* Fiber.join(busy)
+
+        const [holder] = yield* holding(1)
+        const error = yield* Effect.flip(query(read, sql`SELECT 1`).pipe(within("500 millis")))
+        assert.equal(exhaustedBy(error).holders.length, 1)
+        assert.match(render(error), /no more than 1 of 4 can be opened: the server does not accept these credentials/)
+        yield* Fiber.interrupt(holder!)
+      }).pipe(
+        Effect.provide(PostgresClient.layer({ url: credential, minConnections: 0, maxConnections: 4 })),
+        Effect.provideService(References.MinimumLogLevel, "None")
+      )
+    })
+  )
+
   it.live("a connection held for too long is logged once, with its operation, age and fiber", () =>
     Effect.gen(function* () {
       const { layer, lines } = recording()
@@ -167,7 +195,7 @@ describeLive("postgresql", "a pool whose connections are all in use", (url) => {
       const warnings = lines.filter(({ level }) => level === "Warn")
       assert.equal(warnings.length, 1, JSON.stringify(warnings))
       assert.match(warnings[0]!.text, /^PostgreSQL sql.reserve: its connection has been held for \d+ ms/)
-      assert.deepEqual(warnings[0]!.more, { holder: `#${holder}`, statement: "SELECT '…', 7 AS held" })
+      assert.deepEqual(warnings[0]!.more, { holder: `#${holder}`, statement: "SELECT '…', … AS held" })
     })
   )
 
