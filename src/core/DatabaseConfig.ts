@@ -60,7 +60,7 @@ export const postgresqlSettings = {
   }),
   maxLifetime: time("DB_MAX_LIFETIME", "seconds", 1800, {
     zero: never,
-    does: "A connection this old is replaced once it is returned"
+    does: "A connection this old is lent no more, and replaced once all who have it are done"
   }),
   connectTimeout: time("DB_CONNECT_TIMEOUT", "seconds", 10, {
     does: "Start-up gives up after asking this long; also the limit of opening one connection"
