@@ -113,7 +113,18 @@ export const serverProcess = (options: ProcessOptions): Effect.Effect<ServerProc
           if (isRunning()) yield* signal("SIGKILL")
           yield* exited
         })
-        resume(Effect.succeed({ pid, output: () => output, isRunning, exited, signal, freeze: Effect.asVoid(freeze), kill, end }))
+        resume(
+          Effect.succeed({
+            pid,
+            output: () => output,
+            isRunning,
+            exited,
+            signal,
+            freeze: Effect.asVoid(freeze),
+            kill,
+            end
+          })
+        )
       })
     }),
     (server) => server.end
