@@ -10,6 +10,7 @@ import { Effect, Exit, Fiber, Layer, Redacted, Schedule, Schema, Scope } from "e
 import * as ClickHouseClient from "../../src/clickhouse/ClickHouseClient.ts"
 import * as ClickHouseEmbedded from "../../src/clickhouse/ClickHouseEmbedded.ts"
 import * as StoreErrorReport from "../../src/core/StoreErrorReport.ts"
+import { until } from "../until.ts"
 
 const Count = Schema.Struct({ n: Schema.FiniteFromString })
 const one = { query: "SELECT 1::UInt64 AS n", schema: Count }
@@ -146,7 +147,10 @@ describe.skipIf(!canEmbed)("ClickHouseEmbedded", () => {
             )
           )
         )
-        yield* Effect.sleep("300 millis")
+        yield* until(
+          Effect.sync(() => acknowledged),
+          (n) => n > 0
+        )
         process.kill(engine.pid, "SIGKILL")
         const ended = yield* Effect.timeout(Effect.map(Fiber.await(inserting), Exit.isSuccess), "10 seconds")
         assert.equal(ended, true)
@@ -268,7 +272,8 @@ describe.skipIf(!canEmbed)("ClickHouseEmbedded", () => {
         assert.equal(alive(pid), true)
         parent.kill("SIGKILL")
         yield* gone(pid)
-        assert.deepEqual(fs.readdirSync(temporary), [])
+        const left = Effect.sync(() => fs.readdirSync(temporary))
+        assert.deepEqual(yield* until(left, (names) => names.length === 0), [])
       })
     )
   })

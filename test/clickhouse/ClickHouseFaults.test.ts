@@ -9,6 +9,7 @@ import type { StoreError } from "../../src/core/StoreError.ts"
 import * as StoreErrorReport from "../../src/core/StoreErrorReport.ts"
 import * as TcpProxy from "../../src/testing/TcpProxy.ts"
 import { describeLive, describeOwned, ownServer } from "../servers/index.ts"
+import { until } from "../until.ts"
 import { connect, embeddedServer, liveServer, TestServer } from "./fixtures.ts"
 
 type Client = ClickHouseClient.ClickHouseClient["Service"]
@@ -25,6 +26,21 @@ const tableIn = (client: Client, name: string) =>
 
 const countOf = (client: Client, table: string) =>
   Effect.map(client.query("test", { query: `SELECT count() AS n FROM ${table}`, schema: Count }), ([row]) => row?.n)
+
+/** Waits until a statement with this mark in its text is under way on the server. */
+const untilRunning = (client: Client, mark: string) =>
+  Effect.map(
+    until(
+      client.query("test", {
+        query:
+          "SELECT count() AS n FROM system.processes WHERE position(query, {mark:String}) > 0 AND query NOT LIKE '%system.processes%'",
+        params: { mark },
+        schema: Count
+      }),
+      ([row]) => (row?.n ?? 0) > 0
+    ),
+    ([row]) => assert.equal(row?.n, 1)
+  )
 
 const rows = Array.from({ length: 100 }, (_, x) => ({ x }))
 
@@ -84,11 +100,11 @@ const suite = (server: Layer.Layer<TestServer, unknown>) =>
           Effect.flip(
             client.command("Test.write", {
               query:
-                "INSERT INTO FUNCTION null('x UInt8') SELECT sleepEachRow(0.1) FROM numbers(50) SETTINGS max_block_size = 1"
+                "INSERT INTO FUNCTION null('x UInt8') SELECT sleepEachRow(0.1) FROM numbers(50) SETTINGS max_block_size = 1 /* to-be-reset */"
             })
           )
         )
-        yield* Effect.sleep("300 millis")
+        yield* untilRunning(yield* connect(), "to-be-reset")
         yield* proxy.reset()
         const error = yield* Fiber.join(sleeping)
         assert.deepEqual([error.reason._tag, error.outcome], ["ConnectionLost", "unknown"])
@@ -278,11 +294,11 @@ describeOwned("clickhouse", "ClickHouse killed and started again", () => {
             Effect.flip(
               client.command("test", {
                 query:
-                  "INSERT INTO FUNCTION null('x UInt8') SELECT sleepEachRow(0.1) FROM numbers(100) SETTINGS max_block_size = 1"
+                  "INSERT INTO FUNCTION null('x UInt8') SELECT sleepEachRow(0.1) FROM numbers(100) SETTINGS max_block_size = 1 /* to-be-killed */"
               })
             )
           )
-          yield* Effect.sleep("300 millis")
+          yield* untilRunning(client, "to-be-killed")
           yield* server.kill
           const lost = yield* Fiber.join(writing)
           assert.deepEqual([lost.reason._tag, lost.outcome], ["ConnectionLost", "unknown"])
@@ -336,8 +352,8 @@ describe("ClickHouse faults · answers from in between", () => {
           const stand = yield* standIn
           const client = yield* ClickHouseClient.make({ url: Redacted.make(`http://127.0.0.1:${stand.port}`) })
           stand.answer = answer
-          const read = yield* Effect.flip(client.query("test", one)).pipe(within("500 millis"))
-          const write = yield* Effect.flip(client.insert("test", "t", rows)).pipe(within("500 millis"))
+          const read = yield* Effect.flip(client.query("test", one)).pipe(within("1 second"))
+          const write = yield* Effect.flip(client.insert("test", "t", rows)).pipe(within("1 second"))
           stand.answer = ok
           assert.deepEqual(yield* client.query("test", one), [{ n: 1 }])
           return [read, write] as const

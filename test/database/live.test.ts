@@ -209,15 +209,16 @@ describeLive(stores, "DatabaseLive on four servers", () => {
             Effect.sync(() => lines.filter((line) => line.startsWith(word))),
             "20 millis"
           ),
-          { until: (found) => found.length > 0, times: 1000 }
+          { until: (found) => found.length > 0, times: 2000 }
         )
-      const exited = Effect.promise(() => once(child, "exit"))
+      // Not its exit, at which its last lines may still be on their way.
+      const ended = Effect.promise(() => once(child, "close"))
       yield* Effect.addFinalizer(() => Effect.sync(() => child.kill("SIGKILL")))
 
       assert.ok((yield* said("working")).length > 0, lines.join("\n"))
       yield* Effect.sleep("400 millis")
       child.kill("SIGTERM")
-      const [code, signal] = yield* exited
+      const [code, signal] = yield* ended
       assert.deepEqual([code, signal], [0, null], lines.join("\n"))
 
       const closed = lines.filter((line) => line.startsWith("closed ")).map((line) => line.slice("closed ".length))

@@ -120,7 +120,7 @@ describeLive("postgresql", "the guide to troubleshooting quotes what happens", (
             yield* Effect.forEach([1, 2], () =>
               Effect.forkChild(client.query(monthly, client.sql`SELECT pg_sleep(20)`))
             )
-            yield* Effect.sleep("100 millis")
+            yield* Effect.repeat(client.stats, { until: ({ inUse }) => inUse === 2 })
             reportIsQuoted(yield* failures(1, short(client)))
           }).pipe(Effect.provide(clientOf(url!, { maxConnections: 2, acquireTimeout: "1.5 seconds" })))
         )

@@ -1,5 +1,5 @@
 import { describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Redacted } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Redacted } from "effect"
 import * as assert from "node:assert/strict"
 import { execFile } from "node:child_process"
 import { chmod, readdir, readFile, stat, writeFile } from "node:fs/promises"
@@ -12,10 +12,26 @@ import { MigrationError } from "../../src/migrations/MigrationError.ts"
 import { program } from "../../src/migrations/Program.ts"
 import * as PostgresBackup from "../../src/postgres/migrations/PostgresBackup.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
+import { untilIdle, untilLocked } from "../postgres/activity.ts"
 import { describeLive, describeOwned, freshPostgres, type OwnServer, ownServer } from "../servers/index.ts"
 import { ground, quiet, reasonOf, server, temporaryFolder, withoutTransaction } from "./support.ts"
 
 const run = promisify(execFile)
+/** A transaction that has run this statement, and is open until it is told to end. */
+const holdingOpen = (sql: PostgresClient.PostgresClient["Service"]["sql"], statement: string) =>
+  Effect.gen(function* () {
+    const [holds, go] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+    const held = yield* Effect.forkChild(
+      sql.withTransaction(
+        sql
+          .unsafe(statement)
+          .pipe(Effect.andThen(Deferred.succeed(holds, undefined)), Effect.andThen(Deferred.await(go)))
+      )
+    )
+    yield* Deferred.await(holds)
+    return { held, end: Effect.andThen(Deferred.succeed(go, undefined), Fiber.join(held)) }
+  })
+
 const soak = process.env.TEST_SOAK === "1"
 const processes = soak ? 20 : 6
 
@@ -188,11 +204,7 @@ describeLive("postgresql", "migrations and their faults", () => {
           withoutTransaction
         )
         // An old transaction that has written to the table keeps the index from being completed.
-        const holding = yield* Effect.forkChild(
-          sql.withTransaction(
-            Effect.andThen(sql.unsafe(`insert into ${schema}.a values (1)`), Effect.sleep("30 seconds"))
-          )
-        )
+        const { held: holding } = yield* holdingOpen(sql, `insert into ${schema}.a values (1)`)
         const running = yield* Effect.forkChild(Effect.exit(migrations.run))
         const building = sql<{ readonly pid: number }>`select pid from pg_stat_activity
           where datname = current_database() and query like 'create index concurrently%' and wait_event_type = 'Lock'`
@@ -246,16 +258,13 @@ describeLive("postgresql", "migrations and their faults", () => {
           yield* file("1_make.sql", "create table app.a (n int);\ncreate table app.log (n int);")
           yield* make().run
           yield* file("2_alter.sql", "insert into app.log values (1);\nalter table app.a add column m int;")
-          const locked = yield* Effect.forkChild(
-            sql.withTransaction(Effect.andThen(sql.unsafe(`select * from ${schema}.a`), Effect.sleep("800 millis")))
-          )
-          yield* Effect.sleep("100 millis")
+          const locked = yield* holdingOpen(sql, `select * from ${schema}.a`)
           // Readers come through between two attempts, where an unlimited wait would hold them up behind itself.
           const running = yield* Effect.forkChild(make().run)
           while (!progress.some(({ _tag }) => _tag === "LockBusy")) yield* Effect.sleep("10 millis")
           assert.equal(yield* count("a"), 0)
+          yield* locked.end
           assert.equal((yield* Fiber.join(running)).applied.length, 1)
-          yield* Fiber.join(locked)
           assert.equal(yield* count("log"), 1)
           assert.deepEqual(yield* sql`select current_setting('lock_timeout') as lock`, [{ lock: "0" }])
         })
@@ -273,14 +282,13 @@ describeLive("postgresql", "migrations and their faults", () => {
           undefined,
           withoutTransaction
         )
-        const locked = yield* Effect.forkChild(
-          sql.withTransaction(
-            Effect.andThen(sql.unsafe(`insert into ${schema}.a values (1)`), Effect.sleep("1 second"))
-          )
-        )
-        yield* Effect.sleep("100 millis")
-        assert.equal((yield* make().run).applied.length, 1)
-        yield* Fiber.join(locked)
+        const locked = yield* holdingOpen(sql, `insert into ${schema}.a values (1)`)
+        const running = yield* Effect.forkChild(make().run)
+        yield* untilLocked(sql)
+        // Longer than a statement may wait that does not wait beside others.
+        yield* Effect.sleep("500 millis")
+        yield* locked.end
+        assert.equal((yield* Fiber.join(running)).applied.length, 1)
       })
     )
 
@@ -312,9 +320,7 @@ describeLive("postgresql", "migrations and their faults", () => {
         assert.ok(reason._tag === "RunTimedOut")
         assert.equal(reason.during, "2_slow")
         assert.deepEqual([yield* count("a"), yield* exists("b")], [0, false])
-        const running = yield* client.sql`select pid from pg_stat_activity
-          where datname = current_database() and query = 'select pg_sleep(20)' and state = 'active'`
-        assert.deepEqual(running, [])
+        yield* untilIdle(client.sql)
         yield* file("2_slow.sql", "create table app.b (n int);")
         assert.equal((yield* make().run).applied.length, 1)
       })

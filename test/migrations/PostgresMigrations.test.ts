@@ -1,5 +1,5 @@
 import { describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Layer, type Scope } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, type Scope } from "effect"
 import * as assert from "node:assert/strict"
 import { readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -11,6 +11,7 @@ import type * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import * as PostgresEmbedded from "../../src/postgres/PostgresEmbedded.ts"
 import * as PostgresMigrations from "../../src/postgres/PostgresMigrations.ts"
 import { describeLive } from "../servers/index.ts"
+import { until } from "../until.ts"
 import { ground as newGround, quiet, reasonOf, server } from "./support.ts"
 
 type Client = PostgresClient.PostgresClient
@@ -151,19 +152,21 @@ describeLive("postgresql", "migrations on a server", () => {
         Effect.gen(function* () {
           const { driver, file, run } = yield* ground
           yield* file("1_make.sql", "create table app.a (n int);")
+          const [holds, go] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
           const holder = yield* Effect.forkChild(
             driver.locked(
               () => Effect.void,
-              () => Effect.sleep("1 second")
+              () => Effect.andThen(Deferred.succeed(holds, undefined), Deferred.await(go))
             )
           )
-          yield* Effect.sleep("200 millis")
+          yield* Deferred.await(holds)
           const error = yield* Effect.flip(run)
           assert.ok(isStoreError(error))
           assert.deepEqual(
             [error.reason._tag, error.operation, error.outcome],
             ["Conflict", "Migrations.lock", "not-applied"]
           )
+          yield* Deferred.succeed(go, undefined)
           yield* Fiber.join(holder)
           assert.equal((yield* run).applied.length, 1)
         })
@@ -178,7 +181,7 @@ describeLive("postgresql", "migrations on a server", () => {
           where datname = current_database() and query = 'select pg_sleep(20)' and state = 'active'`
           while ((yield* sleeping)[0]?.n === 0n) yield* Effect.sleep("20 millis")
           yield* Fiber.interrupt(fiber)
-          assert.equal((yield* sleeping)[0]?.n, 0n)
+          assert.deepEqual(yield* until(sleeping, ([row]) => row?.n === 0n), [{ n: 0n }])
           assert.equal(yield* exists("a"), false)
           const stats = yield* client.stats
           assert.equal(stats.inUse, 0)

@@ -63,7 +63,7 @@ describeLive("mongodb", "MongoDbClient", () => {
       const busy = yield* Effect.forkChild(
         Effect.all(
           Array.from({ length: 8 }, () =>
-            things.aggregate(endless, Schema.Unknown).pipe(within("400 millis"), Effect.exit)
+            things.aggregate(endless, Schema.Unknown).pipe(within("4 seconds"), Effect.exit)
           ),
           { concurrency: "unbounded" }
         )
@@ -114,7 +114,7 @@ describeLive("mongodb", "MongoDbClient", () => {
       const { client, things } = yield* connect({ maxPoolSize: 1, waitQueueTimeout: "200 millis" })
       yield* things.insertMany(Array.from({ length: 20 }, (_, n) => ({ key: `k${n}`, n })))
       const takeTheOnlyOne = Effect.gen(function* () {
-        yield* Effect.forkChild(things.aggregate(endless, Schema.Unknown).pipe(within("1 second"), Effect.ignore))
+        yield* Effect.forkChild(things.aggregate(endless, Schema.Unknown).pipe(within("10 seconds"), Effect.ignore))
         yield* eventually(Effect.map(client.stats, ({ inUse }) => inUse === 1))
       })
       const { outcome, reason } = yield* things.find({}, { batchSize: 10, sort: { n: 1 } }).pipe(
@@ -174,7 +174,7 @@ describeLive("mongodb", "MongoDbClient", () => {
           failCommands: ["insert"],
           appName: "client-write",
           blockConnection: true,
-          blockTimeMS: 300
+          blockTimeMS: 2000
         }
       )
       const sent = yield* Effect.forkChild(things.insertOne({ key: "sent", n: 1 }))
@@ -192,7 +192,7 @@ describeLive("mongodb", "MongoDbClient", () => {
 
   it.live("a read that takes too long ends in a Timeout at the limit, on the server too", () =>
     Effect.gen(function* () {
-      const { client, things } = yield* connect({ timeout: "300 millis" })
+      const { client, things } = yield* connect({ timeout: "1 second" })
       const { client: watcher } = yield* connect()
       yield* things.insertOne({ key: "a", n: 1 })
       const byLimit = yield* Effect.flip(things.aggregate(endless, Schema.Unknown))
@@ -208,7 +208,7 @@ describeLive("mongodb", "MongoDbClient", () => {
 
   it.live("a write that takes too long may have been applied", () =>
     Effect.gen(function* () {
-      const { things } = yield* connect({ timeout: "200 millis" }, "client-slow")
+      const { things } = yield* connect({ timeout: "1 second" }, "client-slow")
       const watcher = yield* connect({}, "client-watch")
       yield* failing(
         watcher.client,
@@ -217,7 +217,7 @@ describeLive("mongodb", "MongoDbClient", () => {
           failCommands: ["insert"],
           appName: "client-slow",
           blockConnection: true,
-          blockTimeMS: 600
+          blockTimeMS: 2000
         }
       )
       const error = yield* Effect.flip(things.insertOne({ key: "slow", n: 1 }))

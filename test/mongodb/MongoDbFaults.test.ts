@@ -7,6 +7,7 @@ import * as StoreErrorReport from "../../src/core/StoreErrorReport.ts"
 import * as MongoDbClient from "../../src/mongodb/MongoDbClient.ts"
 import * as TcpProxy from "../../src/testing/TcpProxy.ts"
 import { describeLive, describeOwned, freshMongo, ownServer } from "../servers/index.ts"
+import { until } from "../until.ts"
 
 const Thing = Schema.Struct({ key: Schema.String, n: Schema.Int })
 
@@ -30,7 +31,7 @@ const proxied = (options: Omit<MongoOptions, "url"> = {}) =>
     const { database, url } = yield* freshMongo
     const { hostname, port } = new URL(url)
     const proxy = yield* TcpProxy.make({ target: { host: hostname, port: Number(port) } })
-    return { proxy, ...(yield* at(proxy.rewrite(url), { database, ...options })) }
+    return { proxy, url, database, ...(yield* at(proxy.rewrite(url), { database, ...options })) }
   })
 
 /** The client answers again, and no connection is held. */
@@ -79,9 +80,11 @@ describeLive("mongodb", "MongoDB behind a broken line", () => {
         // Were it not for the limit of waiting for a server, the call would take longer than the test may.
         const own = yield* proxied({ timeout: "5 minutes" })
         yield* own.things.insertOne({ key: "before", n: 0 })
-        yield* own.proxy.delay("300 millis")
+        const beside = yield* at(own.url, { database: own.database })
+        // There and back it is shorter than the time after which the driver takes its server for gone.
+        yield* own.proxy.delay("700 millis")
         const inserting = yield* Effect.forkChild(Effect.flip(own.things.insertOne({ key: "lost-reply", n: 1 })))
-        yield* Effect.sleep("450 millis")
+        assert.strictEqual(yield* until(beside.things.countDocuments({ key: "lost-reply" }), (n) => n === 1), 1)
         yield* own.proxy.refuse
         yield* own.proxy.reset()
         const { outcome, reason } = yield* Fiber.join(inserting)
@@ -254,8 +257,12 @@ describeLive("mongodb", "MongoDB behind a broken line", () => {
     Effect.gen(function* () {
       const own = yield* proxied({ timeout: "800 millis", maxPoolSize: 3 })
       yield* own.things.insertOne({ key: "a", n: 0 })
-      yield* Effect.all([own.things.findAll({}), own.things.findAll({}), own.things.findAll({})], { concurrency: 3 })
-      assert.strictEqual((yield* own.client.stats).size, 3)
+      const three = Effect.all([own.things.findAll({}), own.things.findAll({}), own.things.findAll({})], {
+        concurrency: 3
+      })
+      // A quick one may have given its connection to the next before that had opened one.
+      const { size } = yield* until(Effect.andThen(three, own.client.stats), ({ size }) => size === 3)
+      assert.strictEqual(size, 3)
       yield* own.proxy.hang
       const startedAt = performance.now()
       const ended: Array<string> = []
@@ -420,9 +427,11 @@ describeOwned("mongodb", "MongoDB killed and started again", () => {
         assert.strictEqual((yield* getMores) - before, 0)
         yield* Stream.runDrain(Stream.take(own.things.find({}, { batchSize: 10 }), 25))
         assert.strictEqual((yield* getMores) - before, 2)
-        const { metrics } = yield* Effect.promise(() => own.client.raw.db("admin").command({ serverStatus: 1 }))
-        const open = Number(metrics?.cursor?.open?.total ?? 0)
-        assert.strictEqual(open, 0)
+        const open = Effect.map(
+          Effect.promise(() => own.client.raw.db("admin").command({ serverStatus: 1 })),
+          ({ metrics }) => Number(metrics?.cursor?.open?.total ?? 0)
+        )
+        assert.strictEqual(yield* until(open, (n) => n === 0), 0)
       }),
     60_000
   )

@@ -1,5 +1,5 @@
 import { it } from "@effect/vitest"
-import { Effect, Exit, Stream } from "effect"
+import { Deferred, Effect, Exit, Stream } from "effect"
 import * as assert from "node:assert/strict"
 import type { StoreError } from "../../src/core/StoreError.ts"
 import { AuditLog, type NewAuditEntry } from "../../src/platform/audit/AuditLog.ts"
@@ -8,7 +8,7 @@ import { Transaction } from "../../src/postgres/Transaction.ts"
 import { unique } from "../../src/testing/Contract.ts"
 import { someUser } from "../../src/testing/contracts/users.ts"
 import { describeLive } from "../servers/index.ts"
-import { healthy, race, repositories, tally } from "./manyCallers.ts"
+import { healthy, race, repositories, settled, tally } from "./manyCallers.ts"
 
 const stop = { _tag: "Stop" } as const
 
@@ -92,6 +92,7 @@ describeLive("postgresql", "AuditLog on a server, many callers at once", () => {
             ),
           { concurrency: 12 }
         )
+        yield* settled
         const entries = new Set(yield* told(action))
         const found = yield* users.findMany(made.map(({ id }) => id))
         for (const [i, user] of found.entries()) {
@@ -106,18 +107,23 @@ describeLive("postgresql", "AuditLog on a server, many callers at once", () => {
         const log = yield* AuditLog
         const { run } = yield* Transaction
         const action = yield* aKind
+        const [appended, passed] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
         const [inside, outside] = yield* Effect.all(
           [
             run(
               Effect.gen(function* () {
                 yield* log.append(entry(action, 1))
-                yield* Effect.sleep("300 millis")
+                yield* Deferred.succeed(appended, undefined)
+                yield* Deferred.await(passed)
                 return yield* told(action)
               })
             ),
-            Effect.delay(
-              Effect.andThen(log.append(entry(action, 2)), told(action)).pipe(Effect.timeout("150 millis")),
-              "100 millis"
+            Deferred.await(appended).pipe(
+              Effect.andThen(log.append(entry(action, 2))),
+              Effect.andThen(told(action)),
+              // The transaction waits for this one: were it the other way round too, neither would end.
+              Effect.timeout("20 seconds"),
+              Effect.tap(() => Deferred.succeed(passed, undefined))
             )
           ],
           { concurrency: 2 }

@@ -149,7 +149,7 @@ describeLive("postgresql", "The guide's role for programs", () => {
     // It lists all users, whom the others make.
     it.effect(titleOf(UsersContract), () => keeping(UsersContract))
     for (const contract of contracts) {
-      it.effect(titleOf(contract), () => keeping(contract), { concurrent: true, timeout: 60_000 })
+      it.effect(titleOf(contract), () => keeping(contract), { concurrent: true, timeout: 180_000 })
     }
 
     for (const [what, statements] of Object.entries(never)) {
@@ -180,7 +180,7 @@ describeLive("postgresql", "The guide's role for programs", () => {
         const done = yield* Effect.repeat(tables, {
           // What a session did is told when it has ended, a moment later.
           until: (all) => all.every(({ did, may }) => may.every((privilege) => did.includes(privilege))),
-          schedule: Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: 30 }), Schedule.passthrough)
+          schedule: Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: 300 }), Schedule.passthrough)
         })
         assert.ok(done.length > 30)
         for (const { did, may, name } of done) {

@@ -1,5 +1,5 @@
 import { it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Fiber, Layer, Option, Redacted, Result } from "effect"
+import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Option, Redacted, Result } from "effect"
 import * as assert from "node:assert/strict"
 import { Notifications } from "../../src/platform/notifications/Notifications.ts"
 import * as NotificationsLive from "../../src/platform/notifications/NotificationsLive.ts"
@@ -19,7 +19,7 @@ import {
   template
 } from "../../src/testing/contracts/notifications/fixtures.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
-import { healthy, tally } from "./manyCallers.ts"
+import { behind, healthy, tally } from "./manyCallers.ts"
 
 type Client = Notifications | Users | Transaction | PostgresClient.PostgresClient
 
@@ -108,7 +108,6 @@ describeLive("postgresql", "Notifications on a server, many callers at once", ()
       Effect.gen(function* () {
         const notifications = yield* Notifications
         const users = yield* Users
-        const { run } = yield* Transaction
         const { sql } = yield* PostgresClient.PostgresClient
         const { category, template } = (yield* ready(["in-app", "email"])).about
         const about = { category, template }
@@ -134,12 +133,9 @@ describeLive("postgresql", "Notifications on a server, many callers at once", ()
           assert.equal(left.length, 0)
         }
         const { id } = yield* someUser()
-        const [, ...late] = yield* Effect.all(
-          [
-            run(Effect.andThen(users.erase(id), Effect.sleep("300 millis"))),
-            ...giving(id).map((one) => Effect.delay(Effect.flip(one), "100 millis"))
-          ],
-          { concurrency: 7 }
+        const [, late] = yield* behind(
+          users.erase(id),
+          giving(id).map((one) => Effect.flip(one))
         )
         for (const error of late) assert.ok(error instanceof UserNotFound, String(error))
         yield* healthy
@@ -287,23 +283,25 @@ describeLive("postgresql", "Notifications on a server, many callers at once", ()
         const notifications = yield* Notifications
         const { other } = yield* Ground
         const { delivery, user } = yield* queued()
-        const first = yield* Effect.provide(claimOne(user, { lease: "300 millis" }), other)
+        const first = yield* Effect.provide(claimOne(user, { lease: "2 seconds" }), other)
+        const written = yield* Deferred.make<void>()
         // It dies with its word written and not committed.
         const dying = yield* Effect.forkChild(
           Effect.provide(
             Effect.gen(function* () {
               const { run } = yield* Transaction
               const own = yield* Notifications
-              yield* run(Effect.andThen(own.delivered(delivery.id, first.token), Effect.never))
+              const said = Effect.andThen(own.delivered(delivery.id, first.token), Deferred.succeed(written, undefined))
+              yield* run(Effect.andThen(said, Effect.never))
             }),
             other
           )
         )
-        yield* Effect.sleep("100 millis")
+        yield* Deferred.await(written)
         assert.deepEqual(yield* claim(user), [])
         yield* Fiber.interrupt(dying)
         assert.deepEqual(yield* claim(user), [])
-        yield* Effect.sleep("300 millis")
+        yield* Effect.sleep("2 seconds")
         const second = yield* claimOne(user)
         assert.equal(second.delivery.attempts, 2)
         const late = yield* Effect.flip(Effect.provide(notifications.delivered(delivery.id, first.token), other))

@@ -14,6 +14,7 @@ import { unique } from "../../src/testing/Contract.ts"
 import { someUser } from "../../src/testing/contracts/users.ts"
 import { freshClient } from "../postgres/freshClient.ts"
 import { describeLive } from "../servers/index.ts"
+import { behind } from "./manyCallers.ts"
 
 const layer = PostgresRepositoriesLive.layer.pipe(
   Layer.provide(PlatformMigrations.layerPostgres),
@@ -92,18 +93,13 @@ describeLive("postgresql", "UserTokens on a server, many callers at once", () =>
       Effect.gen(function* () {
         const tokens = yield* UserTokens
         const users = yield* Users
-        const { run } = yield* Transaction
         const user = yield* someUser()
         const sent = yield* tokens.send(user.id, "password-reset", "1 hour")
         const email = `${yield* unique("new")}@example.com`
-        const [moved, reset] = yield* Effect.all(
-          [
-            run(Effect.tap(users.update(user.id, 1, { email }), () => Effect.sleep("200 millis"))),
-            Effect.delay(Effect.result(tokens.resetPassword(sent.secret, Redacted.make("$argon2id$new"))), "80 millis")
-          ],
-          { concurrency: 2 }
-        )
-        assert.ok(Result.isFailure(reset) && reset.failure._tag === "TokenRefused")
+        const [moved, [reset]] = yield* behind(users.update(user.id, 1, { email }), [
+          Effect.flip(tokens.resetPassword(sent.secret, Redacted.make("$argon2id$new")))
+        ])
+        assert.equal(reset?._tag, "TokenRefused")
         assert.deepEqual(yield* users.findById(user.id), Option.some(moved))
       })
     )
@@ -121,16 +117,9 @@ describeLive("postgresql", "UserTokens on a server, many callers at once", () =>
       it.effect(`${what} ends the token, too, that a refresh is giving at that moment`, () =>
         Effect.gen(function* () {
           const tokens = yield* UserTokens
-          const { run } = yield* Transaction
           const user = yield* someUser()
           const first = yield* tokens.signIn(user.id, "1 hour")
-          const [next] = yield* Effect.all(
-            [
-              run(Effect.tap(tokens.refresh(first.secret, "1 hour"), () => Effect.sleep("200 millis"))),
-              Effect.delay(ending(user, first.signIn), "80 millis")
-            ],
-            { concurrency: 2 }
-          )
+          const [next] = yield* behind(tokens.refresh(first.secret, "1 hour"), [ending(user, first.signIn)])
           const late = yield* Effect.flip(tokens.refresh(next.secret, "1 hour"))
           assert.ok(late._tag === "TokenRefused" && late.because === "revoked")
         })
@@ -140,17 +129,12 @@ describeLive("postgresql", "UserTokens on a server, many callers at once", () =>
     it.effect("a stolen token that comes back ends the token, too, that a refresh is giving at that moment", () =>
       Effect.gen(function* () {
         const tokens = yield* UserTokens
-        const { run } = yield* Transaction
         const user = yield* someUser()
         const stolen = yield* tokens.signIn(user.id, "1 hour")
         const second = yield* tokens.refresh(stolen.secret, "1 hour")
-        const [next] = yield* Effect.all(
-          [
-            run(Effect.tap(tokens.refresh(second.secret, "1 hour"), () => Effect.sleep("200 millis"))),
-            Effect.delay(Effect.flip(tokens.refresh(stolen.secret, "1 hour")), "80 millis")
-          ],
-          { concurrency: 2 }
-        )
+        const [next] = yield* behind(tokens.refresh(second.secret, "1 hour"), [
+          Effect.flip(tokens.refresh(stolen.secret, "1 hour"))
+        ])
         const late = yield* Effect.flip(tokens.refresh(next.secret, "1 hour"))
         assert.ok(late._tag === "TokenRefused" && late.because === "revoked")
       })
@@ -244,7 +228,6 @@ describeLive("postgresql", "UserTokens on a server, many callers at once", () =>
           tokens: UserTokens,
           users: Users
         })
-        const { run } = yield* Transaction
         const { id } = yield* someUser()
         const role = yield* roles.create({ name: (yield* unique("role")).toLowerCase() })
         const giving: ReadonlyArray<Effect.Effect<unknown, UserNotFound | RoleNotFound | StoreError>> = [
@@ -253,12 +236,9 @@ describeLive("postgresql", "UserTokens on a server, many callers at once", () =>
           keys.issue({ userId: id, name: "import" }),
           roles.grant(id, role.id)
         ]
-        const [, ...given] = yield* Effect.all(
-          [
-            run(Effect.andThen(users.erase(id), Effect.sleep("300 millis"))),
-            ...giving.map((one) => Effect.delay(Effect.flip(one), "100 millis"))
-          ],
-          { concurrency: 5 }
+        const [, given] = yield* behind(
+          users.erase(id),
+          giving.map((one) => Effect.flip(one))
         )
         for (const error of given) assert.ok(error instanceof UserNotFound, String(error))
       })

@@ -1,5 +1,5 @@
 import { it } from "@effect/vitest"
-import { Effect, Exit, Layer, Option, Redacted, Stream } from "effect"
+import { Deferred, Effect, Exit, Layer, Option, Redacted, Stream } from "effect"
 import * as assert from "node:assert/strict"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import { type NewUser, type User, type UserId, Users } from "../../src/platform/users/Users.ts"
@@ -8,8 +8,9 @@ import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import { unique } from "../../src/testing/Contract.ts"
+import { untilLocked } from "../postgres/activity.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
-import { healthy, tally } from "./manyCallers.ts"
+import { healthy, settled, tally } from "./manyCallers.ts"
 
 const on = (options: { readonly maxConnections: number }) =>
   Layer.mergeAll(UsersLive.layer, TransactionLive.layer).pipe(
@@ -188,21 +189,28 @@ describeLive("postgresql", "Users on a server, many callers at once", () => {
       Effect.gen(function* () {
         const users = yield* Users
         const transaction = yield* Transaction
+        const { sql } = yield* PostgresClient.PostgresClient
         const email = `${yield* unique("wanted")}@example.com`
+        const [created, waited] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
         const [first, second] = yield* Effect.all(
           [
             Effect.exit(
               transaction.run(
                 Effect.gen(function* () {
                   yield* users.create(yield* fresh({ email }))
-                  yield* Effect.sleep("300 millis")
+                  yield* Deferred.succeed(created, undefined)
+                  yield* Deferred.await(waited)
                   return yield* Effect.fail({ _tag: "Stop" as const })
                 })
               )
             ),
-            Effect.exit(Effect.delay(Effect.flatMap(fresh({ email }), users.create), "100 millis"))
+            Effect.exit(Effect.andThen(Deferred.await(created), Effect.flatMap(fresh({ email }), users.create))),
+            Deferred.await(created).pipe(
+              Effect.andThen(untilLocked(sql)),
+              Effect.andThen(Deferred.succeed(waited, undefined))
+            )
           ],
-          { concurrency: 2 }
+          { concurrency: 3 }
         )
         assert.ok(Exit.isFailure(first))
         assert.ok(Exit.isSuccess(second))
@@ -216,10 +224,14 @@ describeLive("postgresql", "Users on a server, many callers at once", () => {
         const users = yield* Users
         const transaction = yield* Transaction
         const given = yield* fresh()
+        const [created, looked] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const creating = Effect.andThen(users.create(given), Deferred.succeed(created, undefined))
         const seen = yield* Effect.all(
           [
-            transaction.run(Effect.andThen(users.create(given), Effect.sleep("200 millis"))),
-            Effect.delay(users.findByEmail(given.email), "100 millis")
+            transaction.run(Effect.andThen(creating, Deferred.await(looked))),
+            Effect.andThen(Deferred.await(created), users.findByEmail(given.email)).pipe(
+              Effect.ensuring(Deferred.succeed(looked, undefined))
+            )
           ],
           { concurrency: 2 }
         )
@@ -242,6 +254,7 @@ describeLive("postgresql", "Users on a server, many callers at once", () => {
             ),
           { concurrency: 12 }
         )
+        yield* settled
         for (const [i, pair] of pairs.entries()) {
           const found = yield* Effect.forEach(pair, ({ email }) => users.findByEmail(email))
           assert.equal(Option.isSome(found[0]!), Option.isSome(found[1]!), "one of a pair without the other")

@@ -12,7 +12,7 @@ import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import { unique } from "../../src/testing/Contract.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
-import { healthy, tally } from "./manyCallers.ts"
+import { healthy, settled, tally } from "./manyCallers.ts"
 
 type Client = Workflows | Transaction | PostgresClient.PostgresClient
 
@@ -191,25 +191,29 @@ describeLive("postgresql", "Workflows on a server, many callers at once", () => 
         const { other } = yield* Ground
         const { id: workflowId, kind } = yield* published({ a: [], b: ["a"] })
         const { id } = yield* workflows.start({ workflowId })
-        const [first] = yield* Effect.provide(claim(kind, 1, "2 seconds"), other)
+        const [first] = yield* Effect.provide(claim(kind, 1, "3 seconds"), other)
+        const written = yield* Deferred.make<void>()
         // It dies with its work written and not committed.
         const dying = yield* Effect.forkChild(
           Effect.provide(
             Effect.gen(function* () {
               const { run } = yield* Transaction
               const own = yield* Workflows
-              yield* run(Effect.andThen(own.completeStep(first!.step.id, first!.token), Effect.never))
+              const completing = own.completeStep(first!.step.id, first!.token)
+              yield* run(
+                completing.pipe(Effect.andThen(Deferred.succeed(written, undefined)), Effect.andThen(Effect.never))
+              )
             }),
             other
           )
         )
-        yield* Effect.sleep("100 millis")
+        yield* Deferred.await(written)
         const killed = yield* sql`select pg_terminate_backend(pid) from pg_stat_activity
           where datname = current_database() and state = 'idle in transaction'`
         assert.equal(killed.length, 1)
         yield* Fiber.interrupt(dying)
         assert.deepEqual(yield* claim(kind, 1), [])
-        yield* Effect.sleep("2 seconds")
+        yield* Effect.sleep("3 seconds")
         const [second] = yield* claim(kind, 1)
         assert.deepEqual([second!.step.id, second!.step.attempts], [first!.step.id, 2])
         const lost = yield* Effect.flip(workflows.completeStep(first!.step.id, first!.token))
@@ -471,6 +475,7 @@ describeLive("postgresql", "Workflows on a server, many callers at once", () => 
             Effect.timeoutOption(workflows.completeStep(step.id, token, { costMinor: 2 }), `${(i % 12) + 1} millis`),
           { concurrency: 12 }
         )
+        yield* settled
         for (const [i, { step }] of claimed.entries()) {
           const states = (yield* workflows.findSteps(step.executionId)).map(({ state }) => state)
           const { costMinor } = Option.getOrThrow(yield* workflows.findExecution(step.executionId))

@@ -1,8 +1,10 @@
-import { Effect, Exit, Layer, Option, Predicate } from "effect"
+import { Deferred, Effect, Exit, Layer, Option, Predicate } from "effect"
 import * as assert from "node:assert/strict"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import * as PostgresRepositoriesLive from "../../src/platform/PostgresRepositoriesLive.ts"
 import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
+import { Transaction } from "../../src/postgres/Transaction.ts"
+import { untilIdle, untilLocked } from "../postgres/activity.ts"
 import { freshClient } from "../postgres/freshClient.ts"
 
 /** Every repository on a database of its own, with so many connections. */
@@ -32,11 +34,39 @@ export const tally = (exits: ReadonlyArray<Exit.Exit<unknown, unknown>>): Record
   return counts
 }
 
+/** Nothing of what was interrupted is still under way on the server. */
+export const settled = Effect.flatMap(PostgresClient, ({ sql }) => untilIdle(sql))
+
 /** No connection is lent, and no transaction is left open on the server. */
 export const healthy = Effect.gen(function* () {
-  const { sql, stats } = yield* PostgresClient
-  const left = yield* sql`select pid from pg_stat_activity
-    where datname = current_database() and state like 'idle in transaction%'`
-  assert.deepEqual(left, [])
+  const { stats } = yield* PostgresClient
+  yield* settled
   assert.equal((yield* stats).inUse, 0)
 })
+
+/**
+ * Runs `first` in a transaction, and the others once it has been done there; it is committed once all of them wait for it.
+ *
+ * Fails where they do not wait. The pool needs a connection for each, and one more.
+ */
+export const behind = <A, E, R, B, F, S>(
+  first: Effect.Effect<A, E, R>,
+  others: ReadonlyArray<Effect.Effect<B, F, S>>
+) =>
+  Effect.gen(function* () {
+    const { sql } = yield* PostgresClient
+    const { run } = yield* Transaction
+    const [done, allWait] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+    const [ended, waited] = yield* Effect.all(
+      [
+        run(Effect.tap(first, () => Effect.andThen(Deferred.succeed(done, undefined), Deferred.await(allWait)))),
+        Effect.forEach(others, (other) => Effect.andThen(Deferred.await(done), other), { concurrency: "unbounded" }),
+        Deferred.await(done).pipe(
+          Effect.andThen(untilLocked(sql, others.length)),
+          Effect.andThen(Deferred.succeed(allWait, undefined))
+        )
+      ],
+      { concurrency: 3 }
+    )
+    return [ended, waited] as const
+  })

@@ -8,6 +8,7 @@ import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import { within } from "../../src/core/Deadline.ts"
 import * as TcpProxy from "../../src/testing/TcpProxy.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
+import { until } from "../until.ts"
 
 const on = (url: string, maxConnections: number) =>
   AdvisoryLocksLive.layer.pipe(
@@ -143,7 +144,7 @@ describeLive("postgresql", "AdvisoryLocks on a server", () => {
       )
       const held = sql`SELECT objid FROM pg_locks WHERE locktype = 'advisory'
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
-      assert.deepEqual(yield* Effect.repeat(held, { until: (rows) => rows.length === 0, times: 200 }), [])
+      assert.deepEqual(yield* until(held, (rows) => rows.length === 0), [])
       assert.equal((yield* stats).inUse, 0)
     }).pipe(Effect.provide(fresh(3)))
   )

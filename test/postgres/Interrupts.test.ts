@@ -6,6 +6,8 @@ import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import { randomOf } from "../random.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
+import { until } from "../until.ts"
+import { untilIdle } from "./activity.ts"
 
 const soak = process.env["TEST_SOAK"] === "1"
 const count = soak ? 10_000 : 500
@@ -176,9 +178,7 @@ describeLive("postgresql", "PostgresClient under random interrupts", () => {
         yield* Effect.forEach(jobs, one, { concurrency: atOnce, discard: true })
 
         // What was abandoned runs to its end on the server.
-        const busy = sql`SELECT pid, state, query FROM pg_stat_activity
-          WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'`
-        assert.deepEqual(yield* Effect.repeat(busy, { until: (rows) => rows.length === 0, times: 500 }), [])
+        yield* untilIdle(sql)
 
         const stored = (yield* sql<{ id: number }>`SELECT id FROM mixed`).map(({ id }) => id)
         const there = new Set(stored)
@@ -214,11 +214,7 @@ describeLive("postgresql", "PostgresClient under random interrupts", () => {
           Array.from({ length: poolSize }, (_, n) => n)
         )
         // Connections that a cancel request was sent for are replaced in the background.
-        const full = Effect.repeat(Effect.andThen(Effect.sleep("50 millis"), stats), {
-          until: ({ size }) => size === poolSize,
-          times: 100
-        })
-        const { inUse, size, waiting } = yield* full
+        const { inUse, size, waiting } = yield* until(stats, ({ size }) => size === poolSize)
         assert.deepEqual({ inUse, size, waiting }, { inUse: 0, size: poolSize, waiting: 0 })
       }).pipe(
         Effect.provide(

@@ -17,6 +17,7 @@ import { TransactionContract } from "../../src/testing/contracts/TransactionCont
 import { UsersContract } from "../../src/testing/contracts/UsersContract.ts"
 import { runContract } from "../contracts/runContract.ts"
 import { freshPostgres } from "../servers/index.ts"
+import { until } from "../until.ts"
 import { describePooled, pgbouncer } from "./pgbouncer.ts"
 
 const read = { operation: "Test.read", kind: "read" } as const
@@ -95,8 +96,7 @@ describePooled("PostgresClient behind PgBouncer in transaction mode", (url) => {
       assert.equal(error.reason._tag, "Timeout", error.message)
       const running = sql<{ n: number }>`SELECT count(*)::int AS n FROM pg_stat_activity
         WHERE query LIKE '%behind-pgbouncer%' AND state = 'active' AND pid <> pg_backend_pid()`
-      yield* Effect.repeat(running, { until: ([row]) => row?.n === 0, times: 100 })
-      assert.deepEqual(yield* running, [{ n: 0 }])
+      assert.deepEqual(yield* until(running, ([row]) => row?.n === 0), [{ n: 0 }])
       assert.equal((yield* stats).inUse, 0)
     })
   )

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { vi } from "vitest"
+import { within } from "../../src/core/Deadline.ts"
 import { isStoreError } from "../../src/core/StoreError.ts"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import { Users } from "../../src/platform/users/Users.ts"
@@ -26,7 +27,7 @@ const usersInFolder = () =>
   )
 
 describe("PostgresEmbedded", () => {
-  it.layer(Layer.provideMerge(TransactionLive.layer, PostgresEmbedded.layer({ acquireTimeout: "300 millis" })), {
+  it.layer(Layer.provideMerge(TransactionLive.layer, PostgresEmbedded.layer({ acquireTimeout: "5 seconds" })), {
     excludeTestServices: true,
     timeout: "1 minute"
   })("one engine in memory", (it) => {
@@ -114,7 +115,9 @@ describe("PostgresEmbedded", () => {
         const transaction = yield* Transaction
         const holder = yield* Effect.forkChild(transaction.run(Effect.andThen(sql`select 1`, Effect.never)))
         yield* Effect.sleep("50 millis")
-        const error = yield* Effect.flip(query({ operation: "test", kind: "write" }, sql`select 2`))
+        const error = yield* Effect.flip(
+          query({ operation: "test", kind: "write" }, sql`select 2`).pipe(within("300 millis"))
+        )
         assert.ok(error.reason._tag === "PoolExhausted")
         assert.equal(error.reason.limit, 1)
         yield* Fiber.interrupt(holder)

@@ -6,6 +6,7 @@ import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import { describeOwned, type OwnServer, ownServer } from "../servers/index.ts"
+import { untilAsleep } from "./activity.ts"
 
 const read = { operation: "Test.read", kind: "read" } as const
 const write = { operation: "Test.write", kind: "write" } as const
@@ -67,8 +68,7 @@ describeOwned("postgresql", "PostgresClient and a server that fails", () => {
         const writing = yield* Effect.forkChild(
           Effect.flip(query(write, sql`INSERT INTO t SELECT 1 FROM pg_sleep(30)`))
         )
-        yield* Effect.repeat(stats, { until: ({ inUse }) => inUse === 1 })
-        yield* Effect.sleep("100 millis")
+        yield* untilAsleep(sql)
         yield* server.kill
         const error = yield* Fiber.join(writing)
         assert.equal(error.reason._tag, "ConnectionLost")

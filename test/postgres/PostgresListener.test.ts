@@ -9,6 +9,7 @@ import { sessionOpener } from "../../src/postgres/session/PostgresSession.ts"
 import { sections } from "../../src/core/DatabaseConfig.ts"
 import * as TcpProxy from "../../src/testing/TcpProxy.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
+import { until } from "../until.ts"
 import { sharedEngine } from "./sharedEngine.ts"
 
 /** Everything that happens to a listener, one event after the other. */
@@ -65,7 +66,7 @@ describeLive("postgresql", "listening to PostgreSQL", () => {
           assert.equal((yield* stats).max, 2)
         })
       )
-      const gone = Effect.repeat(listeners, { until: ([row]) => (row?.n ?? 9) <= 1, times: 200 })
+      const gone = until(listeners, ([row]) => (row?.n ?? 9) <= 1)
       assert.ok(((yield* gone)[0]?.n ?? 9) <= 1)
     })
   )
@@ -107,7 +108,7 @@ describeLive("postgresql", "listening to PostgreSQL", () => {
     Effect.gen(function* () {
       const url = yield* freshPostgres
       const proxy = yield* TcpProxy.forUrl(url)
-      const config = yield* sections.postgresql.make({ url: Redacted.make(proxy.url), connectTimeout: "500 millis" })
+      const config = yield* sections.postgresql.make({ url: Redacted.make(proxy.url), connectTimeout: "3 seconds" })
       const endpoint = { store: "postgresql", host: "127.0.0.1", port: proxy.port } as const
       const listener = yield* makePostgresListener({
         openSession: sessionOpener({ endpoint, url: config.url, applicationName: "test" }, config)(),

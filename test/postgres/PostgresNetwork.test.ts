@@ -7,6 +7,7 @@ import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import * as TcpProxy from "../../src/testing/TcpProxy.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
+import { untilAsleep } from "./activity.ts"
 
 const read = { operation: "Test.read", kind: "read" } as const
 const write = { operation: "Test.write", kind: "write" } as const
@@ -35,7 +36,7 @@ describeLive("postgresql", "PostgresClient over a network that fails", () => {
         )
       )
     )
-    return { proxy, stored, through }
+    return { proxy, sql, stored, through }
   })
   const scene = sceneOf("1 second")
 
@@ -74,14 +75,13 @@ describeLive("postgresql", "PostgresClient over a network that fails", () => {
 
   it.live("resets the connection in a call: ConnectionLost, unknown, and works again at once", () =>
     Effect.gen(function* () {
-      const { proxy, through } = yield* scene
+      const { proxy, sql: beside, through } = yield* sceneOf("1 minute")
       yield* Effect.gen(function* () {
         const { query, sql, stats } = yield* PostgresClient.PostgresClient
         const writing = yield* Effect.forkChild(
-          Effect.flip(query(write, sql`INSERT INTO t SELECT 1 FROM pg_sleep(0.5)`))
+          Effect.flip(query(write, sql`INSERT INTO t SELECT 1 FROM pg_sleep(20)`))
         )
-        yield* Effect.repeat(stats, { until: ({ inUse }) => inUse === 1 })
-        yield* Effect.sleep("100 millis")
+        yield* untilAsleep(beside)
         yield* proxy.reset()
         const error = yield* Fiber.join(writing)
         assert.equal(error.reason._tag, "ConnectionLost")
@@ -103,14 +103,15 @@ describeLive("postgresql", "PostgresClient over a network that fails", () => {
             concurrency: "unbounded"
           }
         )
-        yield* both
-        assert.equal((yield* stats).size, 2)
+        const held = Effect.scoped(Effect.andThen(sql.reserve, Effect.andThen(sql.reserve, stats)))
+        assert.equal((yield* held).size, 2)
         yield* proxy.reset()
         yield* Effect.sleep("50 millis")
         assert.deepEqual(
           (yield* both).flat().map(({ n }) => n),
           [1, 2]
         )
+        assert.equal((yield* held).inUse, 2)
         const { inUse, size } = yield* stats
         assert.deepEqual({ inUse, size }, { inUse: 0, size: 2 })
       }).pipe(through)
@@ -169,7 +170,7 @@ describeLive("postgresql", "PostgresClient over a network that fails", () => {
             Effect.gen(function* () {
               yield* query(write, sql`INSERT INTO t VALUES (9)`)
               yield* proxy.reset()
-              yield* Effect.sleep("100 millis")
+              yield* Effect.sleep("500 millis")
             })
           )
         )

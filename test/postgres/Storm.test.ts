@@ -12,6 +12,7 @@ import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import { randomOf } from "../random.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
+import { until } from "../until.ts"
 import { describePooled, pgbouncer } from "./pgbouncer.ts"
 
 const soak = process.env["TEST_SOAK"] === "1"
@@ -224,13 +225,9 @@ const storm = (options: {
     // What was abandoned runs to its end on the server.
     if (faulty) {
       const busy = looking`SELECT pid, state, query FROM pg_stat_activity WHERE ${others} AND state <> 'idle'`
-      assert.deepEqual(yield* Effect.repeat(busy, { until: (rows) => rows.length === 0, times: 1000 }), [])
+      assert.deepEqual(yield* until(busy, (rows) => rows.length === 0), [])
     }
-    const quiet = Effect.repeat(Effect.andThen(Effect.sleep("20 millis"), stats), {
-      until: ({ inUse, waiting }) => inUse + waiting === 0,
-      times: 200
-    })
-    const { inUse, waiting } = yield* quiet
+    const { inUse, waiting } = yield* until(stats, ({ inUse, waiting }) => inUse + waiting === 0)
     assert.deepEqual({ inUse, waiting }, { inUse: 0, waiting: 0 })
 
     const written = yield* looking<Written>`SELECT * FROM storm`
@@ -290,8 +287,7 @@ const storm = (options: {
     if (faulty) {
       const left = looking`SELECT pid, state, query FROM pg_stat_activity WHERE ${others} AND state LIKE 'idle in%'`
       // A pooler ends the session of a client that has gone, when it gets round to it.
-      const asked = Effect.andThen(Effect.sleep("10 millis"), left)
-      assert.deepEqual(yield* Effect.repeat(asked, { until: (rows) => rows.length === 0, times: 1000 }), [])
+      assert.deepEqual(yield* until(left, (rows) => rows.length === 0), [])
     }
   })
 

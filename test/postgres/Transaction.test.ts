@@ -8,6 +8,7 @@ import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import * as TcpProxy from "../../src/testing/TcpProxy.ts"
 import { describeLive, describeOwned, freshPostgres, ownServer } from "../servers/index.ts"
+import { untilAsleep, untilIdle } from "./activity.ts"
 
 const read = { operation: "Test.read", kind: "read" } as const
 const write = { operation: "Test.write", kind: "write" } as const
@@ -59,9 +60,7 @@ const idOf = (error: StoreError): string => {
 /** No connection is lent, and no transaction is left open on the server. */
 const healthy = Effect.gen(function* () {
   const { sql, stats } = yield* PostgresClient.PostgresClient
-  const left = sql`SELECT pid, state, query FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'`
-  assert.deepEqual(yield* Effect.repeat(left, { until: (rows) => rows.length === 0, times: 100 }), [])
+  yield* untilIdle(sql)
   assert.equal((yield* stats).inUse, 0)
 })
 
@@ -82,7 +81,9 @@ describeLive("postgresql", "Transaction on a server", () => {
       const outcomeOf = (id: string) => beside(Effect.flatMap(Transaction, (transaction) => transaction.outcomeOf(id)))
       const settled = (id: string) =>
         Effect.repeat(outcomeOf(id), { schedule: Schedule.spaced("20 millis"), while: (o) => o === "in progress" })
-      return { proxy, beside, stored, outcomeOf, settled, through: Effect.provide(clientOf(proxy.url)) }
+      /** COMMIT has been sent, and is at its trigger. */
+      const committing = beside(Effect.flatMap(PostgresClient.PostgresClient, ({ sql }) => untilAsleep(sql)))
+      return { proxy, beside, stored, outcomeOf, settled, committing, through: Effect.provide(clientOf(proxy.url)) }
     })
 
   it.live("reply to COMMIT dropped: CommitUnknown with the id, and the server says committed", () =>
@@ -104,11 +105,11 @@ describeLive("postgresql", "Transaction on a server", () => {
 
   it.live("connection lost while COMMIT works: in progress, and then committed", () =>
     Effect.gen(function* () {
-      const { outcomeOf, proxy, settled, stored, through } = yield* scene(0.6)
+      const { committing, outcomeOf, proxy, settled, stored, through } = yield* scene(3)
       const error = yield* Effect.gen(function* () {
         const transaction = yield* Transaction
         const running = yield* Effect.forkChild(failure(transaction.run(insertSlow)))
-        yield* Effect.sleep("250 millis")
+        yield* committing
         yield* proxy.reset()
         return yield* Fiber.join(running)
       }).pipe(through)
@@ -121,11 +122,11 @@ describeLive("postgresql", "Transaction on a server", () => {
 
   it.live("session ended while COMMIT works: CommitUnknown, and the server says aborted", () =>
     Effect.gen(function* () {
-      const { beside, settled, stored, through } = yield* scene(20)
+      const { beside, committing, settled, stored, through } = yield* scene(20)
       const error = yield* Effect.gen(function* () {
         const transaction = yield* Transaction
         const running = yield* Effect.forkChild(failure(transaction.run(insertSlow)))
-        yield* Effect.sleep("250 millis")
+        yield* committing
         yield* beside(
           Effect.flatMap(
             PostgresClient.PostgresClient,
@@ -200,6 +201,8 @@ describeLive("postgresql", "Transaction on a server", () => {
       yield* sql`CREATE TABLE account (id int PRIMARY KEY, n int)`
       yield* sql`INSERT INTO account VALUES (1, 0), (2, 0)`
       let attempts = 0
+      let firsts = 0
+      const bothAreAtIt = yield* Deferred.make<void>()
       const both = (order: ReadonlyArray<number>) =>
         transaction.run(
           Effect.suspend(() => {
@@ -207,7 +210,11 @@ describeLive("postgresql", "Transaction on a server", () => {
             return Effect.forEach(order, (id) =>
               Effect.andThen(
                 query(write, sql`UPDATE account SET n = n + 1 WHERE id = ${id}`),
-                Effect.sleep("100 millis")
+                // Each has its first row before either asks for the other's.
+                Effect.suspend(() => {
+                  if (++firsts === 2) Deferred.doneUnsafe(bothAreAtIt, Effect.void)
+                  return Deferred.await(bothAreAtIt)
+                })
               )
             )
           })
@@ -312,11 +319,11 @@ describeLive("postgresql", "Transaction on a server", () => {
       const transaction = yield* Transaction
       yield* sql`CREATE TABLE late (id int)`
       const busy = Effect.sync(() => {
-        const until = Date.now() + 400
+        const until = Date.now() + 1200
         while (Date.now() < until);
       })
       const error = yield* failure(
-        within("300 millis")(transaction.run(Effect.andThen(query(write, sql`INSERT INTO late VALUES (1)`), busy)))
+        within("1 second")(transaction.run(Effect.andThen(query(write, sql`INSERT INTO late VALUES (1)`), busy)))
       )
       assert.equal(error.reason._tag, "Timeout")
       assert.equal(error.outcome, "not-applied")
@@ -348,7 +355,7 @@ describeLive("postgresql", "Transaction on a server", () => {
           assert.equal(error.outcome, "not-applied")
         }
         yield* healthy
-      }).pipe(Effect.provide(on({ acquireTimeout: "300 millis" })))
+      }).pipe(Effect.provide(on({ acquireTimeout: "1 second" })))
   )
 
   it.live("a nested one that is still open in another fiber at the end keeps the transaction from COMMIT", () =>
@@ -369,7 +376,7 @@ describeLive("postgresql", "Transaction on a server", () => {
       )
       assert.ok(error.reason._tag === "Timeout", error.message)
       assert.deepEqual(yield* query(read, sql`SELECT * FROM outlived`), [])
-    }).pipe(Effect.provide(on({ acquireTimeout: "300 millis" })))
+    }).pipe(Effect.provide(on({ acquireTimeout: "1 second" })))
   )
 
   it.live("interrupted in a long statement: cancelled on the server, rolled back, the connection free", () =>
@@ -385,7 +392,7 @@ describeLive("postgresql", "Transaction on a server", () => {
           })
         )
       )
-      yield* Effect.sleep("200 millis")
+      yield* untilAsleep(sql)
       const exit = yield* Effect.andThen(Fiber.interrupt(fiber), Fiber.await(fiber))
       assert.ok(Exit.isFailure(exit))
       assert.deepEqual(yield* query(read, sql`SELECT * FROM slept`), [])
@@ -403,7 +410,7 @@ describeOwned("postgresql", "Transaction and a server that is killed", () => {
         const transaction = yield* Transaction
         yield* slowTable(20)
         const running = yield* Effect.forkChild(failure(transaction.run(insertSlow)))
-        yield* Effect.sleep("400 millis")
+        yield* untilAsleep(sql)
         yield* server.kill
         const id = idOf(yield* Fiber.join(running))
         yield* server.restart

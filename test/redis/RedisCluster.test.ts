@@ -69,7 +69,7 @@ describeOwned("redis", "Redis cluster", () => {
   it.live("down at start: Unavailable within the deadline", () =>
     Effect.gen(function* () {
       const port = yield* freePort
-      const client = clientOf(`redis://127.0.0.1:${port}`, { enableCluster: true, connectionTimeout: "500 millis" })
+      const client = clientOf(`redis://127.0.0.1:${port}`, { enableCluster: true, connectionTimeout: "2 seconds" })
       const error = yield* Effect.flip(Effect.scoped(client))
       assert.ok("reason" in error && error.reason._tag === "Unavailable")
       assert.equal(error.reason.port, port)
@@ -80,7 +80,7 @@ describeOwned("redis", "Redis cluster", () => {
     Effect.gen(function* () {
       const { truth, url } = yield* clusterUrl
       const client = yield* clientOf(url, { enableCluster: true, responseTimeout: "300 millis" })
-      yield* ask(truth, "CLIENT", "PAUSE", 1000, "ALL")
+      yield* ask(truth, "CLIENT", "PAUSE", 3000, "ALL")
       const error = yield* Effect.flip(client.call(write, "SET", ["a", "1"]))
       assert.deepEqual([error.reason._tag, error.outcome], ["Timeout", "unknown"])
       yield* eventually(client.ping)

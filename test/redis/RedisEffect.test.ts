@@ -82,7 +82,7 @@ describeLive("redis", "Effect's Redis over ours", (url) => {
 
   it.live("as many reserved as allowed: the next one fails at the connection timeout", () =>
     Effect.gen(function* () {
-      const { redis } = yield* both(url!, { maxConnections: 1, connectionTimeout: "300 millis" })
+      const { redis } = yield* both(url!, { maxConnections: 1, connectionTimeout: "1 second" })
       yield* Effect.scoped(
         Effect.gen(function* () {
           yield* held(redis)

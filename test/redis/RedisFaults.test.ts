@@ -17,7 +17,7 @@ describeOwned("redis", "Redis faults", () => {
     Effect.gen(function* () {
       const port = yield* freePort
       const url = `redis://somebody:correct-horse@127.0.0.1:${port}`
-      const [took, error] = yield* timed(Effect.flip(Effect.scoped(clientOf(url, { connectionTimeout: "400 millis" }))))
+      const [took, error] = yield* timed(Effect.flip(Effect.scoped(clientOf(url, { connectionTimeout: "2 seconds" }))))
       assert.ok("reason" in error && error.reason._tag === "Unavailable")
       assert.equal(error.reason.host, "127.0.0.1")
       assert.equal(error.reason.port, port)

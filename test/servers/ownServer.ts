@@ -1,5 +1,4 @@
 import { join } from "node:path"
-import { setTimeout } from "node:timers/promises"
 import { Effect, Scope } from "effect"
 import type { Store } from "../../src/core/Store.ts"
 import { binaryRecipe } from "./binaries.ts"
@@ -15,7 +14,7 @@ export interface OwnServer {
   readonly kill: Effect.Effect<void>
   /** Ends it in order. */
   readonly stop: Effect.Effect<void>
-  /** Freezes it (SIGSTOP): connections stay open, nothing is answered. */
+  /** Freezes it (SIGSTOP): connections stay open, and by the time that it goes on nothing is answered. */
   readonly pause: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
   /** Ends it if it runs, and starts it on the same port and data; returns once it answers. */
@@ -62,11 +61,7 @@ export const ownServer = (store: Store): Effect.Effect<OwnServer, ServerError, S
       port,
       kill,
       stop,
-      // Its threads stop one by one: for a moment it may still answer.
-      pause: Effect.andThen(
-        Effect.suspend(() => current.process.signal("SIGSTOP")),
-        Effect.promise(() => setTimeout(50))
-      ),
+      pause: Effect.suspend(() => current.process.freeze),
       resume: Effect.suspend(() => current.process.signal("SIGCONT")),
       restart: Effect.gen(function* () {
         yield* stop

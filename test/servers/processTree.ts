@@ -48,6 +48,25 @@ export const signalTree = (root: number, signal: NodeJS.Signals): ReadonlyArray<
   return tree
 }
 
+/** The first letter of each thread's state; of the whole process where there is no /proc. Nothing where it has ended. */
+const statesOf = (pid: number): ReadonlyArray<string> => {
+  try {
+    if (!existsSync("/proc/self/stat")) {
+      return [execFileSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" }).trim()]
+    }
+    return readdirSync(`/proc/${pid}/task`).map((thread) => {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8")
+      return stat.slice(stat.lastIndexOf(")") + 2)
+    })
+  } catch {
+    return []
+  }
+}
+
+/** Whether every thread of a process and of all that descend from it has stopped, or ended. */
+export const isFrozen = (root: number): boolean =>
+  treeOf(root).every((pid) => statesOf(pid).every((state) => /^[TtZXx]/.test(state)))
+
 export const isRunning = (pid: number): boolean => {
   try {
     process.kill(pid, 0)

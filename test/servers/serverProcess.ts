@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { Duration, Effect, type Scope } from "effect"
+import { Duration, Effect, Schedule, type Scope } from "effect"
 import type { Store } from "../../src/core/Store.ts"
-import { isRunning as isThere, signalTree } from "./processTree.ts"
+import { isFrozen, isRunning as isThere, signalTree } from "./processTree.ts"
 import { ServerError } from "./ServerError.ts"
 
 export interface ProcessOptions {
@@ -29,6 +29,8 @@ export interface ServerProcess {
   readonly exited: Effect.Effect<void>
   /** Sends a signal to it and all that descend from it. */
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** Stops it and all that descend from it (SIGSTOP), and waits until the last thread has: for a moment one may still answer. */
+  readonly freeze: Effect.Effect<void>
   /** Kills it and all that descend from it, and waits until the last of them is gone: until then it may hold its files. */
   readonly kill: Effect.Effect<void>
   /** Asks it to end, and kills it where it has not after ten seconds. */
@@ -86,6 +88,14 @@ export const serverProcess = (options: ProcessOptions): Effect.Effect<ServerProc
           return Effect.sync(() => child.off("exit", listener))
         })
         const signal = (name: NodeJS.Signals) => Effect.sync(() => void signalTree(pid, name))
+        const freeze = Effect.repeat(
+          // Once more each time: a process may have been forked beside the signal.
+          Effect.andThen(
+            signal("SIGSTOP"),
+            Effect.sync(() => !isRunning() || isFrozen(pid))
+          ),
+          { until: (frozen) => frozen, schedule: Schedule.spaced("5 millis") }
+        )
         const kill = Effect.gen(function* () {
           const tree = signalTree(pid, "SIGKILL")
           yield* exited
@@ -103,7 +113,18 @@ export const serverProcess = (options: ProcessOptions): Effect.Effect<ServerProc
           if (isRunning()) yield* signal("SIGKILL")
           yield* exited
         })
-        resume(Effect.succeed({ pid, output: () => output, isRunning, exited, signal, kill, end }))
+        resume(
+          Effect.succeed({
+            pid,
+            output: () => output,
+            isRunning,
+            exited,
+            signal,
+            freeze: Effect.asVoid(freeze),
+            kill,
+            end
+          })
+        )
       })
     }),
     (server) => server.end

@@ -79,10 +79,10 @@ export const SharedCacheContract: Contract.Contract<SharedCache> = Contract.make
   "a value is there before its TTL has passed and gone after": Effect.gen(function* () {
     const cache = yield* SharedCache
     const key = yield* fresh
-    yield* cache.set(key, "short", { ttl: "400 millis" })
+    yield* cache.set(key, "short", { ttl: "2 seconds" })
     yield* Contract.passTime("100 millis")
     assert.deepEqual(yield* cache.get(key), Option.some("short"))
-    yield* Contract.passTime("350 millis")
+    yield* Contract.passTime("2 seconds")
     assert.deepEqual(yield* cache.get(key), Option.none())
     assert.equal(yield* cache.has(key), false)
     assert.deepEqual(yield* cache.ttl(key), Option.none())
@@ -311,13 +311,13 @@ export const SharedCacheContract: Contract.Contract<SharedCache> = Contract.make
     const keys = Array.from({ length: 20 }, (_, i) => countKey(`${run}-${i}`))
     yield* cache.setMany(
       keys.map((key, i) => [key, i]),
-      { ttl: "150 millis" }
+      { ttl: "2 seconds" }
     )
     assert.deepEqual(
       yield* cache.getMany(keys),
       keys.map((_, i) => Option.some(i))
     )
-    yield* Contract.passTime("200 millis")
+    yield* Contract.passTime("2 seconds")
     assert.deepEqual(
       yield* cache.getMany(keys),
       keys.map(() => Option.none())
@@ -351,11 +351,11 @@ export const SharedCacheContract: Contract.Contract<SharedCache> = Contract.make
     const key = yield* fresh
     let loads = 0
     const load = Effect.sync(() => `load ${++loads}`)
-    assert.equal(yield* cache.getOrSet(key, { ttl: "300 millis" }, load), "load 1")
-    assert.equal(yield* cache.getOrSet(key, { ttl: "300 millis" }, load), "load 1")
+    assert.equal(yield* cache.getOrSet(key, { ttl: "2 seconds" }, load), "load 1")
+    assert.equal(yield* cache.getOrSet(key, { ttl: "2 seconds" }, load), "load 1")
     assert.deepEqual(yield* cache.get(key), Option.some("load 1"))
-    yield* Contract.passTime("400 millis")
-    assert.equal(yield* cache.getOrSet(key, { ttl: "300 millis" }, load), "load 2")
+    yield* Contract.passTime("2 seconds")
+    assert.equal(yield* cache.getOrSet(key, { ttl: "2 seconds" }, load), "load 2")
   }),
 
   "getOrSet shares one load between concurrent callers": Effect.gen(function* () {
@@ -442,7 +442,7 @@ export const SharedCacheContract: Contract.Contract<SharedCache> = Contract.make
     yield* Deferred.await(started)
     const second = yield* Effect.forkChild(cache.getOrSet(key, {}, load))
     // The second must have come to wait, which takes a look-up on a server.
-    yield* Contract.passTime("100 millis")
+    yield* Contract.passTime("500 millis")
     const interrupted = yield* Effect.andThen(Fiber.interrupt(first), Fiber.await(first))
     assert.ok(Exit.hasInterrupts(interrupted))
     yield* Deferred.succeed(gate, undefined)
@@ -481,13 +481,13 @@ export const SharedCacheContract: Contract.Contract<SharedCache> = Contract.make
       yield* cache.has(key)
       return "worth it"
     })
-    const hasty = cache.getOrSet(key, {}, load).pipe(within("200 millis"), Effect.flip, Effect.forkChild)
+    const hasty = cache.getOrSet(key, {}, load).pipe(within("2 seconds"), Effect.flip, Effect.forkChild)
     const leader = yield* hasty
     yield* Deferred.await(started)
     const patient = yield* Effect.forkChild(cache.getOrSet(key, {}, load))
     const joiner = yield* hasty
     yield* Contract.passTime("100 millis")
-    yield* Contract.passTime("300 millis")
+    yield* Contract.passTime("2 seconds")
     for (const fiber of [leader, joiner]) {
       const error = yield* Fiber.join(fiber)
       assert.deepEqual([error.reason._tag, error.outcome], ["Timeout", "not-applied"])
@@ -505,9 +505,9 @@ export const SharedCacheContract: Contract.Contract<SharedCache> = Contract.make
       const key = yield* fresh
       const ended = yield* Deferred.make<void>()
       const load = Effect.onInterrupt(Effect.never, () => Deferred.succeed(ended, undefined))
-      const only = yield* cache.getOrSet(key, {}, load).pipe(within("100 millis"), Effect.flip, Effect.forkChild)
+      const only = yield* cache.getOrSet(key, {}, load).pipe(within("1 second"), Effect.flip, Effect.forkChild)
       yield* Contract.passTime("50 millis")
-      yield* Contract.passTime("100 millis")
+      yield* Contract.passTime("1 second")
       assert.equal((yield* Fiber.join(only)).reason._tag, "Timeout")
       yield* Deferred.await(ended)
       assert.equal(yield* cache.getOrSet(key, {}, Effect.succeed("anew")), "anew")

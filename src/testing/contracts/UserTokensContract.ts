@@ -63,9 +63,9 @@ const signingIn: Record<string, Run> = {
     function* () {
       const tokens = yield* UserTokens
       const user = yield* someUser()
-      const stolen = yield* tokens.signIn(user.id, "300 millis")
+      const stolen = yield* tokens.signIn(user.id, "2 seconds")
       const next = yield* tokens.refresh(stolen.secret, "1 hour")
-      yield* passTime("300 millis")
+      yield* passTime("2 seconds")
       const last = yield* refreshing(next.secret)
       assert.equal(yield* because(refreshing(stolen.secret)), "used")
       assert.equal(yield* because(refreshing(last.secret)), "revoked")

@@ -9,6 +9,7 @@ import { Transaction } from "../../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../../src/postgres/TransactionLive.ts"
 import * as TcpProxy from "../../../src/testing/TcpProxy.ts"
 import { describeLive, freshPostgres } from "../../servers/index.ts"
+import { until } from "../../until.ts"
 
 const read = { operation: "Test.read", kind: "read" } as const
 const write = { operation: "Test.write", kind: "write" } as const
@@ -106,14 +107,13 @@ describeLive("postgresql", "a BEGIN that is sent along with the COMMIT before it
   it.live("whoever waited for it and has gone leaves no transaction open", () =>
     Effect.gen(function* () {
       const { client, committing, look, state, transaction, untilInCommit } = yield* scene()
-      const first = yield* committing(300)
+      const first = yield* committing(1000)
       const waiter = yield* Effect.forkChild(transaction.run(state))
       yield* untilInCommit
       yield* Fiber.interrupt(waiter)
       yield* Fiber.join(first)
       assert.equal((yield* client.stats).inUse, 0)
-      yield* Effect.repeat(look.open, { until: (n) => n === 0, times: 50 })
-      assert.equal(yield* look.open, 0)
+      assert.equal(yield* until(look.open, (n) => n === 0), 0)
       // A statement of its own is not taken into what was begun for another.
       const [before] = yield* client.query(read, client.sql<{ id: string }>`SELECT txid_current()::text AS id`)
       const [after] = yield* client.query(read, client.sql<{ id: string }>`SELECT txid_current()::text AS id`)
@@ -128,14 +128,14 @@ describeLive("postgresql", "a BEGIN that is sent along with the COMMIT before it
         read,
         client.sql<{ at: number }>`SELECT extract(epoch FROM now())::float8 * 1000 AS at`
       )
-      const first = yield* committing(50)
+      const first = yield* committing(500)
       const waiter = yield* Effect.forkChild(transaction.run(state))
       yield* untilInCommit
       yield* Fiber.interrupt(waiter)
       const asked = yield* Effect.sync(() => {
         // The server ends COMMIT and begins, and this process, which is busy, has yet to hear of it.
-        const until = Date.now() + 300
-        while (Date.now() < until);
+        const end = Date.now() + 1500
+        while (Date.now() < end);
         return Date.now()
       })
       const [late] = yield* transaction.run(begun)
@@ -148,7 +148,7 @@ describeLive("postgresql", "a BEGIN that is sent along with the COMMIT before it
   it.live("one with options of its own gets them", () =>
     Effect.gen(function* () {
       const { committing, look, state, transaction, untilInCommit } = yield* scene()
-      const first = yield* committing(300)
+      const first = yield* committing(1000)
       const plain = yield* Effect.forkChild(transaction.run(state))
       const strict = yield* Effect.forkChild(transaction.run(state, { isolation: "serializable" }))
       yield* untilInCommit
@@ -163,11 +163,11 @@ describeLive("postgresql", "a BEGIN that is sent along with the COMMIT before it
     Effect.gen(function* () {
       // The process pauses in the moment of lending, until the deadline of the one who has waited is past.
       const pause = (waitedMillis: number) => {
-        if (waitedMillis > 100) for (const until = Date.now() + 500; Date.now() < until;);
+        if (waitedMillis > 100) for (const end = Date.now() + 3000; Date.now() < end;);
       }
       const { client, committing, look, state, transaction, untilInCommit } = yield* scene(1, pause)
-      const first = yield* committing(300)
-      const waiter = yield* Effect.forkChild(Effect.flip(transaction.run(state).pipe(within("600 millis"))))
+      const first = yield* committing(1000)
+      const waiter = yield* Effect.forkChild(Effect.flip(transaction.run(state).pipe(within("3 seconds"))))
       yield* untilInCommit
       yield* Fiber.join(first)
       const error = yield* Fiber.join(waiter)

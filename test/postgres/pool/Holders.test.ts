@@ -1,6 +1,7 @@
 import { it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Logger, Redacted, Schema, Stream } from "effect"
 import assert from "node:assert/strict"
+import { within } from "../../../src/core/Deadline.ts"
 import type { PoolExhausted } from "../../../src/core/StoreError.ts"
 import { AdvisoryLocks } from "../../../src/postgres/AdvisoryLocks.ts"
 import * as AdvisoryLocksLive from "../../../src/postgres/AdvisoryLocksLive.ts"
@@ -9,6 +10,7 @@ import * as PostgresMigrations from "../../../src/postgres/PostgresMigrations.ts
 import { rowReader } from "../../../src/postgres/repository/Row.ts"
 import { streamRows } from "../../../src/postgres/repository/StreamRows.ts"
 import { describeLive, freshPostgres } from "../../servers/index.ts"
+import { until } from "../../until.ts"
 
 const read = { operation: "Test.read", kind: "read" } as const
 
@@ -26,7 +28,7 @@ const scene = (maxConnections: number, leakDetectionThreshold: "1 second" | "1 h
             url: Redacted.make(yield* freshPostgres),
             minConnections: 0,
             maxConnections,
-            acquireTimeout: "300 millis",
+            acquireTimeout: "20 seconds",
             leakDetectionThreshold,
             shutdownTimeout: "1 second"
           })
@@ -40,12 +42,12 @@ const scene = (maxConnections: number, leakDetectionThreshold: "1 second" | "1 h
 /** Takes what is left of the pool, and tells what the next caller is told. */
 const exhaustion = (others: number) =>
   Effect.gen(function* () {
-    const { query, sql } = yield* Postgres.PostgresClient
+    const { query, sql, stats } = yield* Postgres.PostgresClient
     const busy = yield* Effect.forEach(Array.from({ length: others }), () =>
       Effect.forkChild(Effect.ignore(query(read, sql`select pg_sleep(20)`)))
     )
-    yield* Effect.sleep("50 millis")
-    const { reason } = yield* Effect.flip(query(read, sql`select 1`))
+    yield* until(stats, ({ inUse, max }) => inUse === max)
+    const { reason } = yield* Effect.flip(query(read, sql`select 1`).pipe(within("300 millis")))
     assert.ok(reason._tag === "PoolExhausted", reason._tag)
     yield* Fiber.interruptAll(busy)
     return reason
@@ -78,9 +80,10 @@ describeLive("postgresql", "who holds a connection for long", () => {
     Effect.gen(function* () {
       const { made } = yield* scene(3, "1 hour")
       yield* Effect.gen(function* () {
-        const { query, sql } = yield* Postgres.PostgresClient
+        const { query, sql, stats } = yield* Postgres.PostgresClient
         yield* Effect.flatMap(AdvisoryLocks, (locks) => locks.lease("nightly"))
         const slow = yield* Effect.forkChild(Effect.ignore(query(read, sql`select pg_sleep(20)`)))
+        yield* until(stats, ({ inUse }) => inUse === 2)
         yield* Effect.sleep("1200 millis")
         const reason = yield* exhaustion(1)
         assert.deepEqual([reason.diagnosis, reason.detail], ["slow", "1 of 3 have been held for more than 1 s"])

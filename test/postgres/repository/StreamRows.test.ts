@@ -24,7 +24,8 @@ const busy = ({ sql }: Postgres.PostgresClient["Service"]) =>
       const seen = yield* Effect.forEach(both, (connection) =>
         connection.execute(
           `select pid from pg_stat_activity
-            where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`,
+            where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'
+              and backend_type = 'client backend'`,
           [],
           undefined
         )
@@ -185,10 +186,11 @@ describeLive("postgresql", "streamRows", (url) => {
       const error = yield* Stream.runDrain(numbers(client, 1_000_000_000)).pipe(within("300 millis"), Effect.flip)
       assert.equal(error.reason._tag, "Timeout")
       assert.equal(error.operation, operation)
-      assert.ok((yield* Clock.currentTimeMillis) - startedAt >= 300)
+      // Node's timers may ring a millisecond before the clock says so.
+      assert.ok((yield* Clock.currentTimeMillis) - startedAt >= 299)
       // Rows that came in time are a late consumer's all the same, and then the transaction ends though it is late.
       const before = yield* sessions(client)
-      yield* Stream.runForEach(numbers(client, 5), () => Effect.sleep("100 millis")).pipe(within("300 millis"))
+      yield* Stream.runForEach(numbers(client, 5), () => Effect.sleep("300 millis")).pipe(within("1 second"))
       assert.equal((yield* client.stats).inUse, 0)
       assert.deepEqual(yield* sessions(client), before)
       assert.equal(yield* busy(client), 0)
@@ -265,8 +267,8 @@ describeLive("postgresql", "streamRows", (url) => {
       const client = yield* Postgres.PostgresClient
       // More than is on its way at once.
       const statement = client.sql`select generate_series(1, 200000) as n`
-      const total = yield* streamRows(client, { operation, rows, statement, timeout: "150 millis" }).pipe(
-        Stream.tap(({ n }) => (n % 50_000 === 0 ? Effect.sleep("250 millis") : Effect.void)),
+      const total = yield* streamRows(client, { operation, rows, statement, timeout: "1 second" }).pipe(
+        Stream.tap(({ n }) => (n % 100_000 === 0 ? Effect.sleep("1500 millis") : Effect.void)),
         Stream.runFold(() => 0, sum)
       )
       assert.equal(total, 20_000_100_000)

@@ -6,6 +6,7 @@ import { isStoreError } from "../../../src/core/StoreError.ts"
 import * as PostgresClient from "../../../src/postgres/PostgresClient.ts"
 import * as TcpProxy from "../../../src/testing/TcpProxy.ts"
 import { describeOwned, ownServer } from "../../servers/index.ts"
+import { until } from "../../until.ts"
 import { hasOpenssl, query, tlsServer } from "./tlsServer.ts"
 
 const read = { operation: "Test.read", kind: "read" } as const
@@ -80,8 +81,7 @@ describe.skipIf(!hasOpenssl)("with openssl", () => {
           WHERE query LIKE '%over-tls%' AND state = 'active' AND pid <> pg_backend_pid()`
         yield* Effect.repeat(running, { until: ([row]) => row?.n === 1 })
         yield* Fiber.interrupt(interrupted)
-        yield* Effect.repeat(running, { until: ([row]) => row?.n === 0, times: 100 })
-        assert.deepEqual(yield* running, [{ n: 0 }])
+        assert.deepEqual(yield* until(running, ([row]) => row?.n === 0), [{ n: 0 }])
 
         yield* proxy.hang
         const error = yield* Effect.flip(ask(write, sql`SELECT 1`))

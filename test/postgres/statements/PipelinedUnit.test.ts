@@ -13,6 +13,8 @@ import * as Tenant from "../../../src/postgres/Tenant.ts"
 import { Transaction } from "../../../src/postgres/Transaction.ts"
 import * as TcpProxy from "../../../src/testing/TcpProxy.ts"
 import { describeLive, freshPostgres } from "../../servers/index.ts"
+import { until } from "../../until.ts"
+import { untilAsleep, untilIdle } from "../activity.ts"
 import { freshClient } from "../freshClient.ts"
 
 const write = { operation: "Test.unit", kind: "write" } as const
@@ -261,18 +263,20 @@ describeLive("postgresql", "PostgresClient.unit", () => {
       const one = (...[first, second]: readonly [number, number]) =>
         client.unit(write, [
           client.sql`update t set n = n + 1 where id = ${first}`,
-          client.sql`select pg_sleep(0.2)::text`,
+          client.sql`select pg_sleep(0.5)::text`,
           client.sql`update t set n = n + 1 where id = ${second}`
         ])
       const both = Effect.all([one(1, 2), one(2, 1)], { concurrency: 2 })
+      // Both connections are open, so that neither begins long before the other.
+      yield* Effect.scoped(Effect.andThen(client.sql.reserve, client.sql.reserve))
       yield* both
       yield* both.pipe(Tenant.within("acme"))
       assert.deepEqual(yield* client.sql`select n from t`, [{ n: 4 }, { n: 4 }])
-      const [{ deadlocks } = { deadlocks: 0 }] = yield* client.sql<{
-        deadlocks: number
-      }>`select pg_stat_force_next_flush(),
-        deadlocks::int from pg_stat_database where datname = current_database()`
-      assert.ok(deadlocks >= 1, "nothing waited for each other")
+      const told = client.sql<{ n: number }>`select deadlocks::int as n from pg_stat_database
+        where datname = current_database()`
+      // The session that was refused tells of it some seconds later.
+      const [row] = yield* until(told, ([row]) => (row?.n ?? 0) >= 1)
+      assert.ok((row?.n ?? 0) >= 1, "nothing waited for each other")
     }).pipe(live)
   )
 
@@ -308,11 +312,8 @@ describeLive("postgresql", "PostgresClient.unit", () => {
   it.live("interrupted after it was sent it runs to its end; its connection is not lost", () =>
     Effect.gen(function* () {
       const { add, client, ids } = yield* accounts
-      const unit = yield* Effect.forkChild(
-        client.unit(write, [add(1), client.keyed`select pg_sleep(0.3)::text`, add(2)])
-      )
-      yield* Effect.repeat(client.stats, { until: ({ inUse }) => inUse === 1 })
-      yield* Effect.sleep("100 millis")
+      const unit = yield* Effect.forkChild(client.unit(write, [add(1), client.keyed`select pg_sleep(2)::text`, add(2)]))
+      yield* untilAsleep(client.sql)
       yield* Fiber.interrupt(unit)
       assert.equal((yield* client.stats).inUse, 1, "it still runs")
       yield* Effect.repeat(client.stats, { until: ({ inUse }) => inUse === 0 })
@@ -390,21 +391,22 @@ describeLive("postgresql", "PostgresClient.unit", () => {
       Layer.build(
         Postgres.layer({ url: Redacted.make(url), minConnections: 0, maxConnections: 2, shutdownTimeout: "1 second" })
       )
-    const { add, ids } = yield* Effect.provide(accounts, yield* layer(url))
+    const { add, client: beside, ids } = yield* Effect.provide(accounts, yield* layer(url))
     const client = yield* Effect.provide(Postgres.PostgresClient, yield* layer(proxy.url))
-    return { add, client, ids, proxy }
+    return { add, beside, client, ids, proxy }
   })
 
   it.live("the reply is lost: CommitUnknown, and all or nothing is there", () =>
     Effect.gen(function* () {
-      const { add, client, ids, proxy } = yield* scene
+      const { add, beside, client, ids, proxy } = yield* scene
       yield* proxy.dropReplies({ afterRequestMatching: "COMMIT" })
       const error = yield* Effect.flip(client.unit(write, [add(1), add(2)]))
       assert.equal(error.reason._tag, "CommitUnknown")
       assert.equal(error.outcome, "unknown")
       assert.equal(error.operation, "Test.unit")
       // The server may have heard of the lost connection before it came to COMMIT.
-      const stored = yield* Effect.repeat(ids, { until: (found) => found.length > 0, times: 50 })
+      yield* untilIdle(beside.sql)
+      const stored = yield* ids
       assert.ok(stored.length === 0 || stored.length === 2, `${stored.length} of 2 rows`)
       yield* client.unit(write, [add(3)])
       assert.deepEqual(yield* ids, [...stored, 3])
@@ -413,15 +415,14 @@ describeLive("postgresql", "PostgresClient.unit", () => {
 
   it.live("the connection is lost in the middle: unknown, and all or nothing is there", () =>
     Effect.gen(function* () {
-      const { add, client, ids, proxy } = yield* scene
-      const sleep = client.keyed`select pg_sleep(0.3)::text`
+      const { add, beside, client, ids, proxy } = yield* scene
+      const sleep = client.keyed`select pg_sleep(2)::text`
       const unit = yield* Effect.forkChild(Effect.flip(client.unit(write, [add(1), sleep, add(2)])))
-      yield* Effect.repeat(client.stats, { until: ({ inUse }) => inUse === 1 })
-      yield* Effect.sleep("100 millis")
+      yield* untilAsleep(beside.sql)
       yield* proxy.reset()
       const error = yield* Fiber.join(unit)
       assert.deepEqual([error.reason._tag, error.outcome], ["CommitUnknown", "unknown"])
-      yield* Effect.sleep("500 millis")
+      yield* untilIdle(beside.sql)
       const stored = yield* ids
       assert.ok(stored.length === 0 || stored.length === 2, `${stored.length} of 2 rows`)
       yield* client.unit(write, [add(3)])

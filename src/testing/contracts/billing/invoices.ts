@@ -351,8 +351,9 @@ export const periods: Record<string, Run> = {
       yield* inOurTime
       const { invoices, subscriptions } = yield* Billing
       const price = yield* aPrice({ amount: eur(1000) })
-      const { currentPeriodEnd: begin, id } = yield* aSubscription({ priceId: price.id })
-      const month = { start: begin, end: DateTime.add(begin, { months: 1 }) }
+      const { currentPeriodEnd: begin, currentPeriodStart, id } = yield* aSubscription({ priceId: price.id })
+      // Two months after the start, not one after its end: what began on a 31st ends on the 31st again.
+      const month = { start: begin, end: DateTime.add(currentPeriodStart, { months: 2 }) }
       const early = yield* failsWith(invoices.invoiceSubscription(id, month), "PeriodNotBegun")
       same([early.id, early.start], [id, begin])
       const yearly = yield* aPrice({ planId: price.planId, amount: eur(9000), interval: "year" })

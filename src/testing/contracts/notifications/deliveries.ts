@@ -105,11 +105,11 @@ const claiming: Cases = {
   "a lease is renewed from now": Effect.gen(function* () {
     const notifications = yield* Notifications
     const { delivery, user } = yield* queued()
-    const { token } = yield* claimOne(user, { lease: "300 millis" })
+    const { token } = yield* claimOne(user, { lease: "2 seconds" })
     const until = yield* notifications.renewLease(delivery.id, token, "20 seconds")
     const left = yield* millisUntil(until)
     assert.ok(left > 15_000 && left <= 20_050, `renewed for ${left} ms`)
-    yield* passTime("400 millis")
+    yield* passTime("2100 millis")
     assert.deepEqual(yield* claim(user), [])
     assert.equal((yield* notifications.delivered(delivery.id, token)).state, "delivered")
   }),
@@ -130,12 +130,12 @@ const claiming: Cases = {
   "a delivery that expires at its worker's is not sent again, but may be told as sent in time": Effect.gen(
     function* () {
       const notifications = yield* Notifications
-      const expiresAt = DateTime.add(yield* DateTime.now, { milliseconds: 400 })
+      const expiresAt = DateTime.add(yield* DateTime.now, { seconds: 3 })
       const sent = yield* queued({ expiresAt })
       const { token } = yield* claimOne(sent.user)
       const late = yield* queued({ expiresAt })
       yield* claimOne(late.user, { lease: "100 millis" })
-      yield* passTime("500 millis")
+      yield* passTime("3100 millis")
       assert.deepEqual(yield* claim(late.user), [])
       const expired = yield* deliveryOf(late.delivery)
       assert.deepEqual([expired.state, expired.leaseUntil, expired.attempts], ["expired", null, 1])
@@ -198,11 +198,11 @@ const finishing: Cases = {
     const notifications = yield* Notifications
     const { delivery, user } = yield* queued()
     const { token } = yield* claimOne(user)
-    const { availableAt } = yield* notifications.failed(delivery.id, token, "429", { retryAfter: "200 millis" })
+    const { availableAt } = yield* notifications.failed(delivery.id, token, "429", { retryAfter: "2 seconds" })
     const pause = yield* millisUntil(availableAt)
-    assert.ok(pause <= 250, `waits ${pause} ms`)
+    assert.ok(pause <= 2_050, `waits ${pause} ms`)
     assert.deepEqual(yield* claim(user), [])
-    yield* passTime("300 millis")
+    yield* passTime("2100 millis")
     assert.equal((yield* claimOne(user)).delivery.lastError, "429")
   }),
   "a try that would fall into quiet hours waits for their end": Effect.gen(function* () {

@@ -162,10 +162,10 @@ export const inboxes: Cases = {
   "what is due later comes in its place": Effect.gen(function* () {
     const notifications = yield* Notifications
     const { about, user } = yield* ready(["in-app"])
-    const scheduledFor = DateTime.add(yield* DateTime.now, { milliseconds: 200 })
+    const scheduledFor = DateTime.add(yield* DateTime.now, { seconds: 1 })
     const later = yield* notifications.notify({ ...about, scheduledFor })
     const now = yield* notifications.notify(about)
-    yield* passTime("300 millis")
+    yield* passTime("1100 millis")
     const page = yield* notifications.list(user.id)
     assert.deepEqual(idsOf(page.items), [later.notification.id, now.notification.id])
     // What was due before it was made is in the place of its making.

@@ -192,14 +192,14 @@ const deciding: Cases = {
   "what is scheduled is neither shown nor sent before": Effect.gen(function* () {
     const notifications = yield* Notifications
     const { about, user } = yield* ready()
-    const scheduledFor = DateTime.add(yield* DateTime.now, { milliseconds: 400 })
+    const scheduledFor = DateTime.add(yield* DateTime.now, { seconds: 2 })
     const { deliveries, notification } = yield* notifications.notify({ ...about, scheduledFor })
     assert.deepEqual([notification.visibleAt, deliveries[0]!.availableAt], [scheduledFor, scheduledFor])
     assert.deepEqual((yield* notifications.list(user.id)).items, [])
     assert.equal(yield* notifications.unreadCount(user.id), 0)
     assert.equal(yield* notifications.markAllRead(user.id), 0)
     assert.deepEqual(yield* claim(user), [])
-    yield* passTime("500 millis")
+    yield* passTime("2100 millis")
     assert.deepEqual((yield* notifications.list(user.id)).items, [notification])
     assert.equal(yield* notifications.unreadCount(user.id), 1)
     assert.equal((yield* claim(user)).length, 1)
@@ -207,10 +207,10 @@ const deciding: Cases = {
   "what has expired is neither shown nor sent": Effect.gen(function* () {
     const notifications = yield* Notifications
     const { about, user } = yield* ready()
-    const expiresAt = DateTime.add(yield* DateTime.now, { milliseconds: 400 })
+    const expiresAt = DateTime.add(yield* DateTime.now, { seconds: 2 })
     const { deliveries, notification } = yield* notifications.notify({ ...about, expiresAt })
     assert.equal(yield* notifications.unreadCount(user.id), 1)
-    yield* passTime("500 millis")
+    yield* passTime("2100 millis")
     assert.equal(yield* notifications.unreadCount(user.id), 0)
     assert.deepEqual((yield* notifications.list(user.id)).items, [])
     assert.deepEqual(yield* notifications.find(notification.id), Option.some(notification))

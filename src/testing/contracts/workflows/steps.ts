@@ -229,7 +229,7 @@ const completing: Cases = {
 const failing: Cases = {
   "a failed try waits for its pause, and keeps what it said and cost": Effect.gen(function* () {
     const workflows = yield* Workflows
-    const { kind } = yield* started({ only: [] }, { backoffMillis: 1000 })
+    const { kind } = yield* started({ only: [] }, { backoffMillis: 2000 })
     const first = yield* claimOne(kind)
     const { execution, step } = yield* workflows.failStep(first.step.id, first.token, { error: "no", costMinor: 3 })
     assert.deepEqual(
@@ -238,7 +238,7 @@ const failing: Cases = {
     )
     assert.deepEqual([execution.state, execution.costMinor, execution.error], ["running", 3, null])
     assert.deepEqual(yield* claim(kind), [])
-    yield* passTime("1050 millis")
+    yield* passTime("2050 millis")
     const second = yield* claimOne(kind)
     assert.deepEqual([second.step.attempts, second.step.lastError], [2, "no"])
     assert.notEqual(second.token, first.token)
@@ -304,9 +304,9 @@ const leasing: Cases = {
   "a step whose lease has ended is taken over, and its first worker can finish nothing": Effect.gen(function* () {
     const workflows = yield* Workflows
     const { id, kind } = yield* started()
-    const first = yield* claimOne(kind, "1 second")
+    const first = yield* claimOne(kind, "2 seconds")
     assert.deepEqual(yield* claim(kind), [])
-    yield* passTime("1050 millis")
+    yield* passTime("2050 millis")
     const late = yield* failsWith(workflows.completeStep(first.step.id, first.token), "StepLeaseLost")
     assert.equal(late.state, "running")
     yield* failsWith(workflows.heartbeat(first.step.id, first.token, "1 minute"), "StepLeaseLost")
@@ -320,11 +320,11 @@ const leasing: Cases = {
   "a heartbeat keeps a step": Effect.gen(function* () {
     const workflows = yield* Workflows
     const { kind } = yield* started()
-    const { step, token } = yield* claimOne(kind, "1 second")
+    const { step, token } = yield* claimOne(kind, "2 seconds")
     yield* passTime("50 millis")
     const until = yield* workflows.heartbeat(step.id, token, "10 seconds")
-    assert.ok(DateTime.isGreaterThan(until, DateTime.add(step.leaseUntil!, { seconds: 8 })))
-    yield* passTime("1 second")
+    assert.ok(DateTime.isGreaterThan(until, DateTime.add(step.leaseUntil!, { seconds: 7 })))
+    yield* passTime("2 seconds")
     assert.deepEqual(yield* claim(kind), [])
     assert.equal((yield* workflows.completeStep(step.id, token)).step.state, "succeeded")
   }),
