@@ -1,6 +1,7 @@
 import { beginAhead } from "./handling/beginAhead.ts"
 import { bulkInsert } from "./handling/bulkInsert.ts"
 import { lookup } from "./handling/lookup.ts"
+import { quietHours } from "./handling/quietHours.ts"
 import { sessions } from "./handling/sessions.ts"
 import { streamRows } from "./handling/streamRows.ts"
 import { unit } from "./handling/unit.ts"
@@ -1554,6 +1555,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...unit,
   ...beginAhead,
   ...bulkInsert,
+  ...quietHours,
   ...sessions,
   ...streamRows,
   ...ofRedis,
