@@ -360,6 +360,17 @@ create trigger credit_balances_kept before delete on ai_core.credit_balances for
 create trigger credit_movements_kept before update or delete on ai_core.credit_movements for each row
   execute function ai_core.refuse_billing_change('credit_movements_kept_check');
 
+-- What the sums are of stays where it was counted, and what it was.
+create trigger invoice_lines_moved before update on ai_core.invoice_lines for each row
+  when (old.invoice_id <> new.invoice_id)
+  execute function ai_core.refuse_billing_change('invoice_lines_moved_check');
+create trigger payments_immutable before update on ai_core.payments for each row
+  when ((old.id, old.invoice_id, old.currency, old.amount) <> (new.id, new.invoice_id, new.currency, new.amount))
+  execute function ai_core.refuse_billing_change('payments_immutable_check');
+create trigger refunds_immutable before update on ai_core.refunds for each row
+  when ((old.id, old.payment_id, old.currency, old.amount) <> (new.id, new.payment_id, new.currency, new.amount))
+  execute function ai_core.refuse_billing_change('refunds_immutable_check');
+
 -- Lines change with their invoice's row locked, so that it cannot be finalised meanwhile.
 create function ai_core.lines_of_draft() returns trigger language plpgsql as $$
 begin

@@ -1,4 +1,5 @@
 import { beginAhead } from "./handling/beginAhead.ts"
+import { billingSchema } from "./handling/billingSchema.ts"
 import { bulkInsert } from "./handling/bulkInsert.ts"
 import { lookup } from "./handling/lookup.ts"
 import { quietHours } from "./handling/quietHours.ts"
@@ -1556,6 +1557,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...beginAhead,
   ...bulkInsert,
   ...quietHours,
+  ...billingSchema,
   ...sessions,
   ...streamRows,
   ...ofRedis,
