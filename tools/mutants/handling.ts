@@ -1,3 +1,4 @@
+import { apiKeys } from "./handling/apiKeys.ts"
 import { beginAhead } from "./handling/beginAhead.ts"
 import { billingSchema } from "./handling/billingSchema.ts"
 import { bulkInsert } from "./handling/bulkInsert.ts"
@@ -1556,6 +1557,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...unit,
   ...beginAhead,
   ...bulkInsert,
+  ...apiKeys,
   ...quietHours,
   ...billingSchema,
   ...sessions,
