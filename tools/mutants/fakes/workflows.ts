@@ -214,9 +214,9 @@ export const workflows: ReadonlyArray<Mutant> = [
   },
   {
     name: "Workflows: a cron text is read in UTC",
-    file: schedule,
-    find: "Result.getSuccess(Cron.parse(cron, timeZone))",
-    replace: "Result.getSuccess(Cron.parse(cron, timeZone && undefined))",
+    file: times,
+    find: 'Cron.parse(cron, isEverySoOften(cron) ? "UTC" : zone)',
+    replace: 'Cron.parse(cron, "UTC")',
     red
   },
   {
