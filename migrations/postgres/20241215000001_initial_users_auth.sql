@@ -157,6 +157,7 @@ create table ai_core.audit_log (
 );
 create index audit_log_occurred_at_id_idx on ai_core.audit_log (occurred_at, id);
 create index audit_log_actor_id_idx on ai_core.audit_log (actor_id, occurred_at, id);
+create index audit_log_action_idx on ai_core.audit_log (action, occurred_at, id);
 create index audit_log_subject_idx on ai_core.audit_log (subject_kind, subject_id, occurred_at, id);
 
 create function ai_core.refuse_audit_log_change() returns trigger language plpgsql as $$

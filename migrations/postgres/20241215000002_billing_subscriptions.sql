@@ -86,6 +86,7 @@ create unique index subscriptions_user_id_plan_id_key on ai_core.subscriptions (
 create index subscriptions_user_id_created_at_id_idx on ai_core.subscriptions (user_id, created_at, id);
 create index subscriptions_price_id_plan_id_idx on ai_core.subscriptions (price_id, plan_id);
 create index subscriptions_plan_id_created_at_id_idx on ai_core.subscriptions (plan_id, created_at, id);
+create index subscriptions_state_created_at_id_idx on ai_core.subscriptions (state, created_at, id);
 create index subscriptions_created_at_id_idx on ai_core.subscriptions (created_at, id);
 create index subscriptions_current_period_end_id_idx on ai_core.subscriptions (current_period_end, id)
   where state in ('trialing', 'active', 'past_due');
@@ -200,6 +201,7 @@ create unique index invoices_subscription_id_period_start_key on ai_core.invoice
   where state <> 'void';
 create index invoices_subscription_id_user_id_idx on ai_core.invoices (subscription_id, user_id);
 create index invoices_user_id_created_at_id_idx on ai_core.invoices (user_id, created_at, id);
+create index invoices_state_created_at_id_idx on ai_core.invoices (state, created_at, id);
 create index invoices_created_at_id_idx on ai_core.invoices (created_at, id);
 create index invoices_due_at_id_idx on ai_core.invoices (due_at, id) where state = 'open';
 
@@ -255,7 +257,7 @@ create unique index payments_provider_provider_reference_key on ai_core.payments
   where provider_reference is not null;
 create index payments_invoice_id_currency_idx on ai_core.payments (invoice_id, currency);
 create index payments_created_at_id_idx on ai_core.payments (created_at, id);
-create index payments_pending_created_at_id_idx on ai_core.payments (created_at, id) where state = 'pending';
+create index payments_state_created_at_id_idx on ai_core.payments (state, created_at, id);
 
 create table ai_core.refunds (
   id uuid not null,
@@ -282,6 +284,7 @@ create table ai_core.refunds (
   constraint refunds_times_check check (updated_at >= created_at)
 );
 create index refunds_payment_id_currency_idx on ai_core.refunds (payment_id, currency);
+create index refunds_state_created_at_id_idx on ai_core.refunds (state, created_at, id);
 create index refunds_created_at_id_idx on ai_core.refunds (created_at, id);
 
 create table ai_core.credit_balances (
@@ -359,6 +362,17 @@ create trigger credit_balances_kept before delete on ai_core.credit_balances for
   execute function ai_core.refuse_billing_change('credit_balances_kept_check');
 create trigger credit_movements_kept before update or delete on ai_core.credit_movements for each row
   execute function ai_core.refuse_billing_change('credit_movements_kept_check');
+
+-- What the sums are of stays where it was counted, and what it was.
+create trigger invoice_lines_moved before update on ai_core.invoice_lines for each row
+  when (old.invoice_id <> new.invoice_id)
+  execute function ai_core.refuse_billing_change('invoice_lines_moved_check');
+create trigger payments_immutable before update on ai_core.payments for each row
+  when ((old.id, old.invoice_id, old.currency, old.amount) <> (new.id, new.invoice_id, new.currency, new.amount))
+  execute function ai_core.refuse_billing_change('payments_immutable_check');
+create trigger refunds_immutable before update on ai_core.refunds for each row
+  when ((old.id, old.payment_id, old.currency, old.amount) <> (new.id, new.payment_id, new.currency, new.amount))
+  execute function ai_core.refuse_billing_change('refunds_immutable_check');
 
 -- Lines change with their invoice's row locked, so that it cannot be finalised meanwhile.
 create function ai_core.lines_of_draft() returns trigger language plpgsql as $$

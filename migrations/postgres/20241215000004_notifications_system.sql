@@ -167,6 +167,8 @@ create table ai_core.notification_deliveries (
 create index notification_deliveries_created_at_id_idx on ai_core.notification_deliveries (created_at, id);
 create index notification_deliveries_state_created_at_id_idx
   on ai_core.notification_deliveries (state, created_at, id);
+create index notification_deliveries_channel_created_at_id_idx
+  on ai_core.notification_deliveries (channel, created_at, id);
 create index notification_deliveries_user_id_created_at_id_idx
   on ai_core.notification_deliveries (user_id, created_at, id);
 create index notification_deliveries_queue_idx

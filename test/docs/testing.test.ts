@@ -1,5 +1,5 @@
 import assert from "node:assert/strict"
-import { readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { describe, it } from "vitest"
 import { mutants as fakes } from "../../tools/mutants/fakes.ts"
 import { mutants as handling } from "../../tools/mutants/handling.ts"
@@ -30,11 +30,16 @@ const faults = table("fault")
 const runFrom = (file: string): string =>
   file.replace(/^src\/testing\/contracts\/(\w+)Contract\.ts$/, "test/contracts/$1.test.ts")
 
+/** A contract of many cases has them in a folder of its own, beside it. */
+const contractText = (name: string): string => {
+  const folder = new URL(`src/testing/contracts/${name.toLowerCase()}/`, root)
+  const parts = existsSync(folder) ? readdirSync(folder).map((part) => readFileSync(new URL(part, folder), "utf8")) : []
+  return [textOf(`src/testing/contracts/${name}Contract.ts`), ...parts].join("\n")
+}
+
 const casesIn = (file: string): string =>
   textOf(file) +
-  (file.startsWith("test/contracts/")
-    ? textOf(file.replace(/^test\/contracts\/(\w+)\.test\.ts$/, "src/testing/contracts/$1Contract.ts"))
-    : "")
+  (file.startsWith("test/contracts/") ? contractText(file.slice("test/contracts/".length, -".test.ts".length)) : "")
 
 describe("docs/testing.md", () => {
   it("names a test that is there for every fault", () => {

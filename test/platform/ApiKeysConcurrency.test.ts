@@ -4,6 +4,7 @@ import * as assert from "node:assert/strict"
 import type { StoreError } from "../../src/core/StoreError.ts"
 import { type ApiKey, type ApiKeyNotFound, type ApiKeyRefused, ApiKeys } from "../../src/platform/users/ApiKeys.ts"
 import { type UserId, type UserInUse, type UserNotFound, Users } from "../../src/platform/users/Users.ts"
+import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
 import { later, someUser } from "../../src/testing/contracts/users.ts"
 import { describeLive } from "../servers/index.ts"
 import { behind, healthy, race, repositories, tally } from "./manyCallers.ts"
@@ -76,10 +77,16 @@ describeLive("postgresql", "ApiKeys on a server, many callers at once", () => {
       Effect.gen(function* () {
         const keys = yield* ApiKeys
         const { id: user } = yield* someUser()
-        const { secret } = yield* issued(user)
+        const { key, secret } = yield* issued(user)
+        const { sql } = yield* PostgresClient
+        yield* sql`create table public.noted (id uuid not null)`
+        yield* sql`create function public.note() returns trigger language plpgsql as $$
+          begin insert into public.noted values (new.id); return new; end $$`
+        yield* sql`create trigger note after update on ai_core.api_keys for each row execute function public.note()`
         const before = yield* DateTime.now
         const exits = yield* race(30, () => keys.authenticate(secret))
         assert.deepEqual(tally(exits), { won: 30 })
+        assert.deepEqual(yield* sql`select id from public.noted`, [{ id: key.id }])
         const { lastUsedAt } = yield* keyOf(user)
         assert.ok(lastUsedAt !== null && DateTime.isGreaterThanOrEqualTo(lastUsedAt, before))
         yield* keys.authenticate(secret)

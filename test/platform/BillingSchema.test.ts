@@ -124,6 +124,18 @@ const cases: Record<string, Effect.Effect<void, unknown, Needs>> = {
     ])
     yield* refuses("invoices_kept_check", (sql) => [sql`delete from ai_core.invoices where id = ${id}`])
   }),
+  "a line stays in its invoice, frozen or not": Effect.gen(function* () {
+    const frozen = yield* anInvoice(100)
+    const [draft, other] = [yield* aDraft(line(100)), yield* aDraft(line(50))]
+    const move = (from: string, to: string) => (sql: Sql) => [
+      sql`update ai_core.invoices set subtotal = 0, total = 0 where id = ${from} and state = 'draft'`,
+      sql`update ai_core.invoices set subtotal = subtotal + 100, total = total + 100 where id = ${to} and state = 'draft'`,
+      sql`update ai_core.invoice_lines set invoice_id = ${to}, position = 9 where invoice_id = ${from} and position = 1`
+    ]
+    yield* refuses("invoice_lines_moved_check", move(frozen.id, draft.id))
+    yield* refuses("invoice_lines_frozen_check", move(draft.id, frozen.id))
+    yield* refuses("invoice_lines_moved_check", move(draft.id, other.id))
+  }),
   "a paid invoice stays paid": Effect.gen(function* () {
     const { invoiceId } = yield* aPayment(100)
     yield* refuses("invoices_frozen_check", (sql) => [
@@ -149,14 +161,55 @@ const cases: Record<string, Effect.Effect<void, unknown, Needs>> = {
     ])
     const paid = yield* aPayment(50)
     yield* refuses("invoices_amount_paid_sum_check", (sql) => [
-      sql`update ai_core.payments set amount = 49 where id = ${paid.id}`
+      sql`update ai_core.payments set state = 'failed', failure = 'x' where id = ${paid.id}`
     ])
     yield* refuses("payments_kept_check", (sql) => [sql`delete from ai_core.payments where id = ${paid.id}`])
   }),
   "a payment is in its invoice's currency": Effect.gen(function* () {
-    const { id } = yield* aPayment(100)
+    const { id } = yield* anInvoice(100)
     yield* refuses("payments_invoice_id_currency_fkey", (sql) => [
-      sql`update ai_core.payments set currency = 'USD' where id = ${id}`
+      sql`insert into ai_core.payments
+          (id, invoice_id, currency, amount, state, provider, idempotency_key, request_hash)
+        values (${id}, ${id}, 'USD', 100, 'pending', 'x', ${id}, 'x')`
+    ])
+  }),
+  "a payment stays in its invoice, and of its amount": Effect.gen(function* () {
+    const [paid, other] = [yield* aPayment(100), yield* anInvoice(100)]
+    const pay = (sql: Sql, invoice: string, amount: number) =>
+      sql`update ai_core.invoices set amount_paid = ${amount}, state = case when ${amount} = total then 'paid' else 'open' end,
+          paid_at = case when ${amount} = total then now() end where id = ${invoice} and state = 'open'`
+    yield* refuses("payments_immutable_check", (sql) => [
+      pay(sql, other.id, 100),
+      sql`update ai_core.payments set invoice_id = ${other.id} where id = ${paid.id}`
+    ])
+    for (const change of ["amount = 99", "currency = 'USD'", "id = gen_random_uuid()"]) {
+      yield* refuses("payments_immutable_check", (sql) => [
+        sql`update ai_core.payments set ${sql.literal(change)} where id = ${paid.id}`
+      ])
+    }
+  }),
+  "a refund stays in its payment, and of its amount": Effect.gen(function* () {
+    const { sql } = yield* PostgresClient
+    const { run } = yield* Transaction
+    const [paid, other] = [yield* aPayment(100), yield* aPayment(100)]
+    yield* run(
+      Effect.all([
+        sql`insert into ai_core.refunds (id, payment_id, currency, amount, state, reason, idempotency_key, request_hash)
+          values (${paid.id}, ${paid.id}, 'EUR', 10, 'pending', 'x', ${paid.id}, 'x')`,
+        sql`update ai_core.payments set amount_refunded = 10 where id = ${paid.id}`
+      ])
+    )
+    yield* refuses("refunds_immutable_check", (sql) => [
+      sql`update ai_core.payments set amount_refunded = 0 where id = ${paid.id}`,
+      sql`update ai_core.payments set amount_refunded = 10 where id = ${other.id}`,
+      sql`update ai_core.refunds set payment_id = ${other.id} where id = ${paid.id}`
+    ])
+    yield* refuses("refunds_immutable_check", (sql) => [
+      sql`update ai_core.payments set amount_refunded = 9 where id = ${paid.id}`,
+      sql`update ai_core.refunds set amount = 9 where id = ${paid.id}`
+    ])
+    yield* refuses("refunds_immutable_check", (sql) => [
+      sql`update ai_core.refunds set currency = 'USD' where id = ${paid.id}`
     ])
   }),
   "refunds are what the payment says of them, and no more than it": Effect.gen(function* () {

@@ -1,6 +1,9 @@
+import { apiKeys } from "./handling/apiKeys.ts"
 import { beginAhead } from "./handling/beginAhead.ts"
+import { billingSchema } from "./handling/billingSchema.ts"
 import { bulkInsert } from "./handling/bulkInsert.ts"
 import { lookup } from "./handling/lookup.ts"
+import { quietHours } from "./handling/quietHours.ts"
 import { sessions } from "./handling/sessions.ts"
 import { streamRows } from "./handling/streamRows.ts"
 import { unit } from "./handling/unit.ts"
@@ -1568,6 +1571,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...unit,
   ...beginAhead,
   ...bulkInsert,
+  ...apiKeys,
+  ...quietHours,
+  ...billingSchema,
   ...sessions,
   ...streamRows,
   ...ofRedis,

@@ -62,6 +62,7 @@ export interface AuditFilter {
   readonly actorId?: UserId | undefined
   readonly action?: string | undefined
   readonly subjectKind?: string | undefined
+  /** Asked for with its kind: ids of two kinds may be alike, and subjects are found by both. */
   readonly subjectId?: string | undefined
   readonly during?: TimeRange | undefined
 }
@@ -78,7 +79,13 @@ export const AuditList = Schema.Struct({
   during: Schema.optional(Schema.Unknown),
   limit: Schema.optional(PageSize),
   after: Schema.optional(auditCursor.key)
-})
+}).check(
+  Schema.makeFilter(({ subjectId, subjectKind }: { readonly subjectId?: unknown; readonly subjectKind?: unknown }) =>
+    subjectId === undefined || subjectKind !== undefined
+      ? undefined
+      : { path: ["subjectKind"], issue: "Expected the kind of the subject, beside its id" }
+  )
+)
 
 /** The place of an entry in the list. */
 export type AuditPlace = { readonly occurredAt: DateTime.Utc; readonly id: AuditEntryId }
@@ -104,7 +111,7 @@ export class AuditLog extends Context.Service<
     readonly append: (entry: NewAuditEntry) => Effect.Effect<AuditEntry, StoreError>
     /** Appends several entries at once: all or none. */
     readonly appendMany: (entries: ReadonlyArray<NewAuditEntry>) => Effect.Effect<ReadonlyArray<AuditEntry>, StoreError>
-    /** Lists entries page by page, newest first. */
+    /** Lists entries page by page, newest first. `InvalidData` names `subjectKind` where a `subjectId` comes without it. */
     readonly list: (options?: AuditListOptions) => Effect.Effect<Page<AuditEntry, AuditCursor>, StoreError>
     /** Streams entries, newest first, with the memory of one page and without holding a connection. */
     readonly stream: (filter?: AuditFilter) => Stream.Stream<AuditEntry, StoreError>

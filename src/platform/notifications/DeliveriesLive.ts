@@ -17,8 +17,10 @@ import { jittered, LeaseToken, pauseAfter } from "../../postgres/repository/Work
 import { OutsideChannel } from "./Channel.ts"
 import {
   byTurn,
+  type ClaimedDelivery,
   commandedStates,
   Delivery,
+  type DeliveryClaim,
   type DeliveryCursor,
   deliveryCursorAfter,
   type DeliveryFilter,
@@ -34,6 +36,7 @@ import type { Notifications } from "./Notifications.ts"
 import { NotificationsInput, streamOf } from "./NotificationsInput.ts"
 import { sendableFrom } from "./planNotification.ts"
 import { quietColumn } from "./PreferencesLive.ts"
+import { makePutOff, type TakenInQuiet } from "./putOffLive.ts"
 import { QuietHours } from "./quietHours.ts"
 import { lookupById } from "../tables/lookupById.ts"
 
@@ -60,6 +63,9 @@ const claimedRows = rowReader(
   Schema.Struct({
     ...fields,
     token: LeaseToken,
+    workerBefore: Schema.NullOr(Schema.String),
+    quietHours: Schema.NullOr(QuietHours),
+    now: Timestamp,
     context: Schema.Struct({ category: Schema.String, template: Schema.String, data: Schema.JsonObject })
   })
 )
@@ -81,6 +87,9 @@ const endedRows = rowReader(Schema.Struct({ ...fields, finishedBy: Schema.NullOr
 /** Deliveries that one claim says are expired. */
 const mostExpired = 1000
 
+/** Times that one claim gives back what it took in quiet hours, and takes other deliveries. */
+const mostRounds = 10
+
 type Service = Notifications["Service"]
 
 /** Deliveries as work, on PostgreSQL. */
@@ -89,11 +98,13 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
   const nextToken = makeIdsOf(LeaseToken)
   const columns = deliveryColumnsOf(sql)
   const claims = makeClaims(sql, { table: "ai_core.notification_deliveries", states: deliveryWork })
+  const putOff = makePutOff(client)
 
-  const claimDeliveries: Service["claimDeliveries"] = Effect.fnUntraced(function* (given) {
-    const operation = "Notifications.claimDeliveries"
-    const { channels, lease, limit, priority, worker } = yield* NotificationsInput.claimDeliveries(given)
-    const token = yield* nextToken
+  type Claim = typeof DeliveryClaim.Type
+
+  /** What is due, taken; in quiet hours or not. */
+  const take = Effect.fnUntraced(function* (operation: string, token: LeaseToken, claim: Claim) {
+    const { channels, lease, limit, priority, worker } = claim
     // One time for the whole statement, by which each row is expired, buried or taken, and an index can be asked.
     const buried = claims.bury(sql`w.id`, {
       where: sql`(w.expires_at is null or w.expires_at > statement_timestamp())`,
@@ -109,7 +120,10 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
         ...(priority === undefined ? [] : [sql`w.priority = ${priority}`])
       ]),
       set: sql`worker = ${worker}`,
-      returning: sql`${columns}, w.lease_token as token,
+      // What a query inside reads of the delivery is how it was before.
+      returning: sql`${columns}, w.lease_token as token, date_trunc('milliseconds', clock_timestamp()) as now,
+        (select o.worker from ai_core.notification_deliveries as o where o.id = w.id) as "workerBefore",
+        (select ${quietColumn(sql)} from ai_core.notification_settings as s where s.user_id = w.user_id) as "quietHours",
         (select jsonb_build_object('category', n.category, 'template', n.template, 'data', n.data)
           from ai_core.notifications as n where n.id = w.notification_id) as context`
     })
@@ -128,16 +142,30 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
         ), buried as (${buried}), taken as (${taken})
         select * from taken`
     )
-    const claimed = yield* claimedRows.all(operation, rows)
+    return yield* claimedRows.all(operation, rows)
+  })
+
+  const claimDeliveries: Service["claimDeliveries"] = Effect.fnUntraced(function* (given) {
+    const operation = "Notifications.claimDeliveries"
+    const claim = yield* NotificationsInput.claimDeliveries(given)
+    const token = yield* nextToken
+    const claimed: Array<ClaimedDelivery> = []
+    for (let round = 0; round < mostRounds; round++) {
+      const wanted = claim.limit - claimed.length
+      const taken = yield* take(operation, token, { ...claim, limit: wanted })
+      const inQuiet: Array<TakenInQuiet> = []
+      for (const { context, now, quietHours, token, workerBefore, ...delivery } of taken) {
+        const until = sendableFrom(delivery.channel, delivery.priority, quietHours, now)
+        if (quietHours !== null && DateTime.isGreaterThan(until, now)) {
+          inQuiet.push({ id: delivery.id, workerBefore, quietHours, until })
+        } else claimed.push({ delivery, token, ...context })
+      }
+      if (inQuiet.length > 0) yield* putOff(operation, token, inQuiet)
+      if (inQuiet.length === 0 || taken.length < wanted) break
+    }
     return Arr.sort(
-      claimed.map(({ context: { category, data, template }, token, ...delivery }) => ({
-        delivery,
-        token,
-        category,
-        template,
-        data
-      })),
-      Order.mapInput(byTurn, ({ delivery }: { readonly delivery: Delivery }) => delivery)
+      claimed,
+      Order.mapInput(byTurn, ({ delivery }: ClaimedDelivery) => delivery)
     )
   })
 
@@ -154,6 +182,21 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
 
   const lost = (operation: string, id: DeliveryId) =>
     Effect.flatMap(ended(operation, id), ({ state }) => new DeliveryLeaseLost({ id, state }))
+
+  /** What is known of a delivery that is to be tried again. */
+  const tried = Effect.fnUntraced(function* (operation: string, id: DeliveryId) {
+    const rows = yield* query(
+      { operation, kind: "read" },
+      keyed<object>`select w.channel, w.priority, w.attempts, ${quietColumn(sql)},
+          date_trunc('milliseconds', clock_timestamp()) as now
+        from ai_core.notification_deliveries as w
+        left join ai_core.notification_settings as s on s.user_id = w.user_id where w.id = ${id}`
+    )
+    const found = yield* triedRows.option(operation, rows)
+    if (Option.isNone(found)) return yield* new DeliveryNotFound({ id })
+    const { attempts, channel, now, priority, quietHours } = found.value
+    return { attempts, now, sendable: (at: DateTime.Utc) => sendableFrom(channel, priority, quietHours, at) }
+  })
 
   const renewLease: Service["renewLease"] = Effect.fnUntraced(function* (givenId, givenToken, givenLease) {
     const operation = "Notifications.renewLease"
@@ -188,17 +231,9 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
     const operation = "Notifications.failed"
     const { error, id, options, token } = yield* NotificationsInput.failed(givenId, givenToken, givenError, given)
     const draw = yield* Random.next
-    const found = yield* query(
-      { operation, kind: "read" },
-      keyed<object>`select w.channel, w.priority, w.attempts, ${quietColumn(sql)}, clock_timestamp() as now
-        from ai_core.notification_deliveries as w
-        left join ai_core.notification_settings as s on s.user_id = w.user_id where w.id = ${id}`
-    )
-    const tried = yield* triedRows.option(operation, found)
-    if (Option.isNone(tried)) return yield* new DeliveryNotFound({ id })
-    const { attempts, channel, now, priority, quietHours } = tried.value
+    const { attempts, now, sendable } = yield* tried(operation, id)
     const again = DateTime.addDuration(now, options.retryAfter ?? jittered(pauseAfter(deliveryPauses, attempts), draw))
-    const pause = DateTime.distance(now, sendableFrom(channel, priority, quietHours, again))
+    const pause = DateTime.distance(now, sendable(again))
     const set =
       options.permanent === true
         ? sql`${claims.released}, last_error = ${error}, state = 'dead', finished_at = clock_timestamp()`
@@ -215,13 +250,11 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
 
   /** Moves a delivery by a write that accepts the states which lead there, and says why where it finds none. */
   const moved = Effect.fnUntraced(function* (
-    method: string,
-    given: DeliveryId,
+    operation: string,
+    id: DeliveryId,
     to: DeliveryState,
     set: typeof columns
   ) {
-    const operation = `Notifications.${method}`
-    const { id } = yield* NotificationsInput.delivery(method, given)
     const write = query(
       { operation, kind: "write" },
       keyed<object>`update ai_core.notification_deliveries as w set state = ${to}, ${set}
@@ -241,6 +274,20 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
         yield* Effect.fromResult(commandedStates.go(id, found.state, to))
       })
     )
+  })
+
+  const cancelDelivery: Service["cancelDelivery"] = Effect.fnUntraced(function* (given) {
+    const { id } = yield* NotificationsInput.delivery("cancelDelivery", given)
+    return yield* moved("Notifications.cancelDelivery", id, "canceled", sql`finished_at = clock_timestamp()`)
+  })
+
+  const requeueDelivery: Service["requeueDelivery"] = Effect.fnUntraced(function* (given) {
+    const operation = "Notifications.requeueDelivery"
+    const { id } = yield* NotificationsInput.delivery("requeueDelivery", given)
+    const { now, sendable } = yield* tried(operation, id)
+    const from = DateTime.toDateUtc(sendable(now))
+    const set = sql`attempts = 0, available_at = ${from}::timestamptz, finished_at = null`
+    return yield* moved(operation, id, "queued", set)
   })
 
   const byId = lookupById(client, {
@@ -298,14 +345,8 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
     renewLease,
     delivered,
     failed,
-    cancelDelivery: (id) => moved("cancelDelivery", id, "canceled", sql`finished_at = clock_timestamp()`),
-    requeueDelivery: (id) =>
-      moved(
-        "requeueDelivery",
-        id,
-        "queued",
-        sql`attempts = 0, available_at = date_trunc('milliseconds', clock_timestamp()), finished_at = null`
-      ),
+    cancelDelivery,
+    requeueDelivery,
     findDelivery,
     listDeliveries,
     streamDeliveries: ({ pageSize, ...filter } = {}) =>

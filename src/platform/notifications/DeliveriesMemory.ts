@@ -10,7 +10,7 @@ import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import type { MemoryReader } from "../../postgres/memory/MemoryDatabase.ts"
 import type { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import { memoryClaims } from "../../postgres/memory/MemoryClaims.ts"
-import { isLeaseOver, jittered, LeaseToken, pauseAfter } from "../../postgres/repository/WorkItem.ts"
+import { isLeaseOver, isReady, jittered, LeaseToken, pauseAfter } from "../../postgres/repository/WorkItem.ts"
 import {
   type ClaimedDelivery,
   commandedStates,
@@ -52,6 +52,10 @@ const matching =
     (userId === undefined || delivery.userId === userId) &&
     (notificationId === undefined || delivery.notificationId === notificationId)
 
+/** When a delivery may be sent that would be at this time. */
+const sendable = (db: MemoryReader, { channel, priority, userId }: Delivery, at: DateTime.Utc): DateTime.Utc =>
+  sendableFrom(channel, priority, settingsIn(db, userId).quietHours, at)
+
 const hasExpired = ({ expiresAt }: Delivery, now: DateTime.Utc): boolean =>
   expiresAt !== null && DateTime.isLessThanOrEqualTo(expiresAt, now)
 
@@ -77,6 +81,11 @@ export const makeDeliveries = ({ read, write }: PostgresMemory["Service"]) => {
           yield* db.replace(deliveriesTable, { ...delivery, ...claims.released, state: "expired", finishedAt: now })
         }
         yield* claims.bury(db, { now, set: () => ({ finishedAt: now }) })
+        for (const delivery of db.rows(deliveriesTable, isReady(deliveryWork, now))) {
+          const until = sendable(db, delivery, now)
+          if (DateTime.isLessThanOrEqualTo(until, now)) continue
+          yield* db.replace(deliveriesTable, { ...delivery, ...claims.released, state: "queued", availableAt: until })
+        }
         const taken = yield* claims.take(db, {
           limit,
           lease,
@@ -153,11 +162,10 @@ export const makeDeliveries = ({ read, write }: PostgresMemory["Service"]) => {
     return yield* write("Notifications.failed", (db) =>
       Result.gen(function* () {
         const delivery = yield* held(db, id, token, now)
-        const { channel, priority, userId } = delivery
         const pause = options.retryAfter ?? jittered(pauseAfter(deliveryPauses, delivery.attempts), draw)
         const again = DateTime.addDuration(now, pause)
-        const from = sendableFrom(channel, priority, settingsIn(db, userId).quietHours, again)
-        const tried = claims.failed(delivery, error, DateTime.distance(now, from), now)
+        const pauseOrQuiet = DateTime.distance(now, sendable(db, delivery, again))
+        const tried = claims.failed(delivery, error, pauseOrQuiet, now)
         const ended: StoredDelivery =
           options.permanent === true ? { ...tried, state: "dead", availableAt: delivery.availableAt } : tried
         const after = { ...ended, finishedAt: ended.state === "dead" ? now : null }
@@ -171,7 +179,7 @@ export const makeDeliveries = ({ read, write }: PostgresMemory["Service"]) => {
     method: string,
     given: DeliveryId,
     to: DeliveryState,
-    change: (now: DateTime.Utc) => Partial<StoredDelivery>
+    change: (now: DateTime.Utc, sendable: DateTime.Utc) => Partial<StoredDelivery>
   ) {
     const { id } = yield* NotificationsInput.delivery(method, given)
     const now = yield* DateTime.now
@@ -179,7 +187,7 @@ export const makeDeliveries = ({ read, write }: PostgresMemory["Service"]) => {
       Result.gen(function* () {
         const delivery = yield* found(db, id)
         const state = yield* commandedStates.go(id, delivery.state, to)
-        const after = { ...delivery, ...change(now), state }
+        const after = { ...delivery, ...change(now, sendable(db, delivery, now)), state }
         yield* db.replace(deliveriesTable, after)
         return deliveryOf(after)
       })
@@ -215,7 +223,11 @@ export const makeDeliveries = ({ read, write }: PostgresMemory["Service"]) => {
     failed,
     cancelDelivery: (id) => moved("cancelDelivery", id, "canceled", (now) => ({ finishedAt: now })),
     requeueDelivery: (id) =>
-      moved("requeueDelivery", id, "queued", (now) => ({ attempts: 0, availableAt: now, finishedAt: null })),
+      moved("requeueDelivery", id, "queued", (_, sendable) => ({
+        attempts: 0,
+        availableAt: sendable,
+        finishedAt: null
+      })),
     findDelivery,
     listDeliveries,
     streamDeliveries: ({ pageSize, ...filter } = {}) =>

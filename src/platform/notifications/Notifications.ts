@@ -259,8 +259,9 @@ export class Notifications extends Context.Service<
     /**
      * Takes up to `limit` deliveries whose time has come, the oldest first, each by one worker at a time.
      *
-     * One whose lease ended without a word is taken again, dead after its last try; one that has expired is not sent. Not
-     * idempotent: what an unknown outcome has taken is free again when the lease ends.
+     * One whose lease ended without a word is taken again, dead after its last try; one that has expired is not sent; one that is
+     * due in quiet hours waits for their end, unless it is urgent. Before a long backlog of those it may give less than there is,
+     * and more the next time. Not idempotent: what an unknown outcome has taken is free again when the lease ends.
      */
     readonly claimDeliveries: (
       options: ClaimDeliveriesOptions
@@ -293,7 +294,10 @@ export class Notifications extends Context.Service<
     readonly cancelDelivery: (
       id: DeliveryId
     ) => Effect.Effect<Delivery, DeliveryNotFound | IllegalTransition | StoreError>
-    /** Queues a dead delivery again, with all its tries; `IllegalTransition` names the state that it is in. */
+    /**
+     * Queues a dead delivery again, with all its tries, from now on or from the end of quiet hours; `IllegalTransition` names the
+     * state that it is in.
+     */
     readonly requeueDelivery: (
       id: DeliveryId
     ) => Effect.Effect<Delivery, DeliveryNotFound | IllegalTransition | StoreError>

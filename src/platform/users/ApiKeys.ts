@@ -126,7 +126,12 @@ export class ApiKeys extends Context.Service<
   {
     /** Makes a key of 32 random bytes. Its secret is in the answer and nowhere else. */
     readonly issue: (key: NewApiKey) => Effect.Effect<IssuedApiKey, UserNotFound | StoreError>
-    /** Finds the key that a secret is of, if it is good now, and notes its use. */
+    /**
+     * Finds the key that a secret is of, if it is good now, and notes its use, once a minute.
+     *
+     * Where nothing can be written (in a read-only transaction, on a server that takes no writes) the use goes unnoted, and the
+     * key opens all the same.
+     */
     readonly authenticate: (secret: Redacted.Redacted) => Effect.Effect<ApiKey, ApiKeyRefused | StoreError>
     /** Ends a key; ending it again changes nothing. */
     readonly revoke: (id: ApiKeyId) => Effect.Effect<ApiKey, ApiKeyNotFound | StoreError>

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { hashSecret, makeSecret } from "./Secret.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
@@ -25,15 +26,15 @@ import {
 } from "./ApiKeys.ts"
 import { ApiKeysInput } from "./ApiKeysInput.ts"
 
-const keys = rowReader(
-  ApiKey.mapFields((fields) => ({
-    ...fields,
-    createdAt: Timestamp,
-    expiresAt: NullableTimestamp,
-    lastUsedAt: NullableTimestamp,
-    revokedAt: NullableTimestamp
-  }))
-)
+const row = ApiKey.mapFields((fields) => ({
+  ...fields,
+  createdAt: Timestamp,
+  expiresAt: NullableTimestamp,
+  lastUsedAt: NullableTimestamp,
+  revokedAt: NullableTimestamp
+}))
+const keys = rowReader(row)
+const lookedUp = rowReader(row.mapFields((fields) => ({ ...fields, readOnly: Schema.Boolean })))
 
 const make = Effect.gen(function* () {
   const { keyed, query, sql } = yield* PostgresClient
@@ -58,33 +59,46 @@ const make = Effect.gen(function* () {
     return key === undefined ? yield* new UserNotFound({ id: userId }) : { key, secret }
   })
 
+  /** The key of a hash, unless it is good no longer. */
+  const good = Effect.fnUntraced(function* (operation: string, hash: string, now: DateTime.Utc) {
+    const rows = yield* query(
+      { operation, kind: "read" },
+      keyed<object>`select ${columns}, current_setting('transaction_read_only') = 'on' as "readOnly"
+        from ai_core.api_keys where hash = ${hash}`
+    )
+    const found = Option.getOrUndefined(yield* lookedUp.option(operation, rows))
+    if (found === undefined) return yield* new ApiKeyRefused({ because: "unknown" })
+    const because = refusalOf(found, now)
+    return because === undefined ? found : yield* new ApiKeyRefused({ because })
+  })
+
   const authenticate: ApiKeys["Service"]["authenticate"] = Effect.fnUntraced(function* (given) {
     const operation = "ApiKeys.authenticate"
     const { secret } = yield* ApiKeysInput.authenticate(given)
-    const rows = yield* query(
-      { operation, kind: "read" },
-      keyed<object>`select ${columns} from ai_core.api_keys where hash = ${hashSecret(secret)}`
-    )
-    const found = Option.getOrUndefined(yield* keys.option(operation, rows))
-    if (found === undefined) return yield* new ApiKeyRefused({ because: "unknown" })
+    const hash = hashSecret(secret)
     const now = yield* DateTime.now
-    const because = refusalOf(found, now)
-    if (because !== undefined) return yield* new ApiKeyRefused({ because })
+    const { readOnly, ...key } = yield* good(operation, hash, now)
     const before = DateTime.subtractDuration(now, Duration.fromInputUnsafe(lastUsedEvery))
-    if (found.lastUsedAt !== null && DateTime.isGreaterThan(found.lastUsedAt, before)) return found
-    // Revoked meanwhile, it is refused here.
-    const noted = yield* query(
-      { operation, kind: "write", idempotent: true },
-      keyed<object>`update ai_core.api_keys set last_used_at = ${DateTime.toDateUtc(now)}
-        where id = ${found.id}::uuid and revoked_at is null returning ${columns}`
+    // A write would be refused, and would end the transaction around.
+    if (readOnly || (key.lastUsedAt !== null && DateTime.isGreaterThan(key.lastUsedAt, before))) return key
+    const noted = yield* Effect.catchIf(
+      query(
+        { operation, kind: "write", idempotent: true },
+        keyed<object>`update ai_core.api_keys set last_used_at = ${DateTime.toDateUtc(now)}
+          where id = ${key.id}::uuid and revoked_at is null
+            and (last_used_at is null or last_used_at <= ${DateTime.toDateUtc(before)}::timestamptz)
+          returning ${columns}`
+      ),
+      // Since the look the server has stopped taking writes.
+      ({ reason }) => reason._tag === "NotPrimary",
+      () => Effect.succeed(undefined)
     )
-    return yield* Effect.flatMap(
-      keys.option(operation, noted),
-      Option.match({
-        onNone: () => Effect.fail(new ApiKeyRefused({ because: "revoked" })),
-        onSome: Effect.succeed
-      })
-    )
+    if (noted === undefined) return key
+    const used = yield* keys.option(operation, noted)
+    if (Option.isSome(used)) return used.value
+    // Revoked meanwhile it is refused here; another caller may have noted its use.
+    const { readOnly: _, ...again } = yield* good(operation, hash, now)
+    return again
   })
 
   const revoke: ApiKeys["Service"]["revoke"] = Effect.fnUntraced(function* (given) {

@@ -10,6 +10,7 @@ import { defaultPageSize, pageOfSorted } from "../../core/KeysetPage.ts"
 import { hashSecret, makeSecret } from "./Secret.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
+import type { MemoryReader } from "../../postgres/memory/MemoryDatabase.ts"
 import { memoryTable } from "../../postgres/memory/MemoryTable.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import type { UserNotFound } from "./Users.ts"
@@ -73,19 +74,29 @@ const make = Effect.gen(function* () {
     const { secret } = yield* ApiKeysInput.authenticate(given)
     const now = yield* DateTime.now
     const before = DateTime.subtractDuration(now, Duration.fromInputUnsafe(lastUsedEvery))
-    return yield* write<ApiKey, ApiKeyRefused | StoreError>("ApiKeys.authenticate", (db) =>
+    const operation = "ApiKeys.authenticate"
+    const good = (db: MemoryReader) =>
       Result.gen(function* () {
         const row = yield* Result.fromOption(
           db.find(keysTable, "api_keys_hash_key", hashSecret(secret)),
           () => new ApiKeyRefused({ because: "unknown" })
         )
         const because = refusalOf(row, now)
-        if (because !== undefined) return yield* Result.fail(new ApiKeyRefused({ because }))
+        return because === undefined ? row : yield* Result.fail(new ApiKeyRefused({ because }))
+      })
+    const noted = write<ApiKey, ApiKeyRefused | StoreError>(operation, (db) =>
+      Result.gen(function* () {
+        const row = yield* good(db)
         if (row.lastUsedAt !== null && DateTime.isGreaterThan(row.lastUsedAt, before)) return keyOf(row)
         const used: Row = { ...row, lastUsedAt: now }
         yield* db.replace(keysTable, used)
         return keyOf(used)
       })
+    )
+    return yield* Effect.catchIf(
+      noted,
+      (error) => error._tag === "StoreError" && error.reason._tag === "NotPrimary",
+      () => Effect.map(Effect.flatMap(read(operation, good), Effect.fromResult), keyOf)
     )
   })
 

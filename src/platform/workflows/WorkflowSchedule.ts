@@ -12,6 +12,7 @@ import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version } from "../../core/Version.ts"
 import { StorableJsonObject } from "../../core/StorableJson.ts"
 import { TimeZoneName } from "../TimeZoneName.ts"
+import { lastDue, nextRun } from "./scheduleTimes.ts"
 import { WorkflowId } from "./WorkflowDefinition.ts"
 import type { WorkflowExecution } from "./WorkflowExecution.ts"
 
@@ -23,33 +24,16 @@ export type ScheduleId = typeof ScheduleId.Type
 export const MissedRuns = Schema.Literals(["skip", "catch-up"])
 export type MissedRuns = typeof MissedRuns.Type
 
-/** When something runs. */
-interface Timing {
-  readonly cron: string
-  readonly timeZone: string
-}
-
-/** Effect's search throws where a text names no day that ever comes. */
-const search = ({ cron, timeZone }: Timing, find: (cron: Cron.Cron) => Date): Option.Option<DateTime.Utc> =>
-  Option.flatMap(Result.getSuccess(Cron.parse(cron, timeZone)), (parsed) =>
-    Option.map(Option.liftThrowable(find)(parsed), DateTime.fromDateUnsafe)
-  )
-
-/** The first time after this one; none where the text names no day that ever comes, such as 30 February. */
-export const nextRun = (timing: Timing, after: DateTime.Utc): Option.Option<DateTime.Utc> =>
-  search(timing, (cron) => Cron.next(cron, after))
-
-/** The last of the times from `due`, itself one of them, up to and with `now`. */
-export const lastDue = (timing: Timing, due: DateTime.Utc, now: DateTime.Utc): DateTime.Utc =>
-  Option.match(
-    search(timing, (cron) => Cron.prev(cron, DateTime.add(now, { milliseconds: 1 }))),
-    { onNone: () => due, onSome: (last) => DateTime.max(due, last) }
-  )
-
 const short = (maximum: number) =>
   Schema.String.check(Schema.isBetweenCodePoints(1, maximum, { expected: `1 to ${maximum} characters long` }), storable)
 
-/** Five fields (minute, hour, day of month, month, day of week), or six with the second before them. */
+/**
+ * Five fields (minute, hour, day of month, month, day of week), or six with the second before them.
+ *
+ * Where the clocks are changed, the rule of Vixie's cron holds. What is every so often (minute or hour begins with `*`) runs as
+ * time passes: `0 * * * *` every hour, of which the clocks show one twice and jump over another. A fixed hour runs once a day:
+ * the first time that the clocks show it, and after the change where they jump over it (`30 2 * * *` at 03:30).
+ */
 export const CronText = short(200).check(
   Schema.makeFilter((cron: string) => Result.isSuccess(Cron.parse(cron)), {
     expected: "a cron text of five fields, or six with seconds"

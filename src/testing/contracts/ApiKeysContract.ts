@@ -105,6 +105,24 @@ const cases: Record<string, Run> = {
     const since = Number(noted.lastUsedAt?.epochMilliseconds) - Number(first.lastUsedAt?.epochMilliseconds)
     assert.ok(since >= 60_020, `${since} ms`)
   }),
+  "a key opens in a read-only transaction too, which cannot note its use": Effect.gen(function* () {
+    const keys = yield* ApiKeys
+    const { run } = yield* Transaction
+    const { id: userId } = yield* someUser()
+    const { key, secret } = yield* keys.issue({ userId, name: "report" })
+    const ended = yield* keys.issue({ userId, name: "leaked" })
+    yield* keys.revoke(ended.key.id)
+    yield* run(
+      Effect.gen(function* () {
+        assert.deepEqual(yield* keys.authenticate(secret), key)
+        assert.equal(yield* refusal(ended.secret), "revoked")
+        assert.equal(yield* refusal(Redacted.make(hostile)), "unknown")
+        assert.equal((yield* keys.list(userId)).items.length, 2)
+      }),
+      { readOnly: true }
+    )
+    assert.notEqual((yield* keys.authenticate(secret)).lastUsedAt, null)
+  }),
   "a removed user's keys are gone": Effect.gen(function* () {
     const keys = yield* ApiKeys
     const users = yield* Users

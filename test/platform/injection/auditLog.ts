@@ -13,7 +13,8 @@ const entry = Effect.map(unique("subject"), (subjectId) => ({
   subjectId,
   detail: json
 }))
-const stored = (text: string) => Effect.flatMap(AuditLog, (log) => log.list({ subjectId: text, limit: 1 }))
+const stored = (text: string) =>
+  Effect.flatMap(AuditLog, (log) => log.list({ subjectKind: "thing", subjectId: text, limit: 1 }))
 
 const filter = { actorId, action: "nothing.do", subjectKind: "thing", subjectId: "2" }
 // As wide as a range may be: JavaScript reads a date out of many a text, and each is in it.

@@ -175,5 +175,12 @@ export const apiKeys: ReadonlyArray<Mutant> = [
     find: "limit = defaultPageSize",
     replace: "limit = 1000",
     red
+  },
+  {
+    name: "ApiKeys: a key does not open in a read-only transaction",
+    file: memory,
+    find: 'error.reason._tag === "NotPrimary"',
+    replace: 'error.reason._tag === "Overloaded"',
+    red
   }
 ]

@@ -189,5 +189,12 @@ export const auditLog: ReadonlyArray<Mutant> = [
     replace:
       'streamPages(list({ ...filter, limit: streamPageSize }).pipe(Effect.map((page) => ({ ...page, next: { ...page.next, _tag: "None" } }))), (after)',
     red
+  },
+  {
+    name: "AuditLog: a subject is looked for without its kind, through every entry",
+    file: "src/platform/audit/AuditLog.ts",
+    find: "subjectId === undefined || subjectKind !== undefined",
+    replace: "subjectId === undefined || subjectId !== undefined",
+    red
   }
 ]

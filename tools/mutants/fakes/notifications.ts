@@ -159,8 +159,22 @@ export const notifications: ReadonlyArray<Mutant> = [
   {
     name: "Notifications: a delivery that is queued again has no tries left",
     file: deliveries,
-    find: "({ attempts: 0, availableAt: now, finishedAt: null })",
-    replace: "({ availableAt: now, finishedAt: null })",
+    find: "        attempts: 0,\n",
+    replace: "",
+    red
+  },
+  {
+    name: "Notifications: a delivery that is taken late breaks quiet hours",
+    file: deliveries,
+    find: "if (DateTime.isLessThanOrEqualTo(until, now)) continue",
+    replace: "if (DateTime.isGreaterThan(until, now)) continue",
+    red
+  },
+  {
+    name: "Notifications: what is queued again breaks quiet hours",
+    file: deliveries,
+    find: "availableAt: sendable,",
+    replace: "availableAt: _,",
     red
   },
   {

@@ -11,6 +11,8 @@ const executions = "src/platform/workflows/ExecutionsMemory.ts"
 const steps = "src/platform/workflows/StepsMemory.ts"
 const claims = "src/postgres/memory/MemoryClaims.ts"
 const schedules = "src/platform/workflows/SchedulesMemory.ts"
+const times = "src/platform/workflows/scheduleTimes.ts"
+const clocks = [{ file: "test/platform/scheduleTimes.test.ts" }]
 
 /** Defects of workflows in memory. */
 export const workflows: ReadonlyArray<Mutant> = [
@@ -212,9 +214,9 @@ export const workflows: ReadonlyArray<Mutant> = [
   },
   {
     name: "Workflows: a cron text is read in UTC",
-    file: schedule,
-    find: "Result.getSuccess(Cron.parse(cron, timeZone))",
-    replace: "Result.getSuccess(Cron.parse(cron, timeZone && undefined))",
+    file: times,
+    find: 'Cron.parse(cron, isEverySoOften(cron) ? "UTC" : zone)',
+    replace: 'Cron.parse(cron, "UTC")',
     red
   },
   {
@@ -252,5 +254,26 @@ export const workflows: ReadonlyArray<Mutant> = [
     find: "onRemoval: (execution) => ({ ...execution, scheduleId: null })",
     replace: `onRemoval: "cascade"`,
     red
+  },
+  {
+    name: "Workflows: an hour that the clocks show twice runs once",
+    file: times,
+    find: '.some((field) => field.startsWith("*"))',
+    replace: '.every((field) => field === "?")',
+    red: clocks
+  },
+  {
+    name: "Workflows: a fixed hour that the clocks show twice runs twice",
+    file: times,
+    find: '.some((field) => field.startsWith("*"))',
+    replace: '.some((field) => field !== "")',
+    red: clocks
+  },
+  {
+    name: "Workflows: a time that the clocks jump over is shown nevertheless",
+    file: times,
+    find: "if (offsetAt(time) === offset) return time",
+    replace: "if (offset < 86_400_000) return time",
+    red: clocks
   }
 ]

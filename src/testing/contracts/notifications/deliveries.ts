@@ -8,6 +8,7 @@ import { Notifications } from "../../../platform/notifications/Notifications.ts"
 import { leaseEnded } from "../../../postgres/repository/WorkItem.ts"
 import { passTime } from "../../Contract.ts"
 import { failsWith, pages, refuses, untyped } from "../../Expectations.ts"
+import { someUser } from "../users.ts"
 import {
   type Cases,
   claim,
@@ -144,6 +145,72 @@ const claiming: Cases = {
   )
 }
 
+const keepingQuiet: Cases = {
+  "what is due in quiet hours is not taken, but waits for their end as if nobody had come": Effect.gen(function* () {
+    const notifications = yield* Notifications
+    const { about, delivery, user } = yield* queued()
+    const { end, quietHours } = yield* quietNow(["email"])
+    yield* notifications.changeSettings(user.id, { quietHours })
+    const urgent = (yield* notifications.notify({ ...about, priority: "urgent" })).deliveries[0]!
+    const claimed = yield* claim(user)
+    assert.deepEqual(
+      claimed.map((one) => one.delivery.id),
+      [urgent.id]
+    )
+    assert.deepEqual(yield* deliveryOf(delivery), { ...delivery, availableAt: end })
+    assert.deepEqual(yield* claim(user), [])
+  }),
+  "quiet hours of a channel hold back no other": Effect.gen(function* () {
+    const notifications = yield* Notifications
+    const { user } = yield* queued()
+    const { quietHours } = yield* quietNow(["sms", "push"])
+    yield* notifications.changeSettings(user.id, { quietHours })
+    yield* claimOne(user)
+  }),
+  "what a dead worker leaves in quiet hours waits for their end, with the tries that it had": Effect.gen(function* () {
+    const notifications = yield* Notifications
+    const { delivery, user } = yield* queued()
+    const first = yield* claimOne(user, { lease: "50 millis" })
+    const { end, quietHours } = yield* quietNow(["email"])
+    yield* notifications.changeSettings(user.id, { quietHours })
+    yield* passTime("100 millis")
+    const other = yield* notifications.claimDeliveries({ limit: 1000, lease: "1 minute", worker: "other" })
+    assert.equal(
+      other.some((claimed) => claimed.delivery.id === delivery.id),
+      false
+    )
+    const left = { ...delivery, state: "queued", attempts: 1, worker: "tester", leaseUntil: null, availableAt: end }
+    assert.deepEqual(yield* deliveryOf(delivery), left)
+    yield* failsWith(notifications.delivered(delivery.id, first.token), "DeliveryLeaseLost")
+    yield* notifications.changeSettings(user.id, { quietHours: null })
+    assert.deepEqual(yield* claim(user), [])
+  }),
+  "a backlog that has come into quiet hours does not stand in the way of who wants none": Effect.gen(function* () {
+    const notifications = yield* Notifications
+    yield* drained
+    const { quietHours } = yield* quietNow(["email"])
+    const { about, user } = yield* ready(["email"])
+    const neighbours = [yield* someUser(), yield* someUser(), yield* someUser()]
+    const { userId: _, ...told } = about
+    for (let i = 0; i < 10; i++) {
+      yield* notifications.notifyMany({ ...told, recipients: neighbours.map(({ id }) => ({ userId: id })) })
+    }
+    for (const { id } of neighbours) yield* notifications.changeSettings(id, { quietHours })
+    const { deliveries } = yield* notifications.notify(about)
+    const claimed = yield* notifications.claimDeliveries({ limit: 1, lease: "1 minute", worker: "w" })
+    assert.deepEqual(
+      claimed.map(({ delivery }) => delivery.id),
+      [deliveries[0]!.id]
+    )
+    for (const { id } of neighbours) {
+      const { items } = yield* notifications.listDeliveries({ userId: id })
+      assert.equal(items.length, 10)
+      for (const { attempts, state, worker } of items) assert.deepEqual([attempts, state, worker], [0, "queued", null])
+    }
+    assert.deepEqual(yield* claim(user), [])
+  })
+}
+
 const finishing: Cases = {
   "a delivery that is sent is so for good, and may be told twice": Effect.gen(function* () {
     const notifications = yield* Notifications
@@ -209,15 +276,31 @@ const finishing: Cases = {
     const notifications = yield* Notifications
     const { delivery, user } = yield* queued()
     const urgent = yield* queued({ priority: "urgent" })
-    const { end, quietHours } = yield* quietNow(["email"])
-    for (const { id } of [user, urgent.user]) yield* notifications.changeSettings(id, { quietHours })
     const all = yield* notifications.claimDeliveries({ limit: 1000, lease: "1 minute", worker: "w" })
     const tokenOf = (id: string) => all.find((claimed) => claimed.delivery.id === id)!.token
+    const { end, quietHours } = yield* quietNow(["email"])
+    for (const { id } of [user, urgent.user]) yield* notifications.changeSettings(id, { quietHours })
     const { availableAt } = yield* notifications.failed(delivery.id, tokenOf(delivery.id), "x")
     const off = Math.abs(DateTime.toEpochMillis(availableAt) - DateTime.toEpochMillis(end))
     assert.ok(off < 2_000, `${off} ms from the end`)
     const passes = yield* notifications.failed(urgent.delivery.id, tokenOf(urgent.delivery.id), "x")
     assert.ok((yield* millisUntil(passes.availableAt)) < 31_000)
+  }),
+  "what is queued again in quiet hours waits for their end, unless it is urgent": Effect.gen(function* () {
+    const notifications = yield* Notifications
+    const { end, quietHours } = yield* quietNow(["email"])
+    const requeued = (given: Parameters<typeof queued>[0]) =>
+      Effect.gen(function* () {
+        const { delivery, user } = yield* queued(given)
+        const { token } = yield* claimOne(user)
+        yield* notifications.failed(delivery.id, token, "no", { permanent: true })
+        yield* notifications.changeSettings(user.id, { quietHours })
+        return yield* notifications.requeueDelivery(delivery.id)
+      })
+    const waits = yield* requeued({})
+    assert.deepEqual([waits.state, waits.attempts, waits.availableAt], ["queued", 0, end])
+    const passes = yield* requeued({ priority: "urgent" })
+    assert.ok((yield* millisUntil(passes.availableAt)) <= 50)
   }),
   "a delivery is dead after its last try, and may be queued with all its tries": Effect.gen(function* () {
     const notifications = yield* Notifications
@@ -372,4 +455,4 @@ const looking: Cases = {
   })
 }
 
-export const deliveries: Cases = { ...claiming, ...finishing, ...looking }
+export const deliveries: Cases = { ...claiming, ...keepingQuiet, ...finishing, ...looking }
