@@ -147,7 +147,7 @@ export const migrationProblem = (reason: MigrationReason): string => {
     case "RunTimedOut":
       return `not done within ${Math.round(reason.afterMillis)} ms, during ${reason.during}`
     case "UnknownVersion":
-      return `there is no migration of version ${reason.version}`
+      return `there is no migration of version ${reason.version}: \`status\` tells those that there are`
     case "LinterMissing":
       return reason.hint
   }

@@ -6,11 +6,25 @@ import type { Migration, ScriptStep } from "../core/MigrationDriver.ts"
 import { FileInvalid, FolderUnreadable, MigrationError } from "./MigrationError.ts"
 
 const fileName = /^(\d{1,18})_([A-Za-z0-9_-]+)\.sql$/
+const migrationName = /^[A-Za-z0-9_-]+$/
+const mostVersion = 2n ** 63n - 1n
 const upMark = /^--[ \t]*migrate:up(?![\w:-])(.*)$/m
 const downMark = /^--[ \t]*migrate:down(?![\w:-])(.*)$/m
 const notComment = /^(?!\s*--)(?=.*\S).*$/m
 
 const refuse = (file: string, problem: string) => new MigrationError({ reason: new FileInvalid({ file, problem }) })
+
+/** Why a value is no version; undefined where it is one. `down({ to: 0n })` undoes all, so that none may be 0. */
+export const versionProblem = (version: unknown): string | undefined =>
+  typeof version === "bigint" && version > 0n && version <= mostVersion
+    ? undefined
+    : "must have a version from 1 to 2^63 - 1, by custom the time of writing, such as 20241215000001"
+
+/** Why a value is no name; undefined where it is one. */
+export const nameProblem = (name: unknown): string | undefined =>
+  typeof name === "string" && migrationName.test(name)
+    ? undefined
+    : "must have a name of letters, digits, `_` and `-`, such as initial_users"
 
 /** Reads what stands behind a mark; undefined where it is nothing that we know. */
 const transactionOf = (options: string): boolean | undefined => {
@@ -41,8 +55,13 @@ export const parseMigration = (file: string, bytes: string): Effect.Effect<Migra
   Effect.gen(function* () {
     const [, version, name] = fileName.exec(file) ?? []
     if (version === undefined || name === undefined) {
-      return yield* refuse(file, "must be named VERSION_name.sql, such as 20241215000001_initial.sql")
+      return yield* refuse(
+        file,
+        "must be named VERSION_name.sql, such as 20241215000001_initial.sql: a version of 1 to 18 digits, and a name of letters, digits, `_` and `-`"
+      )
     }
+    const unversioned = versionProblem(BigInt(version))
+    if (unversioned !== undefined) return yield* refuse(file, unversioned)
     const text = bytes.replaceAll("\r\n", "\n")
     const up = upMark.exec(text)
     if (up === null) return yield* refuse(file, "lacks the line `-- migrate:up`")

@@ -1,6 +1,7 @@
 import { beginAhead } from "./handling/beginAhead.ts"
 import { bulkInsert } from "./handling/bulkInsert.ts"
 import { lookup } from "./handling/lookup.ts"
+import { migrationInput } from "./handling/migrationInput.ts"
 import { sessions } from "./handling/sessions.ts"
 import { streamRows } from "./handling/streamRows.ts"
 import { unit } from "./handling/unit.ts"
@@ -1560,6 +1561,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...ofMongodb,
   ...ofClickHouse,
   ...ofMigrations,
+  ...migrationInput,
   ...ofComposition,
   ...ofInput
 ]

@@ -4,6 +4,7 @@ import type * as PgQuery from "libpg-query"
 import type { LintFinding } from "../../core/LintFinding.ts"
 import type { Migration, ScriptStep } from "../../core/MigrationDriver.ts"
 import { LinterMissing } from "../../core/MigrationFailure.ts"
+import { maxIdentifierBytes } from "./Identifier.ts"
 import { changesTable, rules, tablesMade, type Warning, warningsOf } from "./LintRules.ts"
 import { splitScript } from "./SqlScript.ts"
 
@@ -40,8 +41,6 @@ const indexOfByte = (text: string, byte: number): number => Buffer.from(text).su
 
 /** The grammar's errors count characters. */
 const indexOfCharacter = (text: string, n: number): number => [...text].slice(0, n).join("").length
-
-const maxIdentifierBytes = 63
 
 const longIdentifiers = (scan: Grammar["scanSync"], text: string): ReadonlyArray<Warning> =>
   scan(text).tokens.flatMap(({ start, text, tokenName }) =>
