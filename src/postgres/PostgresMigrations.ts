@@ -172,7 +172,7 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
                 // Interrupted in the moment of success, the session would keep the lock.
                 yield* Effect.onInterrupt(restore(lock(tell)), () => Effect.ignore(whenever(unlock)))
                 const work = Effect.gen(function* () {
-                  yield* steps.limitStatements("Migrations.lock")
+                  yield* steps.prepareSession("Migrations.lock")
                   yield* prepareHistory
                   return yield* use(sessionOf(tell, steps))
                 })

@@ -2,6 +2,7 @@ import { beginAhead } from "./handling/beginAhead.ts"
 import { bulkInsert } from "./handling/bulkInsert.ts"
 import { lookup } from "./handling/lookup.ts"
 import { migrationInput } from "./handling/migrationInput.ts"
+import { migrationScripts } from "./handling/migrationScripts.ts"
 import { sessions } from "./handling/sessions.ts"
 import { streamRows } from "./handling/streamRows.ts"
 import { unit } from "./handling/unit.ts"
@@ -1208,7 +1209,7 @@ const ofMigrations: ReadonlyArray<Mutant> = [
   {
     name: "Migrations: a statement may take no longer than the client's own, on the server",
     file: "src/postgres/PostgresMigrations.ts",
-    find: `yield* steps.limitStatements("Migrations.lock")`,
+    find: `yield* steps.prepareSession("Migrations.lock")`,
     replace: "void steps",
     red: [migrations.faults("a migration may take as long as it is given")]
   },
@@ -1562,6 +1563,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...ofClickHouse,
   ...ofMigrations,
   ...migrationInput,
+  ...migrationScripts,
   ...ofComposition,
   ...ofInput
 ]

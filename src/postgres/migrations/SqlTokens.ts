@@ -62,7 +62,7 @@ const endOfBlockComment = (text: string, from: number): number | undefined => {
 /** Where a string goes on behind a line break, past the quote with which it does; undefined where it does not. */
 const continuation = (text: string, from: number): number | undefined => {
   let broken = false
-  for (let i = from; i < text.length; ) {
+  for (let i = from; i < text.length;) {
     const char = text[i] ?? ""
     if (spaces.has(char)) {
       broken ||= char === "\n" || char === "\r"
@@ -75,7 +75,7 @@ const continuation = (text: string, from: number): number | undefined => {
 
 /** A string in which a backslash escapes; the parts that follow it on lines of their own are of the same kind. */
 const endOfEscaped = (text: string, from: number): number | undefined => {
-  for (let i = from; ; ) {
+  for (let i = from; ;) {
     const end = endOfQuoted(text, i, "'", true)
     const next = end === undefined ? undefined : continuation(text, end)
     if (next === undefined) return end
@@ -94,7 +94,7 @@ const endOfDollarQuoted = (text: string, tag: string, from: number): number | un
  * What has no end goes to the end of the script.
  */
 export function* sqlTokens(text: string): Generator<SqlToken> {
-  for (let i = 0; i < text.length; ) {
+  for (let i = 0; i < text.length;) {
     const start = endOfMatch(space, text, i)
     if (start === text.length) return
     const token = (kind: SqlToken["kind"], end: number | undefined): SqlToken => ({
