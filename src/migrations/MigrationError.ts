@@ -119,7 +119,7 @@ export const migrationProblem = (reason: MigrationReason): string => {
   const named = "version" in reason && "name" in reason ? `${reason.version}_${reason.name}` : ""
   switch (reason._tag) {
     case "FolderUnreadable":
-      return `the folder ${reason.folder} cannot be read`
+      return `the folder ${reason.folder} cannot be read: ${reason.cause instanceof Error ? reason.cause.message : String(reason.cause)}`
     case "FileInvalid":
       return `${reason.file} ${reason.problem}`
     case "ChecksumChanged":

@@ -1,6 +1,7 @@
 import { beginAhead } from "./handling/beginAhead.ts"
 import { bulkInsert } from "./handling/bulkInsert.ts"
 import { lookup } from "./handling/lookup.ts"
+import { migrationFiles } from "./handling/migrationFiles.ts"
 import { migrationInput } from "./handling/migrationInput.ts"
 import { migrationScripts } from "./handling/migrationScripts.ts"
 import { sessions } from "./handling/sessions.ts"
@@ -1562,6 +1563,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...ofMongodb,
   ...ofClickHouse,
   ...ofMigrations,
+  ...migrationFiles,
   ...migrationInput,
   ...migrationScripts,
   ...ofComposition,
