@@ -1,5 +1,5 @@
 import { describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, References, type Scope, Stream } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, Logger, References, type Scope, Stream } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import * as assert from "node:assert/strict"
 import { isStoreError } from "../../src/core/StoreError.ts"
@@ -413,6 +413,49 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     const twice = make({ programs: [program({ version: 1n, name: "again", revision: "1", up: Effect.void })] })
     assert.equal((yield* reasonOf(twice.plan))._tag, "FileInvalid")
   }),
+  "a program that dies, throws or interrupts itself has failed like any other, and nothing of it is left": Effect.gen(
+    function* () {
+      const { count, exists, file, make, schema } = yield* ground()
+      yield* file("1_a.sql", "create table app.a (n int);")
+      const insert = Effect.flatMap(SqlClient, (sql) => sql.unsafe(`insert into ${schema}.a values (1)`))
+      const odd = new Error("odd")
+      const thrown = Effect.sync(() => {
+        throw odd
+      })
+      for (const transaction of [true, false]) {
+        const steps = (end: Effect.Effect<unknown>) =>
+          make({
+            programs: [
+              program({ version: 2n, name: "fill", revision: "1", transaction, up: Effect.andThen(insert, end) })
+            ]
+          })
+        for (const [end, told] of [
+          [Effect.die(odd), /2_fill failed: odd/],
+          [thrown, /2_fill failed: odd/],
+          [Effect.interrupt, /2_fill failed: .*interrupt/]
+        ] as const) {
+          const reason = yield* reasonOf(steps(end).run)
+          assert.ok(reason._tag === "StepFailed" && reason.version === 2n)
+          assert.match(new MigrationError({ reason }).message, told)
+        }
+        if (transaction) assert.equal(yield* count("a"), 0)
+      }
+      // Whoever interrupts the run finds it interrupted.
+      const started = yield* Deferred.make<void>()
+      const up = Effect.andThen(Deferred.succeed(started, undefined), Effect.never)
+      const fiber = yield* Effect.forkChild(
+        make({ programs: [program({ version: 2n, name: "fill", revision: "1", transaction: false, up })] }).run
+      )
+      yield* Deferred.await(started)
+      yield* Fiber.interrupt(fiber)
+      const exit = yield* Fiber.await(fiber)
+      assert.ok(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
+      yield* file("3_c.sql", "create table app.c (n int);")
+      yield* make({ programs: [program({ version: 2n, name: "fill", revision: "1", transaction: false, up: insert })] })
+        .run
+      assert.equal(yield* exists("c"), true)
+    }
+  ),
   "a program without a transaction commits by itself, batch by batch": Effect.gen(function* () {
     const { count, file, make, schema } = yield* ground()
     yield* file("1_a.sql", "create table app.a (n int);")
