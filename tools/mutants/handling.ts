@@ -3,6 +3,7 @@ import { bulkInsert } from "./handling/bulkInsert.ts"
 import { lookup } from "./handling/lookup.ts"
 import { migrationFiles } from "./handling/migrationFiles.ts"
 import { migrationInput } from "./handling/migrationInput.ts"
+import { migrationLint } from "./handling/migrationLint.ts"
 import { migrationScripts } from "./handling/migrationScripts.ts"
 import { sessions } from "./handling/sessions.ts"
 import { streamRows } from "./handling/streamRows.ts"
@@ -1566,6 +1567,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...migrationFiles,
   ...migrationInput,
   ...migrationScripts,
+  ...migrationLint,
   ...ofComposition,
   ...ofInput
 ]
