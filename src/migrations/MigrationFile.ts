@@ -9,6 +9,9 @@ import { FileInvalid, FolderUnreadable, MigrationError } from "./MigrationError.
 
 const fileName = /^(\d{1,18})_([A-Za-z0-9_-]+)\.sql$/
 const migrationName = /^[A-Za-z0-9_-]+$/
+/** What is meant for a mark, and what is one. */
+const likeMark = /^[ \t]*--[ \t]*migrate(?:[ \t]*:[ \t]*(?:up|down)(?![a-z])|:\w).*$/gim
+const mark = /^--[ \t]*migrate:(?:up|down)(?![\w:-])/
 /** Also where it would be passed over because its name ends otherwise. */
 const anySql = /\.sql$/i
 const byteOrderMark = "\ufeff"
@@ -104,6 +107,13 @@ export const parseMigration = (file: string, content: string): Effect.Effect<Mig
     if (holdsStatement(text.slice(0, up.index))) {
       return yield* refuse(file, "has a statement before the line `-- migrate:up`")
     }
+    const almost = [...text.matchAll(likeMark)].find(([line]) => !mark.test(line))
+    if (almost !== undefined) {
+      return yield* refuse(
+        file,
+        `has in line ${lineAt(text, almost.index)} \`${almost[0].trim()}\`, which is no mark: write \`-- migrate:up\` or \`-- migrate:down\` at the start of the line`
+      )
+    }
     const upAt = up.index + up[0].length
     const body = text.slice(upAt)
     const down = downMark.exec(body)
@@ -111,10 +121,10 @@ export const parseMigration = (file: string, content: string): Effect.Effect<Mig
     const upText = down === null ? body : body.slice(0, down.index)
     if (!holdsStatement(upText)) return yield* refuse(file, "has no statement after `-- migrate:up`")
 
-    const step = (mark: RegExpExecArray, at: number, part: string): Effect.Effect<ScriptStep, MigrationError> => {
-      const transaction = transactionOf(mark[1] ?? "")
+    const step = (found: RegExpExecArray, at: number, part: string): Effect.Effect<ScriptStep, MigrationError> => {
+      const transaction = transactionOf(found[1] ?? "")
       return transaction === undefined
-        ? refuse(file, `says \`${mark[0].trim()}\`; behind a mark there may be \`transaction:false\` and nothing else`)
+        ? refuse(file, `says \`${found[0].trim()}\`; behind a mark there may be \`transaction:false\` and nothing else`)
         : Effect.succeed({ _tag: "Script", text: part, line: lineAt(text, at), transaction })
     }
     if (down === null) {
@@ -161,7 +171,13 @@ const readText = (folder: string, file: string): Effect.Effect<string, Migration
     }
   }).pipe(
     Effect.flatMap((bytes) =>
-      Effect.try({ try: () => utf8.decode(bytes), catch: () => refuse(file, "is not UTF-8: save it as UTF-8") })
+      Effect.try({
+        try: () => utf8.decode(bytes),
+        catch: (cause) =>
+          codeOf(cause) === "ERR_ENCODING_INVALID_ENCODED_DATA"
+            ? refuse(file, "is not UTF-8: save it as UTF-8")
+            : refuse(file, `is too large, with ${bytes.length} bytes: make several of it`)
+      })
     )
   )
 

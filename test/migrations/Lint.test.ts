@@ -426,6 +426,14 @@ describe("lint of PostgreSQL migrations", () => {
     })
   )
 
+  it.effect("tells of a comment without an end, which hides all that is behind it", () =>
+    Effect.gen(function* () {
+      const [first, ...others] = yield* findings("select 1;\n/* from here on /* */\ndrop table t;")
+      assert.deepEqual([first?.rule, first?.line, first?.column, others], ["syntax-error", 3, 1, []])
+      assert.match(first?.problem ?? "", /comment has no end/)
+    })
+  )
+
   it.effect("an exception holds for its statement and its rule alone", () =>
     Effect.gen(function* () {
       assert.deepEqual(

@@ -54,6 +54,27 @@ describe("parseMigration", () => {
     })
   )
 
+  it.effect("a mark that is written otherwise is refused, where what undoes would be applied", () =>
+    Effect.gen(function* () {
+      for (const mark of [
+        "-- migrate:Down",
+        "-- MIGRATE:DOWN",
+        " -- migrate:down",
+        "-- migrate: down",
+        "-- migrate :down",
+        "-- migrate:downs",
+        "-- migrate:dwon",
+        "--\tmigrate:down-transaction:false"
+      ]) {
+        assert.match(
+          yield* problem("1_a.sql", text.replace("-- migrate:down", mark)),
+          /^has in line 6 `.*`, which is no mark: write `-- migrate:up` or `-- migrate:down` at the start of the line$/
+        )
+      }
+      yield* parseMigration("1_a.sql", text.replace("-- about it", "-- to migrate: up to a minute\n-- migrates: all"))
+    })
+  )
+
   it.effect("comments of either kind may stand before the first mark", () =>
     Effect.gen(function* () {
       const { up } = yield* parseMigration("1_a.sql", `/* about\n   it */\n-- and\n${text}`)

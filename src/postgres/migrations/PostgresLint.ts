@@ -11,6 +11,7 @@ import { madeBy } from "./lint/Made.ts"
 import type { Warning } from "./lint/Rule.ts"
 import { type RuleName, rules, warningsOf } from "./LintRules.ts"
 import { splitScript } from "./SqlScript.ts"
+import { sqlTokens } from "./SqlTokens.ts"
 
 type Grammar = typeof PgQuery
 
@@ -66,6 +67,11 @@ const look = (
 ): ReadonlyArray<Found> => {
   const found: Array<Found> = []
   let end = 0
+  // The splitter leaves comments out, so that the grammar would not see it.
+  for (const { kind, start, whole } of sqlTokens(text)) {
+    if (kind === "comment" && !whole)
+      found.push({ rule: "syntax-error", index: start, detail: "the comment has no end" })
+  }
   const statements = splitScript(text).map((statement) => {
     const { invalid, rules } = ignoredIn(text.slice(end, statement.offset), end)
     for (const index of invalid) found.push({ rule: "lint-ignore-invalid", index })

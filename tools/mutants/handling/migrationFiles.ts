@@ -34,6 +34,13 @@ export const migrationFiles: ReadonlyArray<Mutant> = [
     red: [files("a way down that holds no statement is none")]
   },
   {
+    name: "Migrations: behind a mark that is misspelt, what undoes is applied",
+    file: source,
+    find: "if (almost !== undefined) {",
+    replace: "if (almost?.length === 0) {",
+    red: [files("a mark that is written otherwise is refused")]
+  },
+  {
     name: "Migrations: a file that ends in .SQL is passed over",
     file: source,
     find: "const anySql = /\\.sql$/i",
