@@ -583,11 +583,11 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     const { client, file, migrations, schema } = yield* ground()
     const set = (to: "on" | "off") => client.sql`select set_config('standard_conforming_strings', ${to}, false)`
     yield* set("off")
+    yield* file("1_a.sql", "create table app.a as select 'a\\' as t;\ninsert into app.a values ('\\');")
     yield* file(
-      "1_a.sql",
-      "set standard_conforming_strings = on;\ncreate table app.a as select 'a\\' as t;\ninsert into app.a values ('\\');"
+      "2_b.sql",
+      "set standard_conforming_strings = on; insert into app.a values ('b\\'); insert into app.a values (E'c\\' ;'\n  '\\'d');"
     )
-    yield* file("2_b.sql", "insert into app.a values ('b\\'); insert into app.a values (E'c\\' ;'\n  '\\'d');")
     yield* Effect.ensuring(migrations.run, Effect.orDie(set("on")))
     assert.deepEqual(yield* client.sql`select t from ${client.sql(schema)}.a`, [
       { t: "a\\" },
