@@ -2,7 +2,10 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import { decodeInput } from "../core/Decode.ts"
+import { durationBetween } from "../core/DurationInput.ts"
 import { holdLease, type LeaseStore } from "../core/Lease.ts"
 import type {
   AppliedMigration,
@@ -31,6 +34,30 @@ export interface MigrationOptions {
   readonly lockLifetime?: Duration.Input | undefined
 }
 
+const checkOptions = decodeInput(
+  Schema.Struct({
+    journal: Schema.optional(Schema.NonEmptyString),
+    lockTimeout: Schema.optional(durationBetween(0, "Infinity")),
+    lockLifetime: Schema.optional(durationBetween("1 milli", "Infinity")),
+    lease: Schema.optional(
+      Schema.Struct({
+        store: Schema.Unknown.check(
+          Schema.makeFilter((given: unknown) => Predicate.isObject(given), { expected: "leases of another store" })
+        ),
+        name: Schema.NonEmptyString
+      })
+    )
+  })
+)
+
+const checkedClient = (options: MigrationOptions) =>
+  Effect.suspend(() =>
+    Effect.andThen(
+      checkOptions({ store: "clickhouse", operation: "ClickHouseMigrations.make", subject: "input" }, options),
+      ClickHouseClient
+    )
+  )
+
 const EntryRow = Schema.Struct({
   version: Schema.BigIntFromString,
   name: Schema.String,
@@ -58,10 +85,11 @@ const alreadyThere = (error: StoreError): boolean =>
  * ClickHouse has no transactions for this: a migration is run statement by statement, each entered in a journal when it is
  * done, and a run that broke off continues after the last entry. Hence every statement must be harmless when it runs twice
  * (IF NOT EXISTS, IF EXISTS …); one that is not is refused before anything of its migration runs (`InvalidStatement`). The
- * lock is a lease in another store, or else a table that only one can create.
+ * lock is a lease in another store, or else a table that only one can create. Fails with `StoreError` (`InvalidData`) where an
+ * option is none.
  */
-export const make = (options: MigrationOptions = {}): Effect.Effect<MigrationDriver, never, ClickHouseClient> =>
-  Effect.map(ClickHouseClient, (client) => {
+export const make = (options: MigrationOptions = {}): Effect.Effect<MigrationDriver, StoreError, ClickHouseClient> =>
+  Effect.map(checkedClient(options), (client) => {
     const journal = options.journal ?? "schema_migrations"
     const lock = `${journal}_lock`
     const lockTimeout = Duration.toMillis(options.lockTimeout ?? "60 seconds")

@@ -119,7 +119,7 @@ export const migrationProblem = (reason: MigrationReason): string => {
   const named = "version" in reason && "name" in reason ? `${reason.version}_${reason.name}` : ""
   switch (reason._tag) {
     case "FolderUnreadable":
-      return `the folder ${reason.folder} cannot be read`
+      return `the folder ${reason.folder} cannot be read: ${reason.cause instanceof Error ? reason.cause.message : String(reason.cause)}`
     case "FileInvalid":
       return `${reason.file} ${reason.problem}`
     case "ChecksumChanged":
@@ -147,7 +147,7 @@ export const migrationProblem = (reason: MigrationReason): string => {
     case "RunTimedOut":
       return `not done within ${Math.round(reason.afterMillis)} ms, during ${reason.during}`
     case "UnknownVersion":
-      return `there is no migration of version ${reason.version}`
+      return `there is no migration of version ${reason.version}: \`status\` tells those that there are`
     case "LinterMissing":
       return reason.hint
   }

@@ -26,7 +26,8 @@ import {
   StepFailed,
   UnknownVersion
 } from "./MigrationError.ts"
-import { readFolder } from "./MigrationFile.ts"
+import { nameProblem, readFolder, versionProblem } from "./MigrationFile.ts"
+import { checkBaseline, checkDown, checkOptions, checkRedo, checkRepair } from "./MigrationsInput.ts"
 import {
   contradictions,
   futureApplied,
@@ -122,9 +123,11 @@ export interface RepairReport {
 
 /** Which migrations are undone, newest first. */
 export interface DownOptions {
-  /** How many; 1. */
+  /** How many, a whole number from 1 on; 1. More than there are undo all. */
   readonly steps?: number | undefined
-  /** In place of `steps`: every migration that is newer than this version; `0n` undoes all. */
+  /**
+   * In place of `steps`: every migration that is newer than this version, which files or history know; `0n` undoes all.
+   */
   readonly to?: bigint | undefined
   /**
    * Whether each must be proved first: down and up again must give the schema that is there now. What the proof did is undone.
@@ -137,7 +140,8 @@ export interface DownOptions {
  * The migrations of one store and namespace, and what can be done with them.
  *
  * Operations fail with `MigrationError`, and with `StoreError` where the store cannot be asked or somebody else keeps the lock
- * (`Conflict`). Only `run`, `down`, `redo`, `repair` and `baseline` write; each holds the lock.
+ * (`Conflict`). Only `run`, `down`, `redo`, `repair` and `baseline` write; each holds the lock. Options that are none, of an
+ * operation or of `make`, fail it with `StoreError` (`InvalidData`) naming the field, before anything is done.
  */
 export interface Migrations<R = never> {
   readonly store: Store
@@ -163,7 +167,7 @@ export interface Migrations<R = never> {
    * one, and must end with the schema that was there before.
    */
   readonly redo: (options?: {
-    /** How many; 1. */
+    /** How many, a whole number from 1 on; 1. */
     readonly steps?: number | undefined
   }) => Effect.Effect<ReadonlyArray<AppliedMigration>, MigrationError | StoreError, R>
   /** Makes the history agree with the files: edited files keep their row under the new checksum. Runs no migration. */
@@ -203,15 +207,19 @@ const merged = <R>(
   files: ReadonlyArray<Migration>,
   programs: ReadonlyArray<Migration<R>>
 ): Effect.Effect<ReadonlyArray<Migration<R>>, MigrationError> => {
-  const all: ReadonlyArray<Migration<R>> = [...files, ...programs].sort((a, b) => (a.version < b.version ? -1 : 1))
-  const twice = all.find(({ version }, i) => all[i - 1]?.version === version)
-  return twice === undefined
-    ? Effect.succeed(all)
-    : Effect.fail(
-        new MigrationError({
-          reason: new FileInvalid({ file: `${twice.version}_${twice.name}`, problem: "has the version of another one" })
-        })
-      )
+  const refuse = ({ name, version }: Migration<R>, problem: string) =>
+    Effect.fail(new MigrationError({ reason: new FileInvalid({ file: `the program ${version}_${name}`, problem }) }))
+  for (const one of programs) {
+    const problem = versionProblem(one.version) ?? nameProblem(one.name)
+    if (problem !== undefined) return refuse(one, problem)
+  }
+  const known = new Map(files.map(({ name, version }) => [version, `${version}_${name}.sql`]))
+  for (const one of programs) {
+    const other = known.get(one.version)
+    if (other !== undefined) return refuse(one, `has the version of ${other}: give it another one`)
+    known.set(one.version, `the program ${one.version}_${one.name}`)
+  }
+  return Effect.succeed([...files, ...programs].sort((a, b) => (a.version < b.version ? -1 : 1)))
 }
 
 /** The migrations of a folder, of programs, or of both, on one store. */
@@ -219,10 +227,15 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
   const policies: HistoryPolicies = { outOfOrder: options.outOfOrder ?? "error", future: options.future ?? "allow" }
   const limit = options.timeout ?? "300 seconds"
   const store = displayName[driver.store]
+  const subject = (operation: string) =>
+    ({ store: driver.store, operation: `Migrations.${operation}`, subject: "input" }) as const
 
-  const read: Effect.Effect<ReadonlyArray<Migration<R>>, MigrationError> = Effect.flatMap(
+  const readAll: Effect.Effect<ReadonlyArray<Migration<R>>, MigrationError> = Effect.flatMap(
     options.folder === undefined ? Effect.succeed([]) : readFolder(options.folder),
     (files) => merged(files, options.programs ?? [])
+  )
+  const read: Effect.Effect<ReadonlyArray<Migration<R>>, MigrationError | StoreError> = Effect.suspend(() =>
+    Effect.andThen(checkOptions(subject("make"), options), readAll)
   )
 
   /** Runs an operation under the lock; `bounded` gives its migrations their time. */
@@ -349,6 +362,10 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
       const [reason] = contradictions(migrations, applied)
       if (reason !== undefined) return yield* new MigrationError({ reason })
       const { to } = which
+      const known = [...migrations, ...applied].some(({ version }) => version === to)
+      if (to !== undefined && to !== 0n && !known) {
+        return yield* new MigrationError({ reason: new UnknownVersion({ version: to }) })
+      }
       const descending = applied.toReversed()
       const chosen =
         to === undefined ? descending.slice(0, which.steps ?? 1) : descending.filter(({ version }) => version > to)
@@ -379,7 +396,7 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
   }
 
   const down: Migrations<R>["down"] = (downOptions = {}) =>
-    Effect.flatMap(read, (migrations) =>
+    Effect.flatMap(Effect.andThen(checkDown(subject("down"), downOptions), read), (migrations) =>
       exclusively((session, { bounded, silently, tell }) =>
         Effect.gen(function* () {
           const { applied } = yield* session.state
@@ -414,7 +431,7 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
     )
 
   const redo: Migrations<R>["redo"] = (redoOptions = {}) =>
-    Effect.flatMap(read, (migrations) =>
+    Effect.flatMap(Effect.andThen(checkRedo(subject("redo"), redoOptions), read), (migrations) =>
       exclusively((session, { bounded, tell }) =>
         Effect.gen(function* () {
           const { applied } = yield* session.state
@@ -450,7 +467,7 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
     )
 
   const repair: Migrations<R>["repair"] = (repairOptions = {}) =>
-    Effect.flatMap(read, (migrations) =>
+    Effect.flatMap(Effect.andThen(checkRepair(subject("repair"), repairOptions), read), (migrations) =>
       exclusively((session) =>
         Effect.gen(function* () {
           const { applied, unfinished } = yield* session.state
@@ -471,6 +488,7 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
 
   const baseline: Migrations<R>["baseline"] = (version) =>
     Effect.gen(function* () {
+      yield* checkBaseline(subject("baseline"), { version })
       const migrations = yield* read
       if (!migrations.some((migration) => migration.version === version)) {
         return yield* new MigrationError({ reason: new UnknownVersion({ version }) })
@@ -505,7 +523,7 @@ export const make = <R = never>(driver: MigrationDriver, options: MigrationsOpti
     }
   })
 
-  const lint: Migrations<R>["lint"] = Effect.flatMap(read, (migrations) =>
+  const lint: Migrations<R>["lint"] = Effect.flatMap(readAll, (migrations) =>
     driver.lint === undefined
       ? Effect.succeed([])
       : Effect.mapError(driver.lint(migrations), (reason) => new MigrationError({ reason }))

@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { Migration, ProgramStep } from "../core/MigrationDriver.ts"
 import { ProgramFailed } from "../core/MigrationFailure.ts"
@@ -44,8 +45,12 @@ export const program = <E, R>(options: ProgramOptions<E, R>): Migration<R> => {
   const step = (run: Effect.Effect<unknown, E, R>): ProgramStep<R> => ({
     _tag: "Program",
     transaction,
+    // However it ends, it is this migration that failed; who interrupts the whole run passes by here.
     run: Effect.asVoid(
-      Effect.mapError(run, (error) => (isStoreError(error) ? error : new ProgramFailed({ cause: error })))
+      Effect.catchCause(run, (cause) => {
+        const error = Cause.squash(cause)
+        return Effect.fail(isStoreError(error) ? error : new ProgramFailed({ cause: error }))
+      })
     )
   })
   return {

@@ -28,7 +28,7 @@ export interface PlatformMigrationsOptions extends Partial<
 /** The platform's PostgreSQL migrations, and what can be done with them. */
 export const migrations = (
   options: PlatformMigrationsOptions = {}
-): Effect.Effect<Migrations.Migrations, never, PostgresClient> =>
+): Effect.Effect<Migrations.Migrations, StoreError, PostgresClient> =>
   Effect.map(
     PostgresMigrations.make({
       schema: platformSchema,

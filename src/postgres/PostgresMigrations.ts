@@ -1,10 +1,14 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
 import type { MigrationDriver, MigrationSession, TellProgress } from "../core/MigrationDriver.ts"
 import type { BackupFailed } from "../core/MigrationFailure.ts"
 import { Deadline } from "../core/Deadline.ts"
+import { decodeInput } from "../core/Decode.ts"
+import { durationBetween } from "../core/DurationInput.ts"
 import { isStoreError, StoreError, Unclassified } from "../core/StoreError.ts"
 import { makeHistory, ownTables } from "./migrations/History.ts"
 import { makeLock } from "./migrations/Lock.ts"
@@ -12,6 +16,7 @@ import { makeSteps } from "./migrations/Steps.ts"
 import { makeTransactions } from "./migrations/Transactions.ts"
 import { CurrentHolder } from "./pool/Holder.ts"
 import { PostgresClient } from "./PostgresClient.ts"
+import { maxIdentifierBytes } from "./migrations/Identifier.ts"
 import * as PostgresLint from "./migrations/PostgresLint.ts"
 
 /** Where the history is kept, and how long to wait for others. */
@@ -31,11 +36,40 @@ export interface PostgresMigrationsOptions {
   readonly backup?: ((schemas: ReadonlyArray<string>) => Effect.Effect<string, BackupFailed>) | undefined
 }
 
+/** What `statement_timeout` and `lock_timeout` can be at most. */
+const longestTimeoutMillis = 2_147_483_647
+
+const schemaName = Schema.String.check(
+  Schema.makeFilter((name: string) => name !== "" && Buffer.byteLength(name) <= maxIdentifierBytes, {
+    expected: `the name of a schema, of 1 to ${maxIdentifierBytes} bytes`
+  })
+)
+
+const checkOptions = decodeInput(
+  Schema.Struct({
+    schema: schemaName,
+    covers: Schema.optional(Schema.Array(schemaName).check(Schema.isMinLength(1))),
+    lockTimeout: Schema.optional(durationBetween(0, "Infinity")),
+    // 0 would be no limit to the server.
+    statementLockTimeout: Schema.optional(durationBetween("1 milli", longestTimeoutMillis)),
+    backup: Schema.optional(
+      Schema.Unknown.check(
+        Schema.makeFilter(Predicate.isFunction, { expected: "a function, as PostgresBackup.make gives it" })
+      )
+    )
+  })
+)
+
+const checkedClient = (options: PostgresMigrationsOptions) =>
+  Effect.suspend(() =>
+    Effect.andThen(
+      checkOptions({ store: "postgresql", operation: "PostgresMigrations.make", subject: "input" }, options),
+      PostgresClient
+    )
+  )
+
 /** What gives the session back is sent also after the caller's deadline; else it would keep the lock. */
 const whenever = Effect.provideService(Deadline, Number.POSITIVE_INFINITY)
-
-/** What `statement_timeout` can be at most. */
-const longestTimeoutMillis = 2_147_483_647
 
 /** A failure that our client made travels below Effect's error. */
 const clientFailure = (error: SqlError, operation: string): StoreError =>
@@ -55,10 +89,11 @@ const clientFailure = (error: SqlError, operation: string): StoreError =>
  * Everything happens on one reserved connection. The advisory lock is polled, never waited for in the server, where a waiter
  * would block the holder's `CREATE INDEX CONCURRENTLY`. A migration and its row of the history are one transaction. One that
  * says `transaction:false` has a journal instead: each statement is entered there in a transaction with itself, or, where it
- * cannot run in one, once it is done; a run that broke off goes on after the last entry.
+ * cannot run in one, once it is done; a run that broke off goes on after the last entry. Fails with `StoreError` (`InvalidData`)
+ * where an option is none.
  */
-export const make = (options: PostgresMigrationsOptions): Effect.Effect<MigrationDriver, never, PostgresClient> =>
-  Effect.map(PostgresClient, (client) => {
+export const make = (options: PostgresMigrationsOptions): Effect.Effect<MigrationDriver, StoreError, PostgresClient> =>
+  Effect.map(checkedClient(options), (client) => {
     const { needsSession, query, sql } = client
     const { schema } = options
     const covers = options.covers ?? [schema]
@@ -137,7 +172,7 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
                 // Interrupted in the moment of success, the session would keep the lock.
                 yield* Effect.onInterrupt(restore(lock(tell)), () => Effect.ignore(whenever(unlock)))
                 const work = Effect.gen(function* () {
-                  yield* steps.limitStatements("Migrations.lock")
+                  yield* steps.prepareSession("Migrations.lock")
                   yield* prepareHistory
                   return yield* use(sessionOf(tell, steps))
                 })

@@ -63,6 +63,25 @@ describe.skipIf(!canEmbed)("ClickHouseMigrations", () => {
   layer(Layer.provideMerge(Layer.effect(ClickHouseClient, connect()), embeddedServer), {
     excludeTestServices: true
   })((it) => {
+    it.effect("options that are none are refused by name", () =>
+      Effect.gen(function* () {
+        for (const [field, value] of [
+          ["lockTimeout", "abc"],
+          ["lockLifetime", 0],
+          ["journal", ""],
+          ["lockTimout", "1 second"]
+        ] as const) {
+          const made = ClickHouseMigrations.make({ [field]: value } as never)
+          const { outcome, reason } = yield* Effect.flip(made)
+          assert.ok(reason._tag === "InvalidData" && outcome === "not-applied")
+          assert.deepEqual(
+            reason.problems.map((problem) => problem.field),
+            [field]
+          )
+        }
+      })
+    )
+
     const tables = Effect.flatMap(ClickHouseClient, (client) =>
       Effect.map(
         client.query("test", {

@@ -82,6 +82,26 @@ const examples: Record<
       ["create table t (a bigint) partition by list (a); alter table t detach partition p;"]
     ]
   },
+  "ban-unnamed-concurrent-index": {
+    bad: ["create index concurrently on t (a);", "create unique index concurrently on only app.t (a);"],
+    good: [["create index concurrently i on t (a);", alone], ["create table t (a bigint); create index on t (a);"]]
+  },
+  "validating-with-not-valid": {
+    bad: [
+      "alter table app.t add constraint c check (a > 0) not valid; alter table app.t validate constraint c;",
+      "alter table t add constraint f foreign key (a) references o (id) not valid; select 1; alter table t validate constraint f;",
+      "alter table t add constraint c check (a > 0) not valid, validate constraint c;",
+      "alter table t add constraint c check (a > 0) not valid; alter table t validate constraint other;"
+    ],
+    good: [
+      ["alter table t add constraint c check (a > 0) not valid; alter table t validate constraint c;", alone],
+      ["alter table t add constraint c check (a > 0) not valid; alter table o validate constraint c;"],
+      ["alter table t validate constraint c; alter table t add constraint d check (a > 1) not valid;"],
+      [
+        "create table t (a bigint); alter table t add constraint c check (a > 0) not valid; alter table t validate constraint c;"
+      ]
+    ]
+  },
   "adding-foreign-key-constraint": {
     bad: [
       "alter table t add constraint f foreign key (a) references o (id);",
@@ -164,6 +184,10 @@ const examples: Record<
       ["drop schema app;"]
     ]
   },
+  "ban-drop-database": {
+    bad: ["drop database d;", "drop database if exists d with (force);"],
+    good: [["create database d;", alone]]
+  },
   "ban-drop-column": {
     bad: [
       "alter table t drop column a;",
@@ -175,16 +199,53 @@ const examples: Record<
     ]
   },
   "renaming-table": {
-    bad: ["alter table t rename to u;", "alter table app.t set schema other;", "alter view v set schema other;"],
+    bad: [
+      "alter table t rename to u;",
+      "alter view app.v rename to w;",
+      "alter materialized view app.v rename to w;",
+      "alter foreign table t rename to u;",
+      "create or replace view v as select 1 as a; alter view v rename to w;",
+      "alter table app.t set schema other;",
+      "alter view v set schema other;"
+    ],
     good: [
+      ["create view app.v as select 1 as a; alter view app.v rename to w;"],
+      ["create materialized view v as select 1 as a; alter materialized view v rename to w;"],
       ["create table t (a bigint); alter table t set schema other;"],
       ["create view u as select * from t;"],
       ["create table t (a bigint); alter table t rename to u;"]
     ]
   },
   "renaming-column": {
-    bad: ["alter table t rename column a to b;", "alter table t rename a to b;"],
+    bad: [
+      "alter table t rename column a to b;",
+      "alter table t rename a to b;",
+      "alter view v rename column a to b;",
+      "alter type app.pair rename attribute a to b;"
+    ],
     good: [["alter table t rename constraint a to b;"], ["alter index i rename to j;"]]
+  },
+  "renaming-type": {
+    bad: ["alter type app.e rename to f;", "alter domain d rename to e;", "alter type e set schema other;"],
+    good: [
+      ["create type app.e as enum ('a'); alter type app.e rename to f;"],
+      ["create type pair as (a int, b int); alter type pair rename to two; alter type pair rename attribute a to c;"],
+      ["alter type e owner to somebody;"]
+    ]
+  },
+  "renaming-function": {
+    bad: [
+      "alter function app.f(int) rename to g;",
+      "alter procedure p() rename to q;",
+      "alter routine app.f rename to g;",
+      "alter function f() set schema other;"
+    ],
+    good: [
+      ["create function app.f() returns int language sql as 'select 1'; alter function app.f() rename to g;"],
+      ["alter function f() owner to somebody;"],
+      ["alter index i rename to j;"],
+      ["alter trigger a on t rename to b;"]
+    ]
   },
   "renaming-schema": {
     bad: ["alter schema app rename to other;"],
@@ -213,6 +274,18 @@ const examples: Record<
     bad: ["alter table t set logged;", "alter table t set unlogged;"],
     good: [["create unlogged table t (a bigint);"], ["create unlogged table t (a bigint); alter table t set logged;"]]
   },
+  "changing-tablespace": {
+    bad: [
+      "alter table app.t set tablespace fast;",
+      "alter index app.i set tablespace fast;",
+      "alter table all in tablespace slow set tablespace fast;",
+      "alter table t set access method heap2;"
+    ],
+    good: [
+      ["create table t (a bigint) tablespace fast;"],
+      ["create table t (a bigint); alter table t set tablespace x;"]
+    ]
+  },
   "ban-drop-cascade": {
     bad: [
       "drop view v cascade;",
@@ -237,9 +310,38 @@ const examples: Record<
       "delete from o; alter table t add column a text;",
       "insert into n select * from t; alter table t add column a text;",
       "create table n (a text); insert into n select a from t union all select a from o; alter table t add column b text;",
-      "merge into t using o on t.a = o.a when matched then delete; alter table t add column a text;"
+      "merge into t using o on t.a = o.a when matched then delete; alter table t add column a text;",
+      "alter table t add column a text; with s as (update t set a = '' returning *) select count(*) from s;",
+      "alter table t add column a text; with s as (delete from o returning a) insert into n values (1);",
+      "alter table t add column a text; do $$ begin update app.t set a = ''; end $$;",
+      "alter table t add column a text; do $$ begin execute 'delete  from t'; end $$;",
+      "alter table t add column a text; do $$ begin insert into n select a from t; end $$;",
+      "alter table t add column a text; do $$ begin for i in 1..9 loop insert into n values (i); end loop; end $$;",
+      "alter table t add column a text; do $$ begin perform app.backfill(); end $$;",
+      "do $$ begin alter table t add column a text; update t set a = ''; end $$;",
+      "alter table t add column a text; select backfill();",
+      "alter table t add column a text; select app.backfill(id) from t;",
+      "alter table t add column a text; select * from app.backfill();",
+      "alter table t add column a text; call app.backfill();",
+      "alter table t add column a text; copy t from '/tmp/rows';"
     ],
     good: [
+      ["alter table t add column a text; with s as (select 1) select * from s;"],
+      ["alter table t add column a text; create table n (a text); with s as (update n set a = '') select 1;"],
+      [
+        "alter table t add column a text; do $$ begin -- update t set a = ''\n perform set_config('a.b', 'c', true); perform pg_advisory_xact_lock(1); if exists (select from t for update of t) then raise exception 'x'; end if; end $$;"
+      ],
+      [
+        "do $$ begin if not exists (select from pg_class) then alter table t add foreign key (a) references o on update cascade; end if; end $$;"
+      ],
+      ["alter table t add column a text; do $$ begin execute 'grant select, update on t to somebody'; end $$;"],
+      ["alter table t add column a text; do $$ begin insert into o values (1) on conflict do nothing; end $$;"],
+      ["alter table t add column a text; select set_config('a.b', 'c', true); select pg_catalog.setval('s', 9);"],
+      ["alter table t add column a text; select lower(a) from t; select * from generate_series(1, 2);"],
+      ["alter table t add column a text; do $$ begin for r in select a from t for update loop null; end loop; end $$;"],
+      ["do $$ begin update t set a = ''; end $$;"],
+      ["select backfill();"],
+      ["alter table t add column a text; select backfill();", alone],
       ["update t set a = '';"],
       [
         "alter table t add column a text; insert into o values (1), (2); insert into o select 3; insert into o default values;"
@@ -321,6 +423,14 @@ describe("lint of PostgreSQL migrations", () => {
 1 error, 0 warnings`.replace("                          ^", `    ${" ".repeat(22)}^`)
       )
       assert.equal(renderLint([]), "Nothing dangerous was found.")
+    })
+  )
+
+  it.effect("tells of a comment without an end, which hides all that is behind it", () =>
+    Effect.gen(function* () {
+      const [first, ...others] = yield* findings("select 1;\n/* from here on /* */\ndrop table t;")
+      assert.deepEqual([first?.rule, first?.line, first?.column, others], ["syntax-error", 3, 1, []])
+      assert.match(first?.problem ?? "", /comment has no end/)
     })
   )
 

@@ -1,5 +1,5 @@
 import { describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, References, type Scope, Stream } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, Logger, References, type Scope, Stream } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import * as assert from "node:assert/strict"
 import { isStoreError } from "../../src/core/StoreError.ts"
@@ -413,6 +413,49 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     const twice = make({ programs: [program({ version: 1n, name: "again", revision: "1", up: Effect.void })] })
     assert.equal((yield* reasonOf(twice.plan))._tag, "FileInvalid")
   }),
+  "a program that dies, throws or interrupts itself has failed like any other, and nothing of it is left": Effect.gen(
+    function* () {
+      const { count, exists, file, make, schema } = yield* ground()
+      yield* file("1_a.sql", "create table app.a (n int);")
+      const insert = Effect.flatMap(SqlClient, (sql) => sql.unsafe(`insert into ${schema}.a values (1)`))
+      const odd = new Error("odd")
+      const thrown = Effect.sync(() => {
+        throw odd
+      })
+      for (const transaction of [true, false]) {
+        const steps = (end: Effect.Effect<unknown>) =>
+          make({
+            programs: [
+              program({ version: 2n, name: "fill", revision: "1", transaction, up: Effect.andThen(insert, end) })
+            ]
+          })
+        for (const [end, told] of [
+          [Effect.die(odd), /2_fill failed: odd/],
+          [thrown, /2_fill failed: odd/],
+          [Effect.interrupt, /2_fill failed: .*interrupt/]
+        ] as const) {
+          const reason = yield* reasonOf(steps(end).run)
+          assert.ok(reason._tag === "StepFailed" && reason.version === 2n)
+          assert.match(new MigrationError({ reason }).message, told)
+        }
+        if (transaction) assert.equal(yield* count("a"), 0)
+      }
+      // Whoever interrupts the run finds it interrupted.
+      const started = yield* Deferred.make<void>()
+      const up = Effect.andThen(Deferred.succeed(started, undefined), Effect.never)
+      const fiber = yield* Effect.forkChild(
+        make({ programs: [program({ version: 2n, name: "fill", revision: "1", transaction: false, up })] }).run
+      )
+      yield* Deferred.await(started)
+      yield* Fiber.interrupt(fiber)
+      const exit = yield* Fiber.await(fiber)
+      assert.ok(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
+      yield* file("3_c.sql", "create table app.c (n int);")
+      yield* make({ programs: [program({ version: 2n, name: "fill", revision: "1", transaction: false, up: insert })] })
+        .run
+      assert.equal(yield* exists("c"), true)
+    }
+  ),
   "a program without a transaction commits by itself, batch by batch": Effect.gen(function* () {
     const { count, file, make, schema } = yield* ground()
     yield* file("1_a.sql", "create table app.a (n int);")
@@ -511,6 +554,55 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     yield* migrations.run
     assert.deepEqual([yield* exists("a"), yield* exists("b")], [true, false])
   }),
+  "a script that the server would not read as it is written is refused before any of it runs": Effect.gen(function* () {
+    const { exists, file, make } = yield* ground()
+    for (const [statement, text, told] of [
+      ["\\connect other", "\\connect other", /line 3 is a command of psql/],
+      ["select 1 \\gset\nselect 2;", "\\gset", /line 3 is a command of psql/],
+      ["/* said\ncreate table app.b (n int);", "/* said", /comment that begins on line 3 has no end.*close it/],
+      ["select 'a;\ncreate table app.b (n int);", "'a;", /string that begins on line 3 has no end/],
+      ["select $x$ a;\n$$;", "$x$ a;", /string that begins on line 3 has no end/],
+      ['select "a;', '"a;', /quoted name that begins on line 3 has no end/],
+      ["copy app.a from stdin;\n1\n\\.", "\\.", /psql/],
+      ["copy app.a (n) from stdin", undefined, /INSERT … VALUES/],
+      ["copy (select 'x' from app.a) to stdout csv", undefined, /INSERT … VALUES/],
+      ["set standard_conforming_strings = off", undefined, /E'…'/]
+    ] as const) {
+      for (const mark of ["", withoutTransaction]) {
+        yield* file("1_a.sql", `create table app.a (n int);\n${statement}`, undefined, mark)
+        const reason = yield* reasonOf(make().run)
+        assert.ok(reason._tag === "StatementFailed" && reason.failure.reason._tag === "InvalidStatement", statement)
+        assert.match(reason.failure.message, told)
+        if (text !== undefined) assert.equal(reason.failure.statement?.text, text)
+        assert.equal(reason.failure.outcome, "not-applied")
+        assert.equal(yield* exists("a"), false)
+      }
+    }
+  }),
+  "a script is read by one rule, whatever the session takes a backslash for": Effect.gen(function* () {
+    const { client, file, migrations, schema } = yield* ground()
+    const set = (to: "on" | "off") => client.sql`select set_config('standard_conforming_strings', ${to}, false)`
+    yield* set("off")
+    yield* file("1_a.sql", "create table app.a as select 'a\\' as t;\ninsert into app.a values ('\\');")
+    yield* file(
+      "2_b.sql",
+      "set standard_conforming_strings = on; insert into app.a values ('b\\'); insert into app.a values (E'c\\' ;'\n  '\\'d');"
+    )
+    yield* Effect.ensuring(migrations.run, Effect.orDie(set("on")))
+    assert.deepEqual(yield* client.sql`select t from ${client.sql(schema)}.a`, [
+      { t: "a\\" },
+      { t: "\\" },
+      { t: "b\\" },
+      { t: "c' ;'d" }
+    ])
+  }),
+  "line ends of any kind end a comment, and hide no statement": Effect.gen(function* () {
+    const { exists, file, migrations } = yield* ground()
+    yield* file("1_crlf.sql", "create table app.a (n int); -- said\r\ncreate table app.b (n int);\r\n")
+    yield* file("2_cr.sql", "-- said\rcreate table app.c (n int);\r-- said\rcreate table app.d (n int);")
+    yield* migrations.run
+    for (const table of ["a", "b", "c", "d"]) assert.equal(yield* exists(table), true, table)
+  }),
   "progress is told while it runs": Effect.gen(function* () {
     const { file, migrations, progress } = yield* ground()
     yield* file("1_a.sql", "create table app.a (n int);\ninsert into app.a values (1);", "drop table app.a;")
@@ -558,6 +650,41 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     assert.equal(yield* count("a"), 3)
     assert.equal((yield* migrations.verify).ok, true)
   }),
+  "a statement that only speaks of CONCURRENTLY is done once, whenever the run breaks off": Effect.gen(function* () {
+    const { client, count, file, migrations, schema } = yield* ground()
+    yield* file("1_make.sql", "create table app.a (t text);", undefined, withoutTransaction)
+    yield* migrations.run
+    const journal = `${schema}.schema_migrations_journal`
+    yield* client.sql.unsafe(`create function ${schema}.break() returns trigger language plpgsql as
+      $$ begin if new.done then raise exception 'power cut'; end if; return new; end $$`)
+    yield* client.sql.unsafe(`create trigger break before insert or update on ${journal}
+      for each row execute function ${schema}.break()`)
+    yield* file(
+      "2_fill.sql",
+      "insert into app.a values ('jobs that run concurrently'); -- create index concurrently",
+      undefined,
+      withoutTransaction
+    )
+    assert.equal((yield* reasonOf(migrations.run))._tag, "StatementFailed")
+    yield* client.sql.unsafe(`drop trigger break on ${journal}`)
+    yield* migrations.run
+    assert.equal(yield* count("a"), 1)
+  }),
+  "an index without a name is not built CONCURRENTLY, where a run that breaks off would leave it": Effect.gen(
+    function* () {
+      const { exists, file, make } = yield* ground()
+      for (const statement of [
+        "create index concurrently on app.a (n)",
+        "CREATE UNIQUE INDEX /* on a */ CONCURRENTLY ON ONLY app.a (n)"
+      ]) {
+        yield* file("1_a.sql", `create table app.a (n int);\n${statement};`, undefined, withoutTransaction)
+        const reason = yield* reasonOf(make().run)
+        assert.ok(reason._tag === "StatementFailed" && reason.failure.reason._tag === "InvalidStatement")
+        assert.match(reason.failure.message, /CREATE INDEX CONCURRENTLY name ON/)
+        assert.deepEqual([reason.failure.statement?.text.includes("(n)"), yield* exists("a")], [true, false])
+      }
+    }
+  ),
   "what has been done of a migration that broke off may not be edited, unless it is forgotten": Effect.gen(
     function* () {
       const { count, file, migrations } = yield* ground()

@@ -380,7 +380,7 @@ describeLive("postgresql", "backups before migrating", () => {
         const url = Redacted.make(`postgresql://ann:${secret}@127.0.0.1:1/app?application_name=x`)
         const made = yield* ground({
           backup: PostgresBackup.make({ url, folder: join(backups, "kept"), programs })
-        } as never)
+        })
         yield* made.file("1_make.sql", "create table app.a (n int);", "drop table app.a;")
         return { ...made, backups: join(backups, "kept") }
       })
@@ -454,7 +454,7 @@ describeLive("postgresql", "backups before migrating", () => {
         yield* Effect.gen(function* () {
           const { client, count, exists, file, migrations, schema } = yield* ground({
             backup: PostgresBackup.make({ url: Redacted.make(url), folder })
-          } as never)
+          })
           yield* file("1_make.sql", "create table app.a (n int);\ninsert into app.a values (1), (2);")
           yield* migrations.run
           yield* file("2_drop.sql", "drop table app.a;")

@@ -31,18 +31,19 @@ let schemas = 0
 
 /** A folder of migrations, a schema with a history of its own, and what tests ask of both. */
 export const ground = (
-  options: Partial<PostgresMigrations.PostgresMigrationsOptions> & Migrations.MigrationsOptions = {}
+  options: Partial<PostgresMigrations.PostgresMigrationsOptions> & Pick<Migrations.MigrationsOptions, "timeout"> = {}
 ) =>
   Effect.gen(function* () {
     const folder = yield* temporaryFolder
     const schema = options.schema ?? `app_${++schemas}`
     const client = yield* PostgresClient.PostgresClient
-    const driver = yield* PostgresMigrations.make({ ...options, schema })
+    const { timeout, ...ofDriver } = options
+    const driver = yield* PostgresMigrations.make({ ...ofDriver, schema })
     const progress: Array<MigrationProgress> = []
     const make = <R = never>(more: Migrations.MigrationsOptions<R> = {}) =>
       Migrations.make<R>(driver, {
-        ...(options as Migrations.MigrationsOptions<R>),
         folder,
+        timeout,
         onProgress: (event) => Effect.sync(() => progress.push(event)),
         ...more
       })

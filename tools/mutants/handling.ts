@@ -4,6 +4,10 @@ import { billingSchema } from "./handling/billingSchema.ts"
 import { bulkInsert } from "./handling/bulkInsert.ts"
 import { lookup } from "./handling/lookup.ts"
 import { quietHours } from "./handling/quietHours.ts"
+import { migrationFiles } from "./handling/migrationFiles.ts"
+import { migrationInput } from "./handling/migrationInput.ts"
+import { migrationLint } from "./handling/migrationLint.ts"
+import { migrationScripts } from "./handling/migrationScripts.ts"
 import { sessions } from "./handling/sessions.ts"
 import { streamRows } from "./handling/streamRows.ts"
 import { unit } from "./handling/unit.ts"
@@ -1224,7 +1228,7 @@ const ofMigrations: ReadonlyArray<Mutant> = [
   {
     name: "Migrations: a statement may take no longer than the client's own, on the server",
     file: "src/postgres/PostgresMigrations.ts",
-    find: `yield* steps.limitStatements("Migrations.lock")`,
+    find: `yield* steps.prepareSession("Migrations.lock")`,
     replace: "void steps",
     red: [migrations.faults("a migration may take as long as it is given")]
   },
@@ -1580,6 +1584,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...ofMongodb,
   ...ofClickHouse,
   ...ofMigrations,
+  ...migrationFiles,
+  ...migrationInput,
+  ...migrationScripts,
+  ...migrationLint,
   ...ofComposition,
   ...ofInput
 ]

@@ -23,7 +23,7 @@ export interface AnalyticsMigrationsOptions extends Partial<
 /** The platform's ClickHouse migrations, in the database of the client, and what can be done with them. */
 export const migrations = (
   options: AnalyticsMigrationsOptions = {}
-): Effect.Effect<Migrations.Migrations, never, ClickHouseClient> =>
+): Effect.Effect<Migrations.Migrations, StoreError, ClickHouseClient> =>
   Effect.map(
     ClickHouseMigrations.make({
       journal: "platform_migrations",

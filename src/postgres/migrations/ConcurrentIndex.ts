@@ -1,21 +1,8 @@
 import * as Effect from "effect/Effect"
 import type { TellProgress } from "../../core/MigrationDriver.ts"
 import type { PostgresClient } from "../PostgresClient.ts"
+import { concurrentStatement } from "./ConcurrentStatement.ts"
 import type { Which } from "./Which.ts"
-
-/** `CREATE INDEX CONCURRENTLY name ON table`, and `DROP INDEX CONCURRENTLY name`, with names as they stand there. */
-const identifier = String.raw`(?:"(?:[^"]|"")+"|[\w$\u0080-\uffff]+)`
-const qualified = `${identifier}(?:\\.${identifier})*`
-const createConcurrently = new RegExp(
-  `^create\\s+(?:unique\\s+)?index\\s+concurrently\\s+(?:if\\s+not\\s+exists\\s+)?(${identifier})\\s+on\\s+(?:only\\s+)?(${qualified})`,
-  "i"
-)
-const dropConcurrently = new RegExp(
-  `^drop\\s+index\\s+concurrently\\s+(?:if\\s+exists\\s+)?(${qualified})\\s*(?:restrict|cascade)?\\s*$`,
-  "i"
-)
-/** Whether a statement works beside others, and so in no transaction. */
-export const isConcurrent = (text: string): boolean => /\bconcurrently\b/i.test(text)
 
 /** What a killed run left of a CONCURRENTLY statement. */
 export const makeLeftBehind = ({ query, sql }: PostgresClient["Service"]) => {
@@ -40,19 +27,18 @@ export const makeLeftBehind = ({ query, sql }: PostgresClient["Service"]) => {
    */
   const leftBehind = (operation: string, which: Which, text: string, tell: TellProgress) =>
     Effect.gen(function* () {
-      const [, name, table] = createConcurrently.exec(text) ?? []
-      if (name !== undefined && table !== undefined) {
-        const index = yield* indexOf(operation, name, table)
+      const statement = concurrentStatement(text)
+      if (statement?._tag === "CreateIndex") {
+        const index = yield* indexOf(operation, statement.name, statement.table)
         if (index === undefined || index.valid) return index !== undefined
         yield* query({ operation, kind: "write" }, sql.unsafe(`drop index concurrently if exists ${index.name}`))
         yield* tell({ _tag: "Cleared", ...which, object: `the invalid index ${index.name}` })
         return false
       }
-      const [, dropped] = dropConcurrently.exec(text) ?? []
-      if (dropped === undefined) return false
+      if (statement?._tag !== "DropIndex") return false
       const [row] = yield* query(
         { operation, kind: "read" },
-        sql<{ readonly gone: boolean }>`select to_regclass(${dropped}) is null as gone`
+        sql<{ readonly gone: boolean }>`select to_regclass(${statement.name}) is null as gone`
       )
       return row?.gone === true
     })

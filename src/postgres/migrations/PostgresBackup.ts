@@ -1,6 +1,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { execFile } from "node:child_process"
 import { mkdir, rm, writeFile } from "node:fs/promises"
@@ -85,6 +86,13 @@ export const make =
   (options: PostgresBackupOptions): ((schemas: ReadonlyArray<string>) => Effect.Effect<string, BackupFailed>) =>
   (schemas) =>
     Effect.gen(function* () {
+      const limit = Option.getOrElse(Duration.fromInput(options.timeout ?? "1 hour"), () => Duration.zero)
+      if (!Duration.isPositive(limit)) {
+        return yield* new BackupFailed({
+          detail: "timeout must be a length of time above 0",
+          hint: 'Give one such as "1 hour"'
+        })
+      }
       const program = (name: string) => (options.programs === undefined ? name : join(options.programs, name))
       const url = yield* currentCredential(options.url)
       const { password } = yield* Effect.mapError(
@@ -116,7 +124,6 @@ export const make =
           ? Effect.void
           : Effect.fail(new BackupFailed({ detail: `${file} holds nothing`, hint: "See what pg_dump could read" }))
       )
-      const limit = Duration.fromInputUnsafe(options.timeout ?? "1 hour")
       yield* Effect.andThen(dump, check).pipe(
         Effect.timeoutOrElse({
           duration: limit,

@@ -4,13 +4,18 @@ import type * as PgQuery from "libpg-query"
 import type { LintFinding } from "../../core/LintFinding.ts"
 import type { Migration, ScriptStep } from "../../core/MigrationDriver.ts"
 import { LinterMissing } from "../../core/MigrationFailure.ts"
-import { changesTable, rules, tablesMade, type Warning, warningsOf } from "./LintRules.ts"
+import { maxIdentifierBytes } from "./Identifier.ts"
+import { changesTable } from "./lint/BackfillRules.ts"
+import { tablesUnvalidated } from "./lint/ConstraintRules.ts"
+import { madeBy } from "./lint/Made.ts"
+import type { Warning } from "./lint/Rule.ts"
+import { type RuleName, rules, warningsOf } from "./LintRules.ts"
 import { splitScript } from "./SqlScript.ts"
+import { sqlTokens } from "./SqlTokens.ts"
 
 type Grammar = typeof PgQuery
-type Rule = keyof typeof rules
 
-const isRule = (name: string): name is Rule => Object.hasOwn(rules, name)
+const isRule = (name: string): name is RuleName => Object.hasOwn(rules, name)
 
 /** The server's own grammar; loading it takes about 50 ms, so it is done only where something is looked at. */
 const grammar: Effect.Effect<Grammar, LinterMissing> = Effect.tryPromise({
@@ -41,9 +46,7 @@ const indexOfByte = (text: string, byte: number): number => Buffer.from(text).su
 /** The grammar's errors count characters. */
 const indexOfCharacter = (text: string, n: number): number => [...text].slice(0, n).join("").length
 
-const maxIdentifierBytes = 63
-
-const longIdentifiers = (scan: Grammar["scanSync"], text: string): ReadonlyArray<Warning> =>
+const longIdentifiers = (scan: Grammar["scanSync"], text: string): ReadonlyArray<Warning<RuleName>> =>
   scan(text).tokens.flatMap(({ start, text, tokenName }) =>
     tokenName === "IDENT" &&
     Buffer.byteLength(text.replace(/^"(.*)"$/s, "$1").replaceAll('""', '"')) > maxIdentifierBytes
@@ -53,7 +56,7 @@ const longIdentifiers = (scan: Grammar["scanSync"], text: string): ReadonlyArray
 
 /** A place in a step's text, by its index. */
 interface Found {
-  readonly rule: Rule
+  readonly rule: RuleName
   readonly index: number
   readonly detail?: string | undefined
 }
@@ -64,6 +67,11 @@ const look = (
 ): ReadonlyArray<Found> => {
   const found: Array<Found> = []
   let end = 0
+  // The splitter leaves comments out, so that the grammar would not see it.
+  for (const { kind, start, whole } of sqlTokens(text)) {
+    if (kind === "comment" && !whole)
+      found.push({ rule: "syntax-error", index: start, detail: "the comment has no end" })
+  }
   const statements = splitScript(text).map((statement) => {
     const { invalid, rules } = ignoredIn(text.slice(end, statement.offset), end)
     for (const index of invalid) found.push({ rule: "lint-ignore-invalid", index })
@@ -83,19 +91,21 @@ const look = (
     const nodes = (parsed.success.stmts ?? []).flatMap(({ stmt }) => (stmt === undefined ? [] : [stmt]))
     return { offset: statement.offset, text: statement.text, ignored: rules, nodes }
   })
-  const made = new Set(statements.flatMap(({ nodes }) => nodes.flatMap(tablesMade)))
+  const made = new Set(statements.flatMap(({ nodes }) => nodes.flatMap(madeBy)))
   const changesTables = statements.some(({ nodes }) => nodes.some((node) => changesTable(node, made)))
   const before = new Set<string>()
+  const unvalidated = new Set<string>()
   for (const { ignored, nodes, offset, text } of statements) {
     for (const node of nodes) {
       const warnings = [
-        ...warningsOf(node, { transaction, made: before, changesTables }),
+        ...warningsOf(node, { transaction, made: before, unvalidated, changesTables }),
         ...longIdentifiers(scanSync, text)
       ]
       for (const { at, rule } of warnings) {
         if (!ignored.has(rule)) found.push({ rule, index: offset + (at === undefined ? 0 : indexOfByte(text, at)) })
       }
-      for (const table of tablesMade(node)) before.add(table)
+      for (const one of madeBy(node)) before.add(one)
+      for (const table of tablesUnvalidated(node)) unvalidated.add(table)
     }
   }
   return found.sort((a, b) => a.index - b.index)

@@ -6,12 +6,13 @@ import type { MigrationStep, ScriptStep, TellProgress } from "../../core/Migrati
 import type { ProgramFailed } from "../../core/MigrationFailure.ts"
 import { InvalidStatement, isStoreError, StoreError } from "../../core/StoreError.ts"
 import type { PostgresClient } from "../PostgresClient.ts"
-import { oneLineOf } from "../statements/StatementSummary.ts"
 import { fromSqlError } from "../PostgresError.ts"
 import { type ScriptStatement, splitScript } from "./SqlScript.ts"
-import { isConcurrent, makeLeftBehind } from "./ConcurrentIndex.ts"
+import { makeLeftBehind } from "./ConcurrentIndex.ts"
+import { concurrentStatement } from "./ConcurrentStatement.ts"
 import type { makeHistory } from "./History.ts"
 import { resumed } from "./Resumed.ts"
+import { scriptProblem } from "./ScriptProblem.ts"
 import { codeOf, type Transactions } from "./Transactions.ts"
 import type { Which } from "./Which.ts"
 
@@ -25,13 +26,6 @@ const refused = (operation: string, text: string, detail: string): StoreError =>
     statement: { text },
     reason: new InvalidStatement({ detail })
   })
-
-/** Statements with which a script would end the migration's own transaction. */
-const transactionControl =
-  /^(?:begin|start\s+transaction|commit|end|abort|rollback(?!\s+(?:work\s+|transaction\s+)?to\b)|prepare\s+transaction)\b/i
-
-/** A role can be put aside until a transaction ends; where its session's user is put aside too, some servers lose it. */
-const becomesAnother = /^set (?:session |local )?session(?: |_)authorization\b(?! (?:= ?|to )?default\b)/i
 
 /** The statement wants to be outside of a transaction, or to end one. */
 const wantsNoTransaction: ReadonlySet<string | undefined> = new Set(["25001", "2D000"])
@@ -56,33 +50,28 @@ export const makeSteps = (
       discard: true
     })
 
-  /** To the end of the session, or of what is undone. */
-  const limitStatements = (operation: string) =>
-    statementMillis === undefined
-      ? Effect.void
-      : query(
-          { operation, kind: "read" },
-          sql<object>`select set_config('statement_timeout', ${String(statementMillis)}, false)`
-        )
+  /** To the end of the session, or of what is undone: how scripts are read, and how long a statement may take. */
+  const prepareSession = (operation: string) =>
+    query(
+      { operation, kind: "read" },
+      statementMillis === undefined
+        ? sql<object>`select set_config('standard_conforming_strings', 'on', false)`
+        : sql<object>`select set_config('standard_conforming_strings', 'on', false),
+            set_config('statement_timeout', ${String(statementMillis)}, false)`
+    )
 
   /** The step's settings end with it, and the engine's go on. */
-  const endStep = (operation: string) => Effect.andThen(resetSession(operation), limitStatements(operation))
+  const endStep = (operation: string) => Effect.andThen(resetSession(operation), prepareSession(operation))
 
   const statementsOf = (
     operation: string,
-    { text }: ScriptStep
+    step: ScriptStep
   ): Effect.Effect<ReadonlyArray<ScriptStatement>, StoreError> => {
-    const statements = splitScript(text)
-    const found = statements.find(({ text }) => transactionControl.test(text))
-    return found === undefined
+    const statements = splitScript(step.text)
+    const problem = scriptProblem(step, statements)
+    return problem === undefined
       ? Effect.succeed(statements)
-      : Effect.fail(
-          refused(
-            operation,
-            found.text,
-            "a migration's transaction is the engine's; say transaction:false on its mark to have none"
-          )
-        )
+      : Effect.fail(refused(operation, problem.text, problem.detail))
   }
 
   /** What fails with Effect's own error in a program is told like any other statement. */
@@ -182,6 +171,7 @@ export const makeSteps = (
     }
     const one = (statement: number, text: string, begun: boolean) =>
       Effect.gen(function* () {
+        const concurrent = concurrentStatement(text) !== undefined
         if (begun && (yield* leftBehind(operation, which, text, tell))) {
           yield* enterStatement(operation, which, statement, text, true)
           return
@@ -193,24 +183,16 @@ export const makeSteps = (
         // CONCURRENTLY waits for old transactions and blocks nobody; a lock timeout would leave an invalid index.
         const alone = Effect.gen(function* () {
           yield* enterStatement(operation, which, statement, text, false)
-          if (isConcurrent(text)) yield* run(operation, text)
+          if (concurrent) yield* run(operation, text)
           else yield* whileLocksAreLimited(operation, whileLocksAreBusy(busy, run(operation, text)))
           yield* enterStatement(operation, which, statement, text, true)
         })
-        yield* isConcurrent(text)
+        yield* concurrent
           ? alone
           : Effect.catch(together, (error) => (wantsNoTransaction.has(codeOf(error)) ? alone : Effect.fail(error)))
       })
     return Effect.gen(function* () {
       const statements = yield* statementsOf(operation, step)
-      const other = statements.find(({ text }) => becomesAnother.test(oneLineOf(text)))
-      if (other !== undefined) {
-        return yield* refused(
-          operation,
-          other.text,
-          "without a transaction the journal is written between the statements, by the session's own user; take another role by SET ROLE"
-        )
-      }
       yield* prepareJournal
       const entries = yield* journaled(operation, which)
       const before = new Map(entries.map((entry) => [entry.statement, entry]))
@@ -284,5 +266,5 @@ export const makeSteps = (
       return result
     })
 
-  return { limitStatements, resetSession, runStep }
+  return { prepareSession, resetSession, runStep }
 }

@@ -1,0 +1,2 @@
+/** PostgreSQL cuts longer names without saying so. */
+export const maxIdentifierBytes = 63
