@@ -246,7 +246,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: a silent server at start is not given up",
     file: "src/postgres/session/PostgresSession.ts",
-    find: "Effect.timeoutOrElse({ duration: config.connectTimeout, orElse: () => Effect.fail(silent) })",
+    find: "answersWithin(config.connectTimeout)",
     replace: "Effect.uninterruptible",
     red: [postgres.network("accepts and never answers")]
   },

@@ -1,20 +1,14 @@
 import * as Effect from "effect/Effect"
 import { readFile } from "node:fs"
 import type { ConnectionOptions } from "node:tls"
-import { InvalidData, StoreError } from "../../core/StoreError.ts"
-import type { StoreUrl } from "../../core/StoreUrl.ts"
+import type { StoreError } from "../../core/StoreError.ts"
+import { wrongUrl } from "../../core/StoreUrl.ts"
+import type { PostgresAddress } from "./PostgresAddress.ts"
 
 /** What `sslmode` may say here, with libpq's meaning. */
 const modes = ["disable", "require", "verify-ca", "verify-full"]
 
-const wrong = (problem: string, cause?: unknown): StoreError =>
-  new StoreError({
-    store: "postgresql",
-    operation: "connect",
-    outcome: "not-applied",
-    reason: new InvalidData({ subject: "configuration", problems: [{ field: "url", problem }] }),
-    ...(cause === undefined ? {} : { cause })
-  })
+const wrong = (problem: string, cause?: unknown) => wrongUrl("postgresql", problem, cause)
 
 const certificates = (file: string): Effect.Effect<Buffer, StoreError> =>
   Effect.callback((resume) => {
@@ -37,13 +31,13 @@ const certificates = (file: string): Effect.Effect<Buffer, StoreError> =>
  */
 export const tlsOf = ({
   host,
-  parameters
-}: Pick<StoreUrl, "host" | "parameters">): Effect.Effect<false | ConnectionOptions, StoreError> =>
+  tls
+}: Pick<PostgresAddress, "host" | "tls">): Effect.Effect<false | ConnectionOptions, StoreError> =>
   Effect.suspend((): Effect.Effect<false | ConnectionOptions, StoreError> => {
-    const mode = parameters.get("sslmode") ?? "disable"
+    const mode = tls.sslmode ?? "disable"
     if (!modes.includes(mode)) return Effect.fail(wrong(`must have one of ${modes.join(", ")} in sslmode`))
     if (mode === "disable" || host.startsWith("/")) return Effect.succeed(false)
-    const file = parameters.get("sslrootcert") ?? "system"
+    const file = tls.sslrootcert ?? "system"
     if (file !== "system") {
       return Effect.map(certificates(file), (ca) =>
         mode === "verify-full" ? { ca } : { ca, checkServerIdentity: () => undefined }
