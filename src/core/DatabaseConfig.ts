@@ -39,7 +39,7 @@ const never = "0: never"
 /** Settings of the PostgreSQL client. */
 export const postgresqlSettings = {
   url: url("DATABASE_URL", ["postgresql", "postgres"], "postgresql://user:password@localhost:5432/ai_core", {
-    does: "Where PostgreSQL is and who connects, by TCP or a Unix socket (`?host=/folder`); `sslmode` in it (`require`, `verify-ca`, `verify-full`) asks for TLS, with `sslrootcert` as the file of the authority; a parameter that is not known is refused; may be an Effect, read for each new connection"
+    does: "Where PostgreSQL is and who connects, by TCP or a Unix socket (`?host=/folder`); `sslmode` in it (`require`, `verify-ca`, `verify-full`) asks for TLS, with `sslrootcert` as the file of the authority, and `sslcert` and `sslkey` as those of a certificate of one's own; a parameter that is not known is refused; may be an Effect, read for each new connection"
   }),
   maxConnections: count("DB_MAX_CONNECTIONS", 20, {
     min: 1,

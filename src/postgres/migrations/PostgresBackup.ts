@@ -7,7 +7,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { type Credential, currentCredential } from "../../core/Credential.ts"
 import { BackupFailed } from "../../core/MigrationFailure.ts"
-import { parseAddress, type PostgresAddress } from "../session/PostgresAddress.ts"
+import { parseAddress, type PostgresAddress, type TlsParameters } from "../session/PostgresAddress.ts"
 
 /** What is backed up, by which programs, and where to. */
 export interface PostgresBackupOptions {
@@ -35,6 +35,10 @@ const inFolder = <A>(folder: string, work: () => Promise<A>): Effect.Effect<A, B
       })
   })
 
+/** The same for libpq, whose authorities without `sslrootcert` are those of a file in the user's home. */
+const tlsForLibpq = ({ sslrootcert = "system", ...tls }: TlsParameters): TlsParameters =>
+  sslrootcert === "system" && tls.sslmode !== "verify-full" ? tls : { ...tls, sslrootcert }
+
 /** The URL for libpq: what we read of ours, so that it leads to the same server. */
 const withoutPassword = ({
   applicationName,
@@ -55,7 +59,7 @@ const withoutPassword = ({
     options,
     connect_timeout: connectTimeout === undefined ? undefined : Duration.toSeconds(connectTimeout),
     // libpq wants none of it on a Unix socket either.
-    ...(host.startsWith("/") ? {} : tls)
+    ...(host.startsWith("/") ? {} : tlsForLibpq(tls))
   }).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`]))
   return `postgresql://?${parameters.join("&")}`
 }

@@ -5,7 +5,7 @@ import type { StoreError } from "../../core/StoreError.ts"
 import { listOfHosts, parseStoreUrl, wrongUrl } from "../../core/StoreUrl.ts"
 
 /** What a URL may ask of TLS. */
-export const tlsParameters = ["sslmode", "sslrootcert"] as const
+export const tlsParameters = ["sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl"] as const
 
 /** Files and mode of TLS, as the URL has them. */
 export type TlsParameters = { readonly [K in (typeof tlsParameters)[number]]?: string }

@@ -131,7 +131,7 @@ describeLive("postgresql", "where a URL of PostgreSQL leads", () => {
     Effect.gen(function* () {
       const oneHost = "url must name one host: a list of hosts is not supported"
       const parameters =
-        "it may have host, port, user, password, dbname, application_name, options, connect_timeout, sslmode, sslrootcert"
+        "it may have host, port, user, password, dbname, application_name, options, connect_timeout, sslmode, sslrootcert, sslcert, sslkey, sslcrl"
       for (const [rest, problem] of Object.entries({
         "ann@a:1,b:2/app?target_session_attrs=read-write": oneHost,
         "ann@a,b/app": oneHost,
@@ -179,6 +179,21 @@ describeLive("postgresql", "where a URL of PostgreSQL leads", () => {
           password: "secret"
         }
       )
+      for (const [given, tls] of Object.entries({
+        "sslmode=verify-full": { sslmode: "verify-full", sslrootcert: "system" },
+        "sslmode=verify-full&sslrootcert=/ca.pem&sslcert=/a.pem&sslkey=/a.key&sslcrl=/a.crl": {
+          sslmode: "verify-full",
+          sslrootcert: "/ca.pem",
+          sslcert: "/a.pem",
+          sslkey: "/a.key",
+          sslcrl: "/a.crl"
+        },
+        "sslmode=require&sslrootcert=system": { sslmode: "require" },
+        "sslmode=disable": { sslmode: "disable" }
+      })) {
+        const to = { authority: "", host: "db", port: "5432", user: "ann", password: "" }
+        assert.deepEqual(yield* dumped(`postgresql://ann@db?${given}`), { ...to, ...tls }, given)
+      }
       const list = yield* Effect.flip(dumped("postgresql://ann@a,b/app"))
       assert.match(list._tag === "BackupFailed" ? list.detail : "", /must name one host/)
     })
