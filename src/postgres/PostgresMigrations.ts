@@ -5,6 +5,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { MigrationDriver, MigrationSession, TellProgress } from "../core/MigrationDriver.ts"
 import type { BackupFailed } from "../core/MigrationFailure.ts"
 import { Deadline } from "../core/Deadline.ts"
+import { longestTimer } from "../core/Setting.ts"
 import { isStoreError, StoreError, Unclassified } from "../core/StoreError.ts"
 import { makeHistory, ownTables } from "./migrations/History.ts"
 import { makeLock } from "./migrations/Lock.ts"
@@ -34,9 +35,6 @@ export interface PostgresMigrationsOptions {
 /** What gives the session back is sent also after the caller's deadline; else it would keep the lock. */
 const whenever = Effect.provideService(Deadline, Number.POSITIVE_INFINITY)
 
-/** What `statement_timeout` can be at most. */
-const longestTimeoutMillis = 2_147_483_647
-
 /** A failure that our client made travels below Effect's error. */
 const clientFailure = (error: SqlError, operation: string): StoreError =>
   isStoreError(error.reason.cause)
@@ -62,7 +60,10 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
     const { needsSession, query, sql } = client
     const { schema } = options
     const covers = options.covers ?? [schema]
-    const statementLockMillis = Math.ceil(Duration.toMillis(options.statementLockTimeout ?? "2 seconds"))
+    const statementLockMillis = Math.min(
+      Math.ceil(Duration.toMillis(options.statementLockTimeout ?? "2 seconds")),
+      longestTimer
+    )
     const transactions = makeTransactions(client, statementLockMillis)
     const history = makeHistory(client, transactions, { covers, schema })
     const { enter, leave, prepareHistory, snapshot, state } = history
@@ -124,9 +125,7 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
             const tell: TellProgress = (progress) =>
               Effect.updateContext(tellProgress(progress), Context.omit(sql.transactionService))
             const statementMillis =
-              longestMillis === undefined
-                ? undefined
-                : Math.max(1, Math.min(Math.ceil(longestMillis), longestTimeoutMillis))
+              longestMillis === undefined ? undefined : Math.max(1, Math.min(Math.ceil(longestMillis), longestTimer))
             const steps = makeSteps(client, transactions, history, statementMillis)
             const connection = yield* sql.reserve.pipe(
               Effect.provideService(CurrentHolder, { operation: "Migrations", lasting: true, statementMillis }),

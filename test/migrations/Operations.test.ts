@@ -487,6 +487,12 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     yield* make().redo({ steps: 2 })
     yield* make().down({ steps: 2 })
   }),
+  "a limit longer than the server can keep is the longest that it can": Effect.gen(function* () {
+    const { client, file, make, schema } = yield* ground({ statementLockTimeout: "30 days", timeout: "30 days" })
+    yield* file("1_a.sql", "create table app.a as select current_setting('lock_timeout') as lock;")
+    yield* make().run
+    assert.deepEqual(yield* client.sql`select lock from ${client.sql(schema)}.a`, [{ lock: "2147483647ms" }])
+  }),
   "a script that would end the engine's transaction is refused before any of it runs": Effect.gen(function* () {
     for (const statement of [
       "commit",

@@ -88,6 +88,13 @@ describeLive("redis", "Redis client", (url) => {
     })
   )
 
+  it.live("the longest response timeout is one", () =>
+    Effect.gen(function* () {
+      const client = yield* clientOf(url!, { responseTimeout: 2_147_483_647, connectionTimeout: 2_147_483_647 })
+      assert.equal(yield* client.call(read, "ECHO", ["hello"]), "hello")
+    })
+  )
+
   it.live("answers match their requests, ten thousand at once and mixed with the raw connection", () =>
     Effect.gen(function* () {
       const prefix = yield* freshRedisPrefix

@@ -777,7 +777,7 @@ const ofRedis: ReadonlyArray<Mutant> = [
   {
     name: "Redis: a silent connection is kept",
     file: driver,
-    find: "socketTimeout: Duration.toMillis(config.responseTimeout) + silenceAllowance",
+    find: "socketTimeout: Math.min(longestTimer, Duration.toMillis(config.responseTimeout) + silenceAllowance)",
     replace: "",
     red: [redis.faults("a server that hangs")]
   },
