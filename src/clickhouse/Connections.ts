@@ -4,6 +4,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { currentCredential } from "../core/Credential.ts"
 import type { ClickHouseConfig } from "../core/DatabaseConfig.ts"
+import { hostAndPort } from "../core/HostAndPort.ts"
 import type { Endpoint } from "../core/StartUp.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import { parseStoreUrl, type StoreUrl } from "../core/StoreUrl.ts"
@@ -29,7 +30,7 @@ const open = (config: ClickHouseConfig, url: StoreUrl): Omit<Connection, "auth">
   const port = url.port ?? (secure ? 443 : 80)
   const database = url.database ?? config.database
   const options = {
-    url: `${secure ? "https" : "http"}://${url.host}:${port}`,
+    url: `${secure ? "https" : "http"}://${hostAndPort({ host: url.host, port })}`,
     database,
     request_timeout: noTimeout,
     keep_alive: { eagerly_destroy_stale_sockets: true },

@@ -4,6 +4,7 @@ import {
   ConfigInvalid,
   count,
   flag,
+  longestTimer,
   optionalUrl,
   type Options,
   type Preset,
@@ -39,7 +40,7 @@ const never = "0: never"
 /** Settings of the PostgreSQL client. */
 export const postgresqlSettings = {
   url: url("DATABASE_URL", ["postgresql", "postgres"], "postgresql://user:password@localhost:5432/ai_core", {
-    does: "Where PostgreSQL is and who connects; `sslmode` in it (`require`, `verify-ca`, `verify-full`) asks for TLS, with `sslrootcert` as the file of the authority; may be an Effect, read for each new connection"
+    does: "Where PostgreSQL is and who connects, by TCP or a Unix socket (`?host=/folder`); `sslmode` in it (`require`, `verify-ca`, `verify-full`) asks for TLS, with `sslrootcert` as the file of the authority, and `sslcert` and `sslkey` as those of a certificate of one's own; a parameter that is not known is refused; may be an Effect, read for each new connection"
   }),
   maxConnections: count("DB_MAX_CONNECTIONS", 20, {
     min: 1,
@@ -66,6 +67,7 @@ export const postgresqlSettings = {
     does: "Start-up gives up after asking this long; also the limit of opening one connection"
   }),
   statementTimeout: time("DB_STATEMENT_TIMEOUT", "seconds", 30, {
+    most: longestTimer,
     does: "Longest run of one statement: set in each session as `statement_timeout`, and kept by the client where the server is silent"
   }),
   leakDetectionThreshold: time("DB_LEAK_DETECTION_THRESHOLD", "seconds", 60, {
@@ -132,15 +134,19 @@ export const mongodbSettings = {
   minPoolSize: count("MONGODB_MIN_POOL_SIZE", 5, { min: 0, unit: "connections", does: "The driver's `minPoolSize`" }),
   maxIdleTime: time("MONGODB_MAX_IDLE_TIME", "seconds", 600, { zero: never, does: "The driver's `maxIdleTimeMS`" }),
   connectTimeout: time("MONGODB_CONNECT_TIMEOUT", "seconds", 10, {
+    most: longestTimer,
     does: "Start-up gives up after asking this long; also the driver's `connectTimeoutMS`"
   }),
   serverSelectionTimeout: time("MONGODB_SERVER_SELECTION_TIMEOUT", "seconds", 30, {
+    most: longestTimer,
     does: "Longest wait for a usable server, never longer than the call's own limit; for `raw` the driver's `serverSelectionTimeoutMS`"
   }),
   waitQueueTimeout: time("MONGODB_WAIT_QUEUE_TIMEOUT", "seconds", 10, {
+    most: longestTimer,
     does: "Longest wait for a connection, then `PoolExhausted`; for `raw` the driver's `waitQueueTimeoutMS`"
   }),
   timeout: time("MONGODB_TIMEOUT", "seconds", 30, {
+    most: longestTimer,
     does: "Longest run of one operation: the client's limit, and the server's (`maxTimeMS`) for writes; a read ends there with its socket"
   }),
   shutdownTimeout: time("MONGODB_SHUTDOWN_TIMEOUT", "seconds", 10, {
@@ -164,9 +170,11 @@ export const redisSettings = {
     does: "Accepted without effect: reserved connections open on demand, plain commands need one"
   }),
   connectionTimeout: time("REDIS_CONNECTION_TIMEOUT", "seconds", 10, {
+    most: longestTimer,
     does: "Start-up gives up after asking this long; ioredis's `connectTimeout` is 80 % of it, so that an unreachable host is told from a silent one; also the longest wait for a reserved connection"
   }),
   responseTimeout: time("REDIS_RESPONSE_TIMEOUT", "seconds", 5, {
+    most: longestTimer,
     does: "Longest run of one command, its retries included; then `Timeout`. A connection silent that long is replaced"
   }),
   retryAttempts: count("REDIS_RETRY_ATTEMPTS", 3, {

@@ -90,23 +90,32 @@ export const count = (
   }
 }
 
-/** A length of time; the variable holds a number of `unit`s. `zero` says what 0 means, where it is allowed. */
+/** What a timer of Node holds, and a timeout of PostgreSQL or MongoDB; milliseconds. */
+export const longestTimer = 2_147_483_647
+
+/**
+ * A length of time; the variable holds a number of `unit`s. `zero` says what 0 means, where it is allowed; `most` bounds it, in
+ * milliseconds.
+ */
 export const time = (
   variable: string,
   unit: "seconds" | "milliseconds",
   fallback: number,
-  options: Told & { readonly zero?: string | undefined }
+  options: Told & { readonly zero?: string | undefined; readonly most?: number | undefined }
 ): Setting<Duration.Duration, Duration.Input> => {
   const of = unit === "seconds" ? Duration.seconds : Duration.millis
+  const longest =
+    options.most === undefined ? "" : `, ${unit === "seconds" ? options.most / 1000 : options.most} at most`
   const allowed = (d: Duration.Duration): Duration.Duration | undefined => {
     const millis = Duration.toMillis(d)
-    return Number.isFinite(millis) && (millis > 0 || (millis === 0 && options.zero !== undefined)) ? d : undefined
+    if (millis > (options.most ?? Number.MAX_VALUE)) return undefined
+    return millis > 0 || (millis === 0 && options.zero !== undefined) ? d : undefined
   }
   return {
     variable,
     fallback: of(fallback),
     unit,
-    expected: `a number of ${unit} ${options.zero === undefined ? "above 0" : `from 0 (${options.zero})`}`,
+    expected: `a number of ${unit} ${options.zero === undefined ? "above 0" : `from 0 (${options.zero})`}${longest}`,
     does: options.does,
     secret: false,
     parse: (text) => (/^\d+(\.\d+)?$/.test(text.trim()) ? allowed(of(Number(text))) : undefined),

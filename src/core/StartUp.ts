@@ -1,6 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { hostAndPort } from "./HostAndPort.ts"
 import { backoff } from "./Retry.ts"
 import type { Store } from "./Store.ts"
 import { StoreError, Timeout, Unavailable } from "./StoreError.ts"
@@ -56,7 +57,7 @@ export const startUp = <A, R>(
     const startedAt = yield* Clock.currentTimeMillis
     const limit = Duration.toMillis(deadline)
     const operation = "connect"
-    const at = `${endpoint.host}${endpoint.port === undefined ? "" : `:${endpoint.port}`}`
+    const at = hostAndPort(endpoint)
     const silent = new StoreError({
       store: endpoint.store,
       operation,

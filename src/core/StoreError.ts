@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import { hostAndPort } from "./HostAndPort.ts"
 import { displayName, Store } from "./Store.ts"
 
 /**
@@ -309,7 +310,7 @@ export const isStoreError = (u: unknown): u is StoreError => u instanceof StoreE
 export const problemOf = (reason: Reason): string => {
   switch (reason._tag) {
     case "Unavailable":
-      return `${reason.host}${reason.port === undefined ? "" : `:${reason.port}`} cannot be reached`
+      return `${hostAndPort(reason)} cannot be reached`
     case "PoolExhausted":
       return `all ${reason.open ?? reason.limit} ${reason.of ?? "connections"} were in use for ${Math.round(reason.waitedMillis)} ms, ${reason.waiting} waiting`
     case "Overloaded":

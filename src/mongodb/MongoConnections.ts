@@ -6,6 +6,7 @@ import * as Semaphore from "effect/Semaphore"
 import { type Collection, type Document, MongoClient, type MongoClientOptions } from "mongodb"
 import { currentCredential } from "../core/Credential.ts"
 import type { MongoConfig } from "../core/DatabaseConfig.ts"
+import { longestTimer } from "../core/Setting.ts"
 import { InvalidData, StoreError } from "../core/StoreError.ts"
 import { monitorPool, type PoolMonitor } from "./PoolMonitor.ts"
 import { makeReadSessions, type ReadSessions } from "./ReadSessions.ts"
@@ -20,7 +21,7 @@ const driverOptions = (config: MongoConfig): MongoClientOptions => ({
   connectTimeoutMS: Duration.toMillis(config.connectTimeout),
   // No limit: calls have their own.
   serverSelectionTimeoutMS: 0,
-  socketTimeoutMS: Duration.toMillis(config.timeout) + socketPatience,
+  socketTimeoutMS: Math.min(longestTimer, Duration.toMillis(config.timeout) + socketPatience),
   retryReads: true,
   retryWrites: true,
   ignoreUndefined: true

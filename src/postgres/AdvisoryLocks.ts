@@ -25,7 +25,8 @@ export interface LockLease {
  *
  * A key is any text; it is hashed to 64 bits, so that two keys are one lock with a chance of 1 in 2^64. One key is one lock,
  * however it is taken. Waiting is by asking again, about every 50 ms, without a queue: never in the server, where a waiter would
- * block a `CREATE INDEX CONCURRENTLY`. All fail with `StoreError`: `Conflict` where the lock stayed somebody else's.
+ * block a `CREATE INDEX CONCURRENTLY`. All fail with `StoreError`: `Conflict` where the lock stayed somebody else's, `InvalidData`
+ * that names `key` or `wait` where it is none.
  */
 export class AdvisoryLocks extends Context.Service<
   AdvisoryLocks,

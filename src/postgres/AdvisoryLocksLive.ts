@@ -11,7 +11,7 @@ import { Deadline, within } from "../core/Deadline.ts"
 import { decodeStored } from "../core/Decode.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import { AdvisoryLocks, type LockLease } from "./AdvisoryLocks.ts"
-import { makeLease, outsideTransaction, untilTaken } from "./LockWait.ts"
+import { makeLease, named, outsideTransaction, untilTaken } from "./LockWait.ts"
 import { CurrentHolder } from "./pool/Holder.ts"
 import { PostgresClient } from "./PostgresClient.ts"
 import { noSession } from "./session/PostgresSession.ts"
@@ -122,11 +122,20 @@ export const layer: Layer.Layer<AdvisoryLocks, never, PostgresClient> = Layer.ef
       withinTransaction: (key, options) => {
         const operation = "AdvisoryLocks.withinTransaction"
         const taken = Effect.map(tryWithinTransaction(operation, key), (is) => (is ? true : undefined))
-        return Effect.asVoid(untilTaken(operation, taken, options))
+        return named(operation, key, Effect.asVoid(untilTaken(operation, taken, options)))
       },
-      tryWithinTransaction: (key) => tryWithinTransaction("AdvisoryLocks.tryWithinTransaction", key),
-      lease: (key, options) => untilTaken("AdvisoryLocks.lease", attempt("AdvisoryLocks.lease", key), options),
-      tryLease: (key) => Effect.map(attempt("AdvisoryLocks.tryLease", key), Option.fromUndefinedOr)
+      tryWithinTransaction: (key) => {
+        const operation = "AdvisoryLocks.tryWithinTransaction"
+        return named(operation, key, tryWithinTransaction(operation, key))
+      },
+      lease: (key, options) =>
+        named(
+          "AdvisoryLocks.lease",
+          key,
+          untilTaken("AdvisoryLocks.lease", attempt("AdvisoryLocks.lease", key), options)
+        ),
+      tryLease: (key) =>
+        named("AdvisoryLocks.tryLease", key, Effect.map(attempt("AdvisoryLocks.tryLease", key), Option.fromUndefinedOr))
     })
   })
 )

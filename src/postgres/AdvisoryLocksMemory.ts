@@ -3,7 +3,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { AdvisoryLocks, type LockLease } from "./AdvisoryLocks.ts"
-import { makeLease, outsideTransaction, untilTaken } from "./LockWait.ts"
+import { makeLease, named, outsideTransaction, untilTaken } from "./LockWait.ts"
 import { transactionsOf } from "./memory/MemoryTransactions.ts"
 import { PostgresMemory } from "./PostgresMemory.ts"
 
@@ -51,11 +51,15 @@ export const layer: Layer.Layer<AdvisoryLocks, never, PostgresMemory> = Layer.ef
       withinTransaction: (key, options) => {
         const operation = "AdvisoryLocks.withinTransaction"
         const taken = Effect.map(tryWithinTransaction(operation, key), (is) => (is ? true : undefined))
-        return Effect.asVoid(untilTaken(operation, taken, options))
+        return named(operation, key, Effect.asVoid(untilTaken(operation, taken, options)))
       },
-      tryWithinTransaction: (key) => tryWithinTransaction("AdvisoryLocks.tryWithinTransaction", key),
-      lease: (key, options) => untilTaken("AdvisoryLocks.lease", attempt(key), options),
-      tryLease: (key) => Effect.map(attempt(key), Option.fromUndefinedOr)
+      tryWithinTransaction: (key) => {
+        const operation = "AdvisoryLocks.tryWithinTransaction"
+        return named(operation, key, tryWithinTransaction(operation, key))
+      },
+      lease: (key, options) =>
+        named("AdvisoryLocks.lease", key, untilTaken("AdvisoryLocks.lease", attempt(key), options)),
+      tryLease: (key) => named("AdvisoryLocks.tryLease", key, Effect.map(attempt(key), Option.fromUndefinedOr))
     })
   })
 )

@@ -13,6 +13,16 @@ const pollMillis = 50
 
 const checkOptions = decodeInput(Schema.Struct({ wait: Schema.optional(durationBetween(0, "Infinity")) }))
 
+const checkKey = decodeInput(Schema.Struct({ key: Schema.String }))
+
+/** Takes a lock only where its key is a text: any other value would be the key of whoever forgot theirs. */
+export const named = <A, E, R>(
+  operation: string,
+  key: string,
+  take: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | StoreError, R> =>
+  Effect.andThen(checkKey({ store: "postgresql", operation, subject: "input" }, { key }), take)
+
 /** Asks for a lock again and again until it is given, for as long as the caller may wait. */
 export const untilTaken = <A, E, R>(
   operation: string,

@@ -20,7 +20,6 @@ import type { ConfigInvalid } from "../core/Setting.ts"
 import { startUp } from "../core/StartUp.ts"
 import type { StoreCall } from "../core/StoreCall.ts"
 import type { StoreError } from "../core/StoreError.ts"
-import { parseStoreUrl } from "../core/StoreUrl.ts"
 import { makeConflictBudget, makeConflictRetry } from "./transactions/ConflictRetry.ts"
 import { makeUnit, type RunUnit } from "./statements/PipelinedUnit.ts"
 import { fromSqlError } from "./PostgresError.ts"
@@ -28,6 +27,7 @@ import { type ListenEvent, makePostgresListener } from "./PostgresListener.ts"
 import { CurrentHolder } from "./pool/Holder.ts"
 import type { PostgresPool } from "./pool/PoolShape.ts"
 import { makePostgresPool } from "./pool/PostgresPool.ts"
+import { parseAddress } from "./session/PostgresAddress.ts"
 import { noSession, type PostgresTarget, sessionOpener } from "./session/PostgresSession.ts"
 import { makeTransactions } from "./transactions/PostgresTransactions.ts"
 import { asSqlError, poolFailure } from "./transactions/TransactionFailure.ts"
@@ -299,11 +299,11 @@ const providing = <E>(
 
 const targetOf = (config: PostgresConfig): Effect.Effect<PostgresTarget, StoreError> =>
   Effect.map(
-    Effect.flatMap(currentCredential(config.url), (url) => parseStoreUrl("postgresql", url, 5432)),
-    ({ host, parameters, port, store }) => ({
+    Effect.flatMap(currentCredential(config.url), parseAddress),
+    ({ applicationName = "@ai-core/database", host, port }) => ({
       url: config.url,
-      endpoint: { store, host, port },
-      applicationName: parameters.get("application_name") ?? "@ai-core/database"
+      endpoint: { store: "postgresql", host, port },
+      applicationName
     })
   )
 

@@ -1,9 +1,14 @@
-/** What a PostgreSQL server is busy with, from its own statistics. Everything is read, nothing is changed; texts hide values. */
+/**
+ * What a PostgreSQL server is busy with, from its own statistics. Everything is read, nothing is changed; texts hide values.
+ *
+ * All fail with `StoreError`: `InvalidData` names a `limit` that is no number of rows, and a length of time that is none.
+ */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Statement } from "effect/sql/Statement"
-import { decodeStored } from "../core/Decode.ts"
+import { decodeInput, decodeStored } from "../core/Decode.ts"
+import { durationBetween } from "../core/DurationInput.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import { PostgresClient } from "./PostgresClient.ts"
 import { summaryOf } from "./statements/StatementSummary.ts"
@@ -115,6 +120,26 @@ const ask = <A, I>(
   )
 }
 
+const input = (operation: string) => ({ store: "postgresql", operation, subject: "input" }) as const
+
+const checkLimit = decodeInput(
+  Schema.Struct({
+    limit: Schema.Int.check(
+      Schema.isBetween({ minimum: 0, maximum: 2_147_483_647 }, { expected: "a whole number from 0 to 2^31 - 1" })
+    )
+  })
+)
+
+const checkAge = decodeInput(Schema.Struct({ atLeast: durationBetween(0, "36500 days") }))
+
+/** Asks for so many rows at most, once that is a number that PostgreSQL takes. */
+const askFor = <A, I>(
+  limit: number,
+  operation: string,
+  schema: Schema.Codec<A, I>,
+  statement: (sql: Sql) => Statement<object>
+) => Effect.andThen(checkLimit(input(operation), { limit }), ask(operation, schema, statement))
+
 /** Rows with their statements as a log may show them. */
 const summarised = <A extends { readonly statement: string }>(rows: ReadonlyArray<A>): ReadonlyArray<A> =>
   rows.map((row) => Object.assign({}, row, { statement: summaryOf(row.statement) }))
@@ -159,24 +184,29 @@ export const lockWaits: Effect.Effect<ReadonlyArray<LockWait>, StoreError, Postg
   (rows) => summarised(rows).map((row) => Object.assign({}, row, { blockers: summarised(row.blockers) }))
 )
 
-/** Transactions that have been open for at least this long, longest first; the one that asks is not among them. */
+/**
+ * Transactions that have been open for at least this long, longest first; the one that asks is not among them.
+ * 36,500 days are the longest to ask for.
+ */
 export const longTransactions = (
   atLeast: Duration.Input
 ): Effect.Effect<ReadonlyArray<OpenTransaction>, StoreError, PostgresClient> =>
-  Effect.map(
-    ask(
-      "PostgresInsight.longTransactions",
+  Effect.gen(function* () {
+    const operation = "PostgresInsight.longTransactions"
+    const { atLeast: least } = yield* checkAge(input(operation), { atLeast })
+    const rows = yield* ask(
+      operation,
       OpenTransaction,
       (sql) => sql`
         select pid, coalesce(usename, '') as user, application_name as application, coalesce(state, 'unknown') as state,
           extract(epoch from clock_timestamp() - xact_start)::float8 * 1000 as "ageMillis", query as statement
         from pg_stat_activity
         where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()
-          and xact_start <= clock_timestamp() - ${Duration.toMillis(atLeast) / 1000}::float8 * interval '1 second'
+          and xact_start <= clock_timestamp() - ${Duration.toMillis(least) / 1000}::float8 * interval '1 second'
         order by xact_start`
-    ),
-    summarised
-  )
+    )
+    return summarised(rows)
+  })
 
 /** What `pg_stat_statements` knows, or why it knows nothing. */
 export type SlowStatements =
@@ -190,6 +220,7 @@ const Extension = Schema.Struct({ loaded: Schema.Boolean, schema: Schema.NullOr(
 export const slowStatements = (limit = 20): Effect.Effect<SlowStatements, StoreError, PostgresClient> =>
   Effect.gen(function* () {
     const operation = "PostgresInsight.slowStatements"
+    yield* checkLimit(input(operation), { limit })
     const [extension] = yield* ask(
       operation,
       Extension,
@@ -220,7 +251,8 @@ export const slowStatements = (limit = 20): Effect.Effect<SlowStatements, StoreE
 
 /** The largest tables with their use; 50 unless told otherwise. */
 export const tables = (limit = 50): Effect.Effect<ReadonlyArray<TableUse>, StoreError, PostgresClient> =>
-  ask(
+  askFor(
+    limit,
     "PostgresInsight.tables",
     TableUse,
     (sql) => sql`
@@ -233,7 +265,8 @@ export const tables = (limit = 50): Effect.Effect<ReadonlyArray<TableUse>, Store
 
 /** The largest indexes with their use; 50 unless told otherwise. */
 export const indexes = (limit = 50): Effect.Effect<ReadonlyArray<IndexUse>, StoreError, PostgresClient> =>
-  ask(
+  askFor(
+    limit,
     "PostgresInsight.indexes",
     IndexUse,
     (sql) => sql`
@@ -248,7 +281,8 @@ export const indexes = (limit = 50): Effect.Effect<ReadonlyArray<IndexUse>, Stor
  * Rows are counted and measured as ANALYZE last saw them, so that a table which it never saw is not among them.
  */
 export const bloat = (limit = 50): Effect.Effect<ReadonlyArray<TableBloat>, StoreError, PostgresClient> =>
-  ask(
+  askFor(
+    limit,
     "PostgresInsight.bloat",
     TableBloat,
     // A row costs its header of 24 bytes, its line pointer of 4, and its width rounded up to 8.

@@ -9,6 +9,7 @@ import type { BackupFailed } from "../core/MigrationFailure.ts"
 import { Deadline } from "../core/Deadline.ts"
 import { decodeInput } from "../core/Decode.ts"
 import { durationBetween } from "../core/DurationInput.ts"
+import { longestTimer } from "../core/Setting.ts"
 import { isStoreError, StoreError, Unclassified } from "../core/StoreError.ts"
 import { makeHistory, ownTables } from "./migrations/History.ts"
 import { makeLock } from "./migrations/Lock.ts"
@@ -36,9 +37,6 @@ export interface PostgresMigrationsOptions {
   readonly backup?: ((schemas: ReadonlyArray<string>) => Effect.Effect<string, BackupFailed>) | undefined
 }
 
-/** What `statement_timeout` and `lock_timeout` can be at most. */
-const longestTimeoutMillis = 2_147_483_647
-
 const schemaName = Schema.String.check(
   Schema.makeFilter((name: string) => name !== "" && Buffer.byteLength(name) <= maxIdentifierBytes, {
     expected: `the name of a schema, of 1 to ${maxIdentifierBytes} bytes`
@@ -51,7 +49,7 @@ const checkOptions = decodeInput(
     covers: Schema.optional(Schema.Array(schemaName).check(Schema.isMinLength(1))),
     lockTimeout: Schema.optional(durationBetween(0, "Infinity")),
     // 0 would be no limit to the server.
-    statementLockTimeout: Schema.optional(durationBetween("1 milli", longestTimeoutMillis)),
+    statementLockTimeout: Schema.optional(durationBetween("1 milli", longestTimer)),
     backup: Schema.optional(
       Schema.Unknown.check(
         Schema.makeFilter(Predicate.isFunction, { expected: "a function, as PostgresBackup.make gives it" })
@@ -159,9 +157,7 @@ export const make = (options: PostgresMigrationsOptions): Effect.Effect<Migratio
             const tell: TellProgress = (progress) =>
               Effect.updateContext(tellProgress(progress), Context.omit(sql.transactionService))
             const statementMillis =
-              longestMillis === undefined
-                ? undefined
-                : Math.max(1, Math.min(Math.ceil(longestMillis), longestTimeoutMillis))
+              longestMillis === undefined ? undefined : Math.max(1, Math.min(Math.ceil(longestMillis), longestTimer))
             const steps = makeSteps(client, transactions, history, statementMillis)
             const connection = yield* sql.reserve.pipe(
               Effect.provideService(CurrentHolder, { operation: "Migrations", lasting: true, statementMillis }),

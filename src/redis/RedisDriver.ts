@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import { Cluster, Redis, type RedisOptions as DriverOptions } from "ioredis"
 import { type Credential, currentCredential } from "../core/Credential.ts"
 import type { RedisConfig } from "../core/DatabaseConfig.ts"
+import { longestTimer } from "../core/Setting.ts"
 import type { Endpoint } from "../core/StartUp.ts"
 import { parseStoreUrl, type StoreUrl } from "../core/StoreUrl.ts"
 import { InvalidData, StoreError } from "../core/StoreError.ts"
@@ -158,7 +159,9 @@ export const makeOpen = (
       // PING after the handshake says LOADING where INFO would be asked again and again, in silence.
       enableReadyCheck: false,
       reconnectOnError: reconnectsOn,
-      ...(purpose.blocking ? {} : { socketTimeout: Duration.toMillis(config.responseTimeout) + silenceAllowance })
+      ...(purpose.blocking
+        ? {}
+        : { socketTimeout: Math.min(longestTimer, Duration.toMillis(config.responseTimeout) + silenceAllowance) })
     })
 
     const openOne = (purpose: Purpose): Driver =>

@@ -6,6 +6,7 @@ import type { ClickHouseClient } from "../../src/clickhouse/ClickHouseClient.ts"
 import { within } from "../../src/core/Deadline.ts"
 import type { StoreError } from "../../src/core/StoreError.ts"
 import * as StoreErrorReport from "../../src/core/StoreErrorReport.ts"
+import { hasIpv6, overIpv6 } from "../servers/forward.ts"
 import { describeLive } from "../servers/index.ts"
 import { connect, embeddedServer, liveServer, TestServer } from "./fixtures.ts"
 
@@ -50,6 +51,15 @@ const endless = (mark: string) =>
 
 const suite = (server: Layer.Layer<TestServer, unknown>) =>
   layer(server, { excludeTestServices: true, timeout: "2 minutes" })((it) => {
+    it.effect.skipIf(!hasIpv6)("is reached at an IPv6 address, which stands in brackets", () =>
+      Effect.gen(function* () {
+        const { url } = yield* TestServer
+        const client = yield* connect({ at: yield* overIpv6(url) })
+        yield* client.ping
+        assert.equal(client.endpoint.host, "::1")
+      })
+    )
+
     it.effect("reads 64-bit integers, decimals and moments as they are", () =>
       Effect.gen(function* () {
         const client = yield* connect()

@@ -226,9 +226,37 @@ describe("DatabaseConfig", () => {
       assert.deepEqual(yield* problemsOf({ ...urls, ...crossed, MONGODB_TIMEOUT: "x", DB_IDLE_TIMEOUT: "x" }), [
         "DB_IDLE_TIMEOUT must be a number of seconds from 0 (0: never)",
         "DB_MIN_CONNECTIONS must not exceed DB_MAX_CONNECTIONS",
-        "MONGODB_TIMEOUT must be a number of seconds above 0",
+        "MONGODB_TIMEOUT must be a number of seconds above 0, 2147483.647 at most",
         "MONGODB_MIN_POOL_SIZE must not exceed MONGODB_MAX_POOL_SIZE"
       ])
+    })
+  )
+
+  it.effect("a time that a server or a driver keeps is no longer than it can keep", () =>
+    Effect.gen(function* () {
+      const bounded = [
+        ["postgresql", "statementTimeout"],
+        ["mongodb", "connectTimeout"],
+        ["mongodb", "serverSelectionTimeout"],
+        ["mongodb", "waitQueueTimeout"],
+        ["mongodb", "timeout"],
+        ["redis", "connectionTimeout"],
+        ["redis", "responseTimeout"]
+      ] as const
+      for (const [name, option] of bounded) {
+        const { variable } = settingsOf(name)[option]!
+        const longest = yield* read({ ...urls, [variable]: "2147483.647" })
+        assert.equal(valueIn(longest, name, option), "2147483647 ms")
+        assert.deepEqual(yield* problemsOf({ ...urls, [variable]: "2147483.648" }), [
+          `${variable} must be a number of seconds above 0, 2147483.647 at most`
+        ])
+      }
+      const url = Redacted.make(urls.DATABASE_URL)
+      const error = yield* Effect.flip(DatabaseConfig.sections.postgresql.make({ url, statementTimeout: "30 days" }))
+      assert.deepEqual(
+        error.problems.map(({ option }) => option),
+        ["statementTimeout"]
+      )
     })
   )
 

@@ -49,6 +49,35 @@ describe("parseStoreUrl", () => {
     })
   )
 
+  it.effect("of a list of hosts only MongoDB makes use", () =>
+    Effect.gen(function* () {
+      for (const store of ["postgresql", "redis", "clickhouse"] as const) {
+        const { reason } = yield* Effect.flip(parseStoreUrl(store, Redacted.make("redis://ann:se,cret@a:1,b:2/0")))
+        assert.deepEqual(reason._tag === "InvalidData" && reason.problems, [
+          { field: "url", problem: "must name one host: a list of hosts is not supported" }
+        ])
+      }
+    })
+  )
+
+  it.effect("an IPv6 address has no brackets, an encoded host is decoded, and none is this machine", () =>
+    Effect.gen(function* () {
+      for (const [text, host, port] of [
+        ["redis://[::1]:7/0", "::1", 7],
+        ["https://[2001:db8::1]/x", "2001:db8::1", 1],
+        ["mongodb://ann:secret@[::1]:7,[::2]:8/app", "::1", 7],
+        ["mongodb://%2Ftmp%2Fmongodb-27017.sock/app", "/tmp/mongodb-27017.sock", 1],
+        ["postgresql:///app", "localhost", 1],
+        ["postgresql://ann:secret@/app", "localhost", 1],
+        ["postgresql://ann@:7/app", "localhost", 7],
+        ["postgresql://:7?x=1", "localhost", 7]
+      ] as const) {
+        const url = yield* parse(text, 1)
+        assert.deepEqual([url.host, url.port], [host, port], text)
+      }
+    })
+  )
+
   it.effect("what is no URL is told without repeating it", () =>
     Effect.gen(function* () {
       for (const text of ["secret", "postgresql://ann:%zz-secret@db/x", "mongodb://secret:x:y@:z", "", "//secret"]) {

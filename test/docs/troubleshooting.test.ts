@@ -167,6 +167,17 @@ describeLive("postgresql", "the guide to troubleshooting quotes what happens", (
   )
 })
 
+describe("the guide to troubleshooting quotes what no server is asked for", () => {
+  it.live("InvalidData: a parameter of the URL that is not known", () =>
+    scene(
+      Effect.gen(function* () {
+        const url = "postgresql://app@db1/shop?target_session_attrs=read-write"
+        reportIsQuoted([yield* Effect.flip(Layer.build(clientOf(url)))])
+      })
+    )
+  )
+})
+
 describeOwned("postgresql", "the guide to troubleshooting quotes what a server of its own does", () => {
   it.live("PoolExhausted (unreachable)", () =>
     scene(
@@ -219,7 +230,7 @@ describePooled("the guide to troubleshooting quotes what happens behind PgBounce
 
 describe("the guide to troubleshooting", () => {
   it("quotes nothing that was not seen", ({ skip }) => {
-    skip(scenes < 8, "not everything that it tells of can be made here")
+    skip(scenes < 9, "not everything that it tells of can be made here")
     assert.deepEqual(
       [...shown].filter(([text]) => !made.has(text)).map(([, text]) => text),
       []

@@ -6,6 +6,7 @@ import { describe } from "vitest"
 import * as DatabaseConfig from "../../src/core/DatabaseConfig.ts"
 import * as core from "../../src/core/index.ts"
 import * as postgres from "../../src/postgres/index.ts"
+import { urlParameters } from "../../src/postgres/session/PostgresAddress.ts"
 import { PostgresClient } from "../../src/postgres/PostgresClient.ts"
 import { freshClient } from "../postgres/freshClient.ts"
 import { describeLive } from "../servers/index.ts"
@@ -58,6 +59,13 @@ describe("the guide to tuning", () => {
       )
     )
   )
+
+  it("tells of each parameter that a URL may have", () => {
+    const told = table("The URL").flatMap(([parameters]) =>
+      [...parameters!.matchAll(/`(\w+)`/g)].map(([, name]) => name!)
+    )
+    assert.deepEqual(told.toSorted(), urlParameters.toSorted())
+  })
 
   it("tells of settings that there are", () => {
     const told = [...part("The pool").matchAll(/^- \*\*`(\w+)`\*\*/gm)].map(([, name]) => name!)

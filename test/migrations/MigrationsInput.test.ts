@@ -150,7 +150,7 @@ describe("what is asked of migrations", () => {
       Effect.gen(function* () {
         for (const [field, values] of Object.entries({
           lockTimeout: ["abc", -1],
-          statementLockTimeout: ["abc", 0, "-1 second", "Infinity"],
+          statementLockTimeout: ["abc", 0, "-1 second", "30 days", "Infinity"],
           schema: ["", "s".repeat(64), 5],
           covers: [[], "app", [""]],
           bakcup: [undefined]

@@ -530,6 +530,12 @@ const tests: Record<string, Effect.Effect<void, unknown, PostgresTags | Scope.Sc
     yield* make().redo({ steps: 2 })
     yield* make().down({ steps: 2 })
   }),
+  "a limit longer than the server can keep is the longest that it can": Effect.gen(function* () {
+    const { client, file, make, schema } = yield* ground({ timeout: "30 days" })
+    yield* file("1_a.sql", "create table app.a as select current_setting('statement_timeout') as longest;")
+    yield* make().run
+    assert.deepEqual(yield* client.sql`select longest from ${client.sql(schema)}.a`, [{ longest: "2147483647ms" }])
+  }),
   "a script that would end the engine's transaction is refused before any of it runs": Effect.gen(function* () {
     for (const statement of [
       "commit",

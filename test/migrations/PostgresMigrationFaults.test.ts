@@ -436,7 +436,10 @@ describeLive("postgresql", "backups before migrating", () => {
         assert.ok(backup !== undefined)
         assert.equal((yield* Effect.promise(() => stat(backup))).mode & 0o777, 0o600)
         const args = yield* Effect.promise(() => readFile(join(seen, "args"), "utf8"))
-        assert.match(args, /--format=custom .*--schema="app_\d+" --dbname=postgresql:\/\/ann@127\.0\.0\.1:1\/app/)
+        assert.match(
+          args,
+          /--format=custom .*--schema="app_\d+" --dbname=postgresql:\/\/\?host=127\.0\.0\.1&port=1&user=ann&dbname=app&/
+        )
         assert.ok(args.includes(schema) && !args.includes("ss%20word"))
         assert.equal(yield* Effect.promise(() => readFile(join(seen, "password"), "utf8")), "p@ss word")
         assert.ok(progress.some((event) => event._tag === "BackedUp" && event.file === backup))

@@ -4,6 +4,7 @@ import { describe } from "vitest"
 import type { MongoOptions } from "../../src/core/DatabaseConfig.ts"
 import { within } from "../../src/core/Deadline.ts"
 import * as MongoDbClient from "../../src/mongodb/MongoDbClient.ts"
+import { hasIpv6, overIpv6 } from "../servers/forward.ts"
 import { describeLive, freshMongo } from "../servers/index.ts"
 
 type Client = MongoDbClient.MongoDbClient["Service"]
@@ -52,6 +53,18 @@ describeLive("mongodb", "MongoDbClient", () => {
         host: host.replace(/:.*/, ""),
         port: Number(port)
       })
+    })
+  )
+
+  it.live.skipIf(!hasIpv6)("is reached at an IPv6 address, which stands in brackets", () =>
+    Effect.gen(function* () {
+      const { database, url } = yield* freshMongo
+      const own = new URL(yield* overIpv6(url))
+      own.searchParams.delete("replicaSet")
+      own.searchParams.set("directConnection", "true")
+      const client = yield* MongoDbClient.make({ url: Redacted.make(own.href), database, minPoolSize: 0 })
+      yield* client.ping
+      assert.strictEqual(client.endpoint.host, "::1")
     })
   )
 

@@ -61,6 +61,13 @@ describeLive("postgresql", "PostgresClient", (url) => {
     }).pipe(client({ statementTimeout: "300 millis" }))
   )
 
+  it.live("the longest statement timeout is one that the server takes", () =>
+    Effect.gen(function* () {
+      const { sql } = yield* PostgresClient.PostgresClient
+      assert.deepEqual(yield* sql`SELECT current_setting('statement_timeout') AS t`, [{ t: "2147483647ms" }])
+    }).pipe(client({ statementTimeout: 2_147_483_647 }))
+  )
+
   it.live("tells a statement that somebody cancelled from one that took too long", () =>
     Effect.gen(function* () {
       const { query, sql } = yield* PostgresClient.PostgresClient

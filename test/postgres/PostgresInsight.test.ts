@@ -5,6 +5,7 @@ import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import * as PostgresInsight from "../../src/postgres/PostgresInsight.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
+import { refuses, untyped } from "../../src/testing/Expectations.ts"
 import { describeLive, describeOwned, freshPostgres, ownServer } from "../servers/index.ts"
 
 const onDatabase =
@@ -79,6 +80,24 @@ describeLive("postgresql", "what PostgreSQL is busy with", () => {
         assert.equal(states.get("active")?.count, 2)
         assert.ok(states.get("idle in transaction")!.longestMillis >= 150)
         yield* Fiber.interruptAll([blocker, blocked])
+      })
+    )
+  )
+
+  it.live("what is no number of rows, or no length of time, is refused by its name", () =>
+    onFreshDatabase(
+      Effect.gen(function* () {
+        for (const limit of [-1, Number.NaN, 1.5, Infinity, 2_147_483_648, untyped("10"), untyped(null)]) {
+          yield* refuses(PostgresInsight.tables(limit), "PostgresInsight.tables", ["limit"])
+          yield* refuses(PostgresInsight.indexes(limit), "PostgresInsight.indexes", ["limit"])
+          yield* refuses(PostgresInsight.bloat(limit), "PostgresInsight.bloat", ["limit"])
+          yield* refuses(PostgresInsight.slowStatements(limit), "PostgresInsight.slowStatements", ["limit"])
+        }
+        for (const atLeast of [untyped("abc"), "-1 seconds", Infinity, "4000000 days"] as const) {
+          yield* refuses(PostgresInsight.longTransactions(atLeast), "PostgresInsight.longTransactions", ["atLeast"])
+        }
+        assert.deepEqual(yield* PostgresInsight.tables(0), [])
+        assert.deepEqual(yield* PostgresInsight.longTransactions("36500 days"), [])
       })
     )
   )

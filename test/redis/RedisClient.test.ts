@@ -5,6 +5,7 @@ import { Redis } from "ioredis"
 import { vi } from "vitest"
 import { RedisCommand } from "../../src/redis/RedisCommand.ts"
 import * as RedisClient from "../../src/redis/RedisClient.ts"
+import { hasIpv6, overIpv6 } from "../servers/forward.ts"
 import { describeLive, freshRedisPrefix } from "../servers/index.ts"
 import { ask, clientOf, read, until, witness, write } from "./support.ts"
 
@@ -76,6 +77,21 @@ describeLive("redis", "Redis client", (url) => {
       assert.equal(yield* client.call(write, "SET", [key("bytes"), Buffer.from("ä")]), "OK")
       assert.equal(yield* client.call(read, "GET", [key("bytes")]), "ä")
       assert.equal(yield* client.call(read, "GET", [key("a")]), "ä\u0000\r\n\u{1F600}")
+    })
+  )
+
+  it.live.skipIf(!hasIpv6)("is reached at an IPv6 address, which stands in brackets", () =>
+    Effect.gen(function* () {
+      const client = yield* clientOf(yield* overIpv6(url!))
+      assert.equal(yield* client.call(read, "ECHO", ["hello"]), "hello")
+      assert.equal(client.endpoint.host, "::1")
+    })
+  )
+
+  it.live("the longest response timeout is one", () =>
+    Effect.gen(function* () {
+      const client = yield* clientOf(url!, { responseTimeout: 2_147_483_647, connectionTimeout: 2_147_483_647 })
+      assert.equal(yield* client.call(read, "ECHO", ["hello"]), "hello")
     })
   )
 

@@ -253,7 +253,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: a silent server at start is not given up",
     file: "src/postgres/session/PostgresSession.ts",
-    find: "Effect.timeoutOrElse({ duration: config.connectTimeout, orElse: () => Effect.fail(silent) })",
+    find: "answersWithin(config.connectTimeout)",
     replace: "Effect.uninterruptible",
     red: [postgres.network("accepts and never answers")]
   },
@@ -446,16 +446,30 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: verify-full takes a certificate for another host",
     file: "src/postgres/session/PostgresTls.ts",
-    find: `mode === "verify-full" ? { ca } :`,
-    replace: `mode === "" ? { ca } :`,
+    find: `mode === "verify-full" ? {} :`,
+    replace: `mode === "" ? {} :`,
     red: [postgres.tls("each sslmode")]
   },
   {
     name: "PostgreSQL: an authority that is named is not asked",
     file: "src/postgres/session/PostgresTls.ts",
-    find: `if (file !== "system") {`,
-    replace: `if (mode === "verify-full" && file !== "system") {`,
+    find: "if (ca === undefined) return",
+    replace: `if (mode !== "verify-full" || ca === undefined) return`,
     red: [postgres.tls("each sslmode")]
+  },
+  {
+    name: "PostgreSQL: a certificate of the client's is not shown",
+    file: "src/postgres/session/PostgresTls.ts",
+    find: "return { ca, crl, cert, key,",
+    replace: "return { ca, crl,",
+    red: [postgres.tls("show who connects")]
+  },
+  {
+    name: "PostgreSQL: a certificate that is revoked is taken",
+    file: "src/postgres/session/PostgresTls.ts",
+    find: "return { ca, crl, cert, key,",
+    replace: "return { ca, cert, key,",
+    red: [postgres.tls("sslcrl revokes")]
   },
   {
     name: "PostgreSQL: an unknown sslmode is taken",
@@ -784,7 +798,7 @@ const ofRedis: ReadonlyArray<Mutant> = [
   {
     name: "Redis: a silent connection is kept",
     file: driver,
-    find: "socketTimeout: Duration.toMillis(config.responseTimeout) + silenceAllowance",
+    find: "socketTimeout: Math.min(longestTimer, Duration.toMillis(config.responseTimeout) + silenceAllowance)",
     replace: "",
     red: [redis.faults("a server that hangs")]
   },

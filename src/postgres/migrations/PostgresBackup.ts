@@ -8,7 +8,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { type Credential, currentCredential } from "../../core/Credential.ts"
 import { BackupFailed } from "../../core/MigrationFailure.ts"
-import { parseStoreUrl } from "../../core/StoreUrl.ts"
+import { parseAddress, type PostgresAddress, type TlsParameters } from "../session/PostgresAddress.ts"
 
 /** What is backed up, by which programs, and where to. */
 export interface PostgresBackupOptions {
@@ -35,6 +35,35 @@ const inFolder = <A>(folder: string, work: () => Promise<A>): Effect.Effect<A, B
         hint: "Name another folder (DB_BACKUP_FOLDER)"
       })
   })
+
+/** The same for libpq, whose authorities without `sslrootcert` are those of a file in the user's home. */
+const tlsForLibpq = ({ sslrootcert = "system", ...tls }: TlsParameters): TlsParameters =>
+  sslrootcert === "system" && tls.sslmode !== "verify-full" ? tls : { ...tls, sslrootcert }
+
+/** The URL for libpq: what we read of ours, so that it leads to the same server. */
+const withoutPassword = ({
+  applicationName,
+  connectTimeout,
+  database,
+  host,
+  options,
+  port,
+  tls,
+  username
+}: PostgresAddress) => {
+  const parameters = Object.entries({
+    host,
+    port,
+    user: username,
+    dbname: database,
+    application_name: applicationName,
+    options,
+    connect_timeout: connectTimeout === undefined ? undefined : Duration.toSeconds(connectTimeout),
+    // libpq wants none of it on a Unix socket either.
+    ...(host.startsWith("/") ? {} : tlsForLibpq(tls))
+  }).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`]))
+  return `postgresql://?${parameters.join("&")}`
+}
 
 /** Runs a program to its end; it is ended where the fiber is interrupted. */
 const execute = (
@@ -94,14 +123,11 @@ export const make =
         })
       }
       const program = (name: string) => (options.programs === undefined ? name : join(options.programs, name))
-      const url = yield* currentCredential(options.url)
-      const { password } = yield* Effect.mapError(
-        parseStoreUrl("postgresql", url),
+      const address = yield* Effect.mapError(
+        Effect.flatMap(currentCredential(options.url), parseAddress),
         ({ message }) => new BackupFailed({ detail: message, hint: "Correct the URL" })
       )
-      const shown = new URL(Redacted.value(url))
-      shown.password = ""
-      const secret = password === undefined ? {} : { PGPASSWORD: Redacted.value(password) }
+      const secret = address.password === undefined ? {} : { PGPASSWORD: Redacted.value(address.password) }
       const folder = resolve(options.folder)
       const now = DateTime.formatIso(yield* DateTime.now).replace(/[-:.]/g, "")
       const file = join(folder, `${schemas.join("+").replace(/[^\w+-]/g, "_")}-${now}.dump`)
@@ -115,7 +141,7 @@ export const make =
           "--no-password",
           `--file=${file}`,
           ...schemas.map((schema) => `--schema="${schema.replaceAll('"', '""')}"`),
-          `--dbname=${shown.href}`
+          `--dbname=${withoutPassword(address)}`
         ],
         secret
       )

@@ -9,10 +9,11 @@ import * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import { type Credential, currentCredential } from "../../core/Credential.ts"
 import type { PostgresConfig } from "../../core/DatabaseConfig.ts"
+import { hostAndPort } from "../../core/HostAndPort.ts"
 import type { Endpoint } from "../../core/StartUp.ts"
 import { InvalidData, StoreError, Timeout } from "../../core/StoreError.ts"
-import { parseStoreUrl } from "../../core/StoreUrl.ts"
 import { connectFailure } from "../PostgresError.ts"
+import { parseAddress, type PostgresAddress } from "./PostgresAddress.ts"
 import { tlsOf } from "./PostgresTls.ts"
 
 /** How a client reaches its server. */
@@ -58,9 +59,8 @@ export const sessionOpener = (
   const startupParameters =
     target.stream === undefined && !pooled ? { statement_timeout: String(Math.ceil(statementMillis)) } : {}
 
-  const transport = (): Duplex => {
+  const transport = ({ host, port }: PostgresAddress): Duplex => {
     if (target.stream !== undefined) return target.stream()
-    const { host, port = 5432 } = endpoint
     const plain = host.startsWith("/")
       ? Net.connect({ path: `${host}/.s.PGSQL.${port}` })
       : Net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 })
@@ -68,26 +68,40 @@ export const sessionOpener = (
     return plain.on("error", () => undefined)
   }
 
-  const silent = new StoreError({
-    store: "postgresql",
-    operation: "connect",
-    outcome: "not-applied",
-    reason: new Timeout({
-      afterMillis: Duration.toMillis(config.connectTimeout),
-      detail: `${endpoint.host}:${endpoint.port} does not answer`
+  const answersWithin = (limit: Duration.Duration) =>
+    Effect.timeoutOrElse({
+      duration: limit,
+      orElse: () =>
+        Effect.fail(
+          new StoreError({
+            store: "postgresql",
+            operation: "connect",
+            outcome: "not-applied",
+            reason: new Timeout({
+              afterMillis: Duration.toMillis(limit),
+              detail: `${hostAndPort(endpoint)} does not answer`
+            })
+          })
+        )
     })
-  })
 
   return (onCancel = () => undefined) =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       let socket: Duplex | undefined
       const opening = Effect.gen(function* () {
-        const url = yield* currentCredential(target.url)
-        const ssl = target.stream === undefined ? yield* tlsOf(yield* parseStoreUrl("postgresql", url)) : false
+        const address = yield* Effect.flatMap(currentCredential(target.url), parseAddress)
+        const ssl = target.stream === undefined ? yield* tlsOf(address) : false
+        const { connectTimeout = Duration.infinity, database, host, options, password, port, username } = address
+        const at = target.stream === undefined ? { ...endpoint, host, port } : endpoint
         return yield* Effect.mapError(
           PgConnections.make({
-            url,
+            host,
+            port,
+            database,
+            username,
+            password,
+            startupOptions: options,
             ssl,
             applicationName: target.applicationName,
             connectTimeout: Duration.infinity,
@@ -96,18 +110,18 @@ export const sessionOpener = (
             startupParameters,
             // The first call makes the session's own transport, each later one a cancel request's.
             stream: () => {
-              const made = transport()
+              const made = transport(address)
               if (socket === undefined) socket = made
               else onCancel()
               return made
             }
           }),
-          (error: SqlError) => connectFailure(endpoint, error)
-        )
+          (error: SqlError) => connectFailure(at, error)
+        ).pipe(answersWithin(connectTimeout))
       })
       const connection = yield* Scope.provide(opening, scope).pipe(
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
-        Effect.timeoutOrElse({ duration: config.connectTimeout, orElse: () => Effect.fail(silent) })
+        answersWithin(config.connectTimeout)
       )
       return socket === undefined
         ? yield* Effect.die("a PostgreSQL connection was made without its transport")

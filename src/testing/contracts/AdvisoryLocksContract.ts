@@ -110,6 +110,16 @@ const inTransactions: Record<string, Run> = {
     }
     assert.equal(yield* run(locks.tryWithinTransaction(key)), true)
   }),
+  "a key that is no text is refused by its name": Effect.gen(function* () {
+    const locks = yield* AdvisoryLocks
+    const { run } = yield* Transaction
+    for (const key of [untyped(undefined), untyped(null), untyped(7), untyped({ name: "nightly" })]) {
+      yield* refuses(run(locks.withinTransaction(key)), "AdvisoryLocks.withinTransaction", ["key"])
+      yield* refuses(run(locks.tryWithinTransaction(key)), "AdvisoryLocks.tryWithinTransaction", ["key"])
+      yield* refuses(Effect.scoped(locks.lease(key)), "AdvisoryLocks.lease", ["key"])
+      yield* refuses(Effect.scoped(locks.tryLease(key)), "AdvisoryLocks.tryLease", ["key"])
+    }
+  }),
   "a transaction's lock outside a transaction is refused": Effect.gen(function* () {
     const locks = yield* AdvisoryLocks
     const key = yield* unique("lock")

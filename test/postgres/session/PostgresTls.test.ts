@@ -1,13 +1,18 @@
 import { it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Redacted } from "effect"
 import assert from "node:assert/strict"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { describe } from "vitest"
 import { isStoreError } from "../../../src/core/StoreError.ts"
+import * as PostgresBackup from "../../../src/postgres/migrations/PostgresBackup.ts"
 import * as PostgresClient from "../../../src/postgres/PostgresClient.ts"
 import * as TcpProxy from "../../../src/testing/TcpProxy.ts"
+import { onPath } from "../../servers/binaries.ts"
 import { describeOwned, ownServer } from "../../servers/index.ts"
 import { until } from "../../until.ts"
-import { hasOpenssl, query, tlsServer } from "./tlsServer.ts"
+import { temporaryFolder } from "../../servers/startServer.ts"
+import { hasOpenssl, query, revocations, tlsServer } from "./tlsServer.ts"
 
 const read = { operation: "Test.read", kind: "read" } as const
 const write = { operation: "Test.write", kind: "write" } as const
@@ -61,6 +66,46 @@ describe.skipIf(!hasOpenssl)("with openssl", () => {
       })
     )
 
+    it.live("sslcert and sslkey show who connects, to pg_dump's server too", () =>
+      Effect.gen(function* () {
+        const { authority, folder, url } = yield* tlsServer
+        const file = (name: string) => join(folder, name)
+        const as = (parameters: Readonly<Record<string, string>>) =>
+          url("localhost", { user: "ann", sslmode: "verify-full", sslrootcert: authority, ...parameters })
+        const ann = as({ sslcert: file("ann.pem"), sslkey: file("ann.key") })
+        const known = query(
+          ann,
+          ({ sql }) => sql`SELECT client_dn AS name FROM pg_stat_ssl WHERE pid = pg_backend_pid()`
+        )
+        assert.deepEqual(yield* known, [{ name: "/CN=ann" }])
+        if (onPath("pg_dump") !== undefined) {
+          const backup = PostgresBackup.make({ url: Redacted.make(ann), folder: file("backups") })
+          assert.match(yield* backup(["public"]), /public-.*\.dump$/)
+        }
+        const none = yield* refusal(as({}))
+        assert.deepEqual(
+          [none.reason._tag, "code" in none.reason && none.reason.code],
+          ["AuthenticationFailed", "28000"]
+        )
+        // Of an authority that the server does not know.
+        const stranger = yield* refusal(as({ sslcert: file("stranger.pem"), sslkey: file("stranger.key") }))
+        assert.equal(stranger.reason._tag, "Unavailable", stranger.message)
+      })
+    )
+
+    it.live("a certificate that sslcrl revokes is not taken", () =>
+      Effect.gen(function* () {
+        const { authority, folder, url } = yield* tlsServer
+        const by = (sslcrl: string, sslmode: string) => url("localhost", { sslmode, sslrootcert: authority, sslcrl })
+        const revoked = revocations(folder, "revoked", "server")
+        assert.equal(yield* isEncrypted(by(revocations(folder, "none"), "verify-full")), true)
+        for (const mode of ["require", "verify-ca", "verify-full"]) {
+          const { message, reason } = yield* refusal(by(revoked, mode))
+          assert.ok(reason._tag === "Unavailable" && reason.code === "CERT_REVOKED", message)
+        }
+      })
+    )
+
     it.live("a statement over TLS is cancelled, timed out and told as one in plain text is", () =>
       Effect.gen(function* () {
         const { authority, url } = yield* tlsServer
@@ -96,11 +141,20 @@ describe.skipIf(!hasOpenssl)("with openssl", () => {
     it.live("what cannot be meant is refused by name: an unknown mode, no authority, no such file, no TLS", () =>
       Effect.gen(function* () {
         const server = yield* ownServer("postgresql")
+        const text = join(yield* temporaryFolder("postgresql"), "text")
+        writeFileSync(text, "text")
         const problems: Array<string> = []
         for (const parameters of [
           "sslmode=prefer",
           "sslmode=verify-ca",
-          "sslmode=verify-full&sslrootcert=/nowhere.pem"
+          "sslmode=verify-full&sslrootcert=/nowhere.pem",
+          "sslmode=require&sslcert=/nowhere.pem&sslkey=/nowhere.key",
+          "sslmode=verify-full&sslcrl=/nowhere.crl",
+          "sslmode=require&sslcrl=/nowhere.crl",
+          "sslmode=require&sslkey=/nowhere.key",
+          "sslrootcert=/nowhere.pem",
+          `sslmode=require&sslcert=${text}&sslkey=${text}`,
+          `sslmode=verify-full&sslcrl=${text}`
         ]) {
           const { reason } = yield* refusal(`${server.url}?${parameters}`)
           assert.ok(reason._tag === "InvalidData", reason._tag)
@@ -109,7 +163,14 @@ describe.skipIf(!hasOpenssl)("with openssl", () => {
         assert.deepEqual(problems, [
           "url must have one of disable, require, verify-ca, verify-full in sslmode",
           "url must name a file in sslrootcert for verify-ca: a public authority vouches for anybody",
-          "url names a file in sslrootcert that cannot be read (ENOENT)"
+          "url names a file in sslrootcert that cannot be read: /nowhere.pem (ENOENT)",
+          "url names a file in sslcert that cannot be read: /nowhere.pem (ENOENT)",
+          "url names a file in sslcrl that cannot be read: /nowhere.crl (ENOENT)",
+          "url must name a file in sslrootcert for sslcrl: no certificate is looked at without an authority",
+          "url must name files in sslcert and sslkey, or in neither",
+          "url must say in sslmode how the files of TLS are used: require, verify-ca or verify-full",
+          `url names files in sslcert and sslkey that are no certificate with its key, unencrypted: ${text}, ${text} (ERR_OSSL_PEM_NO_START_LINE)`,
+          `url names a file in sslcrl that lists no revocations: ${text} (ERR_CRYPTO_OPERATION_FAILED)`
         ])
         const { message, reason } = yield* refusal(`${server.url}?sslmode=require`)
         assert.equal(reason._tag, "Unavailable")

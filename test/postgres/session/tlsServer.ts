@@ -1,6 +1,6 @@
 import { Effect, Redacted, type Scope } from "effect"
 import { execFileSync } from "node:child_process"
-import { chmodSync, chownSync, statSync } from "node:fs"
+import { chmodSync, chownSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as PostgresClient from "../../../src/postgres/PostgresClient.ts"
 import { type OwnServer, ownServer } from "../../servers/index.ts"
@@ -42,6 +42,8 @@ export const query = <A>(
 
 interface Scene {
   readonly server: OwnServer
+  /** Where the certificates are, each `NAME.pem` with its `NAME.key`: `server`, `ann` and `stranger`. */
+  readonly folder: string
   /** Files of the authority that signed the server's certificate, and of another one. */
   readonly authority: string
   readonly stranger: string
@@ -49,22 +51,54 @@ interface Scene {
   readonly url: (host: string, parameters: Readonly<Record<string, string>>) => string
 }
 
-/** A server with a certificate for `localhost`. */
+/** A new certificate that an authority made before signs. */
+const signed = (folder: string, name: string, authority: string, options: ReadonlyArray<string>): string =>
+  certificate(folder, name, [
+    ...options,
+    "-CA",
+    join(folder, `${authority}.pem`),
+    "-CAkey",
+    join(folder, `${authority}.key`)
+  ])
+
+/** The list of what the authority of a scene has revoked: one of its certificates, or none. */
+export const revocations = (folder: string, name: string, revoked?: string): string => {
+  const file = join(folder, `${name}.crl`)
+  const config = join(folder, `${name}.cnf`)
+  writeFileSync(join(folder, `${name}.index`), "")
+  writeFileSync(
+    config,
+    `[ca]\ndefault_ca = a\n[a]\ndatabase = ${folder}/${name}.index\ndefault_md = sha256\ndefault_crl_days = 2\n`
+  )
+  const ca = (...args: ReadonlyArray<string>) =>
+    execFileSync(
+      "openssl",
+      [
+        "ca",
+        "-config",
+        config,
+        "-cert",
+        join(folder, "authority.pem"),
+        "-keyfile",
+        join(folder, "authority.key"),
+        ...args
+      ],
+      { stdio: "pipe" }
+    )
+  if (revoked !== undefined) ca("-revoke", join(folder, `${revoked}.pem`))
+  ca("-gencrl", "-out", file)
+  return file
+}
+
+/** A server with a certificate for `localhost`; the user `ann` is let in with a certificate of the authority of clients only. */
 export const tlsServer: Effect.Effect<Scene, unknown, Scope.Scope> = Effect.gen(function* () {
   const server = yield* ownServer("postgresql")
   const folder = yield* temporaryFolder("postgresql")
   const authority = certificate(folder, "authority", ["-subj", "/CN=authority"])
   const stranger = certificate(folder, "stranger", ["-subj", "/CN=stranger"])
-  certificate(folder, "server", [
-    "-subj",
-    "/CN=localhost",
-    "-addext",
-    "subjectAltName=DNS:localhost",
-    "-CA",
-    authority,
-    "-CAkey",
-    join(folder, "authority.key")
-  ])
+  signed(folder, "server", "authority", ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+  const clients = certificate(folder, "clients", ["-subj", "/CN=clients"])
+  signed(folder, "ann", "clients", ["-subj", "/CN=ann"])
   yield* query(server.url, ({ sql }) =>
     Effect.gen(function* () {
       const [row] = yield* sql<{ data_directory: string }>`SHOW data_directory`
@@ -74,12 +108,17 @@ export const tlsServer: Effect.Effect<Scene, unknown, Scope.Scope> = Effect.gen(
       chmodSync(key, 0o600)
       yield* sql.unsafe(`ALTER SYSTEM SET ssl_cert_file = '${join(folder, "server.pem")}'`)
       yield* sql.unsafe(`ALTER SYSTEM SET ssl_key_file = '${key}'`)
+      yield* sql.unsafe(`ALTER SYSTEM SET ssl_ca_file = '${clients}'`)
       yield* sql.unsafe("ALTER SYSTEM SET ssl = on")
+      yield* sql`CREATE ROLE ann LOGIN`
+      const rules = join(row!.data_directory, "pg_hba.conf")
+      writeFileSync(rules, `hostssl all ann all trust clientcert=verify-full\n${readFileSync(rules, "utf8")}`)
     })
   )
   yield* server.restart
   return {
     server,
+    folder,
     authority,
     stranger,
     url: (host, parameters) => {
