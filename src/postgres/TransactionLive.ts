@@ -9,7 +9,7 @@ import { decodeStored, invalidData } from "../core/Decode.ts"
 import { InvalidStatement, isStoreError, StoreError } from "../core/StoreError.ts"
 import { isConflict, makeConflictBudget } from "./transactions/ConflictRetry.ts"
 import { PostgresClient } from "./PostgresClient.ts"
-import { isServerError } from "./PostgresError.ts"
+import { isServerError } from "./failures/ServerError.ts"
 import { Transaction, type TransactionOptions, type TransactionOutcome } from "./Transaction.ts"
 import { makeRun } from "./transactions/TransactionRun.ts"
 

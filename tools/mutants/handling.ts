@@ -459,7 +459,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: a full disk is unknown to the tables",
-    file: "src/postgres/PostgresError.ts",
+    file: "src/postgres/failures/SqlStateReason.ts",
     find: `    case "53100":\n`,
     replace: "",
     red: [postgres.diskFull("the disk is full")]
@@ -677,7 +677,7 @@ const ofValuesAndTime: ReadonlyArray<Mutant> = [
   },
   {
     name: "Parameters: the cause repeats the value",
-    file: "src/postgres/PostgresError.ts",
+    file: "src/postgres/failures/SafeCause.ts",
     find: '_tag === "UnknownError" ? new Error(error.message) : error',
     replace: "error",
     red: [postgres.parameters("one that cannot be sent is told by its number")]

@@ -12,7 +12,7 @@ import type { PostgresConfig } from "../../core/DatabaseConfig.ts"
 import type { Endpoint } from "../../core/StartUp.ts"
 import { InvalidData, StoreError, Timeout } from "../../core/StoreError.ts"
 import { parseStoreUrl } from "../../core/StoreUrl.ts"
-import { connectFailure } from "../PostgresError.ts"
+import { connectFailure } from "../failures/ConnectFailure.ts"
 import { tlsOf } from "./PostgresTls.ts"
 
 /** How a client reaches its server. */

@@ -92,14 +92,14 @@ export const unit: ReadonlyArray<Mutant> = [
   },
   {
     name: "Unit: a prepared statement that the server has forgotten fails it",
-    file: "src/postgres/PostgresError.ts",
+    file: "src/postgres/failures/ServerError.ts",
     find: 'cause.code === "26000" || ',
     replace: "",
     red: [live("prepared statements that the server has forgotten")]
   },
   {
     name: "Unit: a prepared statement whose columns have changed fails it",
-    file: "src/postgres/PostgresError.ts",
+    file: "src/postgres/failures/ServerError.ts",
     find: ' || cause.code === "0A000"',
     replace: "",
     red: [live("a prepared statement that the server gave up")]
@@ -134,7 +134,7 @@ export const unit: ReadonlyArray<Mutant> = [
   },
   {
     name: "Unit: its transaction stays open where COMMIT was cancelled before it began",
-    file: "src/postgres/PostgresError.ts",
+    file: "src/postgres/failures/ServerError.ts",
     find: 'isStale(cause) || (isServerError(cause) && cause.code === "57014")',
     replace: "isStale(cause)",
     red: [answered("COMMIT is cancelled")]

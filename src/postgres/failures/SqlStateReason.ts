@@ -1,0 +1,134 @@
+import { type Endpoint, unavailable } from "../../core/StartUp.ts"
+import {
+  AuthenticationFailed,
+  Cancelled,
+  Conflict,
+  ConnectionLost,
+  ConstraintViolated,
+  Forbidden,
+  InvalidData,
+  InvalidStatement,
+  LimitExceeded,
+  NotPrimary,
+  Overloaded,
+  type Reason,
+  ResourceExhausted,
+  Timeout,
+  Unclassified
+} from "../../core/StoreError.ts"
+import { present } from "./present.ts"
+import type { ServerFields } from "./ServerError.ts"
+
+const constraintKinds: Record<string, typeof ConstraintViolated.Type.kind> = {
+  // Since PostgreSQL 18, of a key that says RESTRICT: https://www.postgresql.org/docs/18/release-18.html
+  "23001": "foreign-key",
+  "23502": "not-null",
+  "23503": "foreign-key",
+  "23505": "unique",
+  "23514": "check",
+  "23P01": "exclusion"
+}
+
+/** The reason for a SQLSTATE; messages are left out where they may carry values. */
+export const reasonOf = (
+  fields: Error & ServerFields,
+  endpoint: Endpoint,
+  elapsedMillis: number,
+  limitMillis: number
+): Reason => {
+  const { code } = fields
+  const said = { code }
+  const told = { code, detail: fields.message }
+  const kind = constraintKinds[code]
+  if (kind !== undefined) {
+    return new ConstraintViolated({
+      ...said,
+      kind,
+      ...present("constraint", fields.constraint),
+      ...present("table", fields.table),
+      ...present("column", fields.column)
+    })
+  }
+  switch (code) {
+    case "40001":
+    case "40P01":
+    case "55P03":
+      return new Conflict(told)
+    case "25P02":
+      return new InvalidStatement({
+        ...said,
+        detail: "an earlier statement of this transaction failed, so it can only be rolled back"
+      })
+    case "57014":
+      return elapsedMillis >= limitMillis
+        ? new Timeout({ ...said, afterMillis: elapsedMillis })
+        : new Cancelled({ ...said, detail: "the server ended the statement on request" })
+    case "57P01":
+    case "57P02":
+    case "57P04":
+    case "57P05":
+      return new ConnectionLost(told)
+    case "57P03":
+      return unavailable(endpoint, told)
+    case "53300":
+      return new Overloaded(told)
+    case "53100":
+    case "53200":
+    case "53000":
+      return new ResourceExhausted(told)
+    case "25006":
+      return new NotPrimary(told)
+    case "42501":
+      return new Forbidden(told)
+    case "3D000":
+    case "3F000":
+    case "0A000":
+      return new InvalidStatement(told)
+    case "53400":
+    case "54000":
+    case "54001":
+    case "54011":
+    case "54023":
+      return new LimitExceeded(told)
+  }
+  switch (code.slice(0, 2)) {
+    case "08":
+      return new ConnectionLost(told)
+    case "22":
+      return new InvalidData({
+        ...said,
+        subject: "input",
+        problems: [{ field: fields.column ?? "", problem: valueProblem(code) }]
+      })
+    case "23":
+      return new ConstraintViolated({ ...said, kind: "check", ...present("constraint", fields.constraint) })
+    case "28":
+      return new AuthenticationFailed(told)
+    case "42":
+      return new InvalidStatement(told)
+    default:
+      return new Unclassified(said)
+  }
+}
+
+/** The class 22 errors that users meet, without the value that PostgreSQL quotes in its own message. */
+const valueProblem = (code: string): string => {
+  switch (code) {
+    case "22001":
+      return "is longer than its column"
+    case "22003":
+      return "is outside the range of its type"
+    case "22007":
+    case "22008":
+      return "is not a date or time that PostgreSQL knows"
+    case "22012":
+      return "divides by zero"
+    case "22021":
+      return "has characters that the database's encoding lacks"
+    case "22P02":
+    case "22P03":
+      return "is not of the type that the statement expects"
+    default:
+      return `is not accepted by PostgreSQL (code ${code})`
+  }
+}
