@@ -1,5 +1,6 @@
 import { beginAhead } from "./handling/beginAhead.ts"
 import { bulkInsert } from "./handling/bulkInsert.ts"
+import { failures } from "./handling/failures.ts"
 import { lookup } from "./handling/lookup.ts"
 import { sessions } from "./handling/sessions.ts"
 import { streamRows } from "./handling/streamRows.ts"
@@ -1549,6 +1550,7 @@ const ofInput: ReadonlyArray<Mutant> = [
 export const mutants: ReadonlyArray<Mutant> = [
   ...ofCore,
   ...ofPostgres,
+  ...failures,
   ...ofValuesAndTime,
   ...lookup,
   ...unit,

@@ -3,6 +3,8 @@ import { isSqlError } from "effect/sql/SqlError"
 /** The fields of PostgreSQL's ErrorResponse that we read; the client puts them on the cause. */
 export interface ServerFields {
   readonly code: string
+  /** Which every ErrorResponse has; an errno, which may have five letters too (EPIPE), has none. */
+  readonly severity: string
   readonly position?: string
   readonly schema?: string
   readonly table?: string
@@ -12,7 +14,11 @@ export interface ServerFields {
 
 /** Whether the server itself refused, so that it knows what became of the statement. */
 export const isServerError = (cause: unknown): cause is Error & ServerFields =>
-  cause instanceof Error && "code" in cause && typeof cause.code === "string" && /^[0-9A-Z]{5}$/.test(cause.code)
+  cause instanceof Error &&
+  "severity" in cause &&
+  typeof cause.severity === "string" &&
+  "code" in cause &&
+  typeof cause.code === "string"
 
 /** Whether the server knows a prepared statement no more, or its columns have changed; the driver has forgotten it too by now. */
 export const isStale = (cause: unknown): boolean =>
