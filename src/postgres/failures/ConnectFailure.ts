@@ -1,28 +1,47 @@
 import type { SqlError } from "effect/sql/SqlError"
 import { type Endpoint, unavailable } from "../../core/StartUp.ts"
-import { AuthenticationFailed, InvalidData, type Reason, StoreError } from "../../core/StoreError.ts"
+import {
+  AuthenticationFailed,
+  type ConnectionLost,
+  InvalidData,
+  type Reason,
+  StoreError
+} from "../../core/StoreError.ts"
 import { errnoOf } from "./Errno.ts"
+import { present } from "./present.ts"
 import { safeCause } from "./SafeCause.ts"
 import { isServerError } from "./ServerError.ts"
 import { reasonOf } from "./SqlStateReason.ts"
 
-/** The failure to open a connection. */
-export const connectFailure = (endpoint: Endpoint, error: SqlError): StoreError => {
+/** The failure to open a connection, with start-up parameters or without. */
+export const connectFailure = (endpoint: Endpoint, error: SqlError, withParameters: boolean): StoreError => {
   const { cause } = error.reason
   const found = isServerError(cause) ? reasonOf(cause, endpoint, 0, Number.POSITIVE_INFINITY) : undefined
   return new StoreError({
     store: "postgresql",
     operation: "connect",
     outcome: "not-applied",
-    reason: connectReason(endpoint, error, found),
+    reason: connectReason(endpoint, error, found, withParameters),
     cause: safeCause(error)
   })
 }
 
+const said = ({ code, detail }: ConnectionLost) => ({ ...present("code", code), ...present("detail", detail) })
+
+/**
+ * Whether a pooler refuses the parameters that it was sent.
+ *
+ * PgBouncer has 08P01 for all that it refuses (its server is down, it has too many clients), so that only its words, which it
+ * has in one language, tell this from what passes.
+ */
+const refusesParameters = ({ code, detail = "" }: ConnectionLost): boolean =>
+  code === "08P01" && detail.includes("startup parameter")
+
 const connectReason = (
   endpoint: Endpoint,
   { reason: { _tag, cause } }: SqlError,
-  found: Reason | undefined
+  found: Reason | undefined,
+  withParameters: boolean
 ): Reason => {
   if (found === undefined) {
     if (_tag === "AuthenticationError") return new AuthenticationFailed({})
@@ -33,9 +52,9 @@ const connectReason = (
       detail: code === undefined && cause instanceof Error ? cause.message : undefined
     })
   }
-  if (found._tag === "ConnectionLost" && found.code === "08P01") {
+  if (found._tag === "ConnectionLost" && withParameters && refusesParameters(found)) {
     return new InvalidData({
-      code: found.code,
+      ...said(found),
       subject: "configuration",
       problems: [
         {
@@ -45,7 +64,7 @@ const connectReason = (
       ]
     })
   }
-  if (found._tag === "ConnectionLost") return unavailable(endpoint, { code: found.code })
+  if (found._tag === "ConnectionLost") return unavailable(endpoint, said(found))
   if (found._tag === "InvalidStatement" && found.code === "3D000") {
     return new InvalidData({
       code: found.code,

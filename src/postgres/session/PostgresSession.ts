@@ -55,7 +55,7 @@ export const sessionOpener = (
   const statementMillis = Duration.toMillis(config.statementTimeout)
   // A pooler refuses the parameters that it cannot keep for a session, and does not know a statement by its name.
   const pooled = config.pooler === "transaction"
-  const startupParameters =
+  const startupParameters: Readonly<Record<string, string>> =
     target.stream === undefined && !pooled ? { statement_timeout: String(Math.ceil(statementMillis)) } : {}
 
   const transport = (): Duplex => {
@@ -102,7 +102,7 @@ export const sessionOpener = (
               return made
             }
           }),
-          (error: SqlError) => connectFailure(endpoint, error)
+          (error: SqlError) => connectFailure(endpoint, error, Object.keys(startupParameters).length > 0)
         )
       })
       const connection = yield* Scope.provide(opening, scope).pipe(
