@@ -123,9 +123,11 @@ export class CommitUnknown extends Schema.TaggedError<CommitUnknown>("@ai-core/d
   }
 ) {}
 
-/** Another transaction won: serialization failure, deadlock or write conflict. */
+/** Another transaction won: serialization failure, deadlock, write conflict, or a migration behind a prepared statement. */
 export class Conflict extends Schema.TaggedError<Conflict>("@ai-core/database/Conflict")("Conflict", {
   ...said,
+  /** A statement was prepared for columns that a table no longer has, or the server has forgotten it. */
+  stale: Schema.optionalKey(Schema.Literal(true)),
   /** How often the whole transaction was tried, where that was more than once. */
   attempts: Schema.optionalKey(Schema.Number)
 }) {}
@@ -325,7 +327,7 @@ export const problemOf = (reason: Reason): string => {
     case "CommitUnknown":
       return "the connection ended after COMMIT was sent and before its answer came"
     case "Conflict":
-      return `another transaction got there first${reason.attempts === undefined ? "" : `, ${reason.attempts} times`}`
+      return `${reason.stale === true ? "a prepared statement no longer holds" : "another transaction got there first"}${reason.attempts === undefined ? "" : `, ${reason.attempts} times`}`
     case "NotPrimary":
       return "the server takes no writes"
     case "Backpressure":

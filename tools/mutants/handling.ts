@@ -540,7 +540,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "Transaction: a raw serialization failure is not known",
     file: "src/postgres/TransactionLive.ts",
-    find: "isConflict(error) || conflictCode(error)",
+    find: "isConflict(error) || isRawConflict(error)",
     replace: "isConflict(error)",
     red: [postgres.transaction("raw statements are run again")]
   },

@@ -5,6 +5,8 @@ export interface ServerFields {
   readonly code: string
   /** Which every ErrorResponse has; an errno, which may have five letters too (EPIPE), has none. */
   readonly severity: string
+  /** The server's own function that reported it. */
+  readonly routine?: string
   readonly position?: string
   readonly schema?: string
   readonly table?: string
@@ -22,7 +24,9 @@ export const isServerError = (cause: unknown): cause is Error & ServerFields =>
 
 /** Whether the server knows a prepared statement no more, or its columns have changed; the driver has forgotten it too by now. */
 export const isStale = (cause: unknown): boolean =>
-  isServerError(cause) && (cause.code === "26000" || cause.code === "0A000")
+  isServerError(cause) &&
+  // 0A000 is also of all that the server cannot do.
+  (cause.code === "26000" || (cause.code === "0A000" && cause.routine === "RevalidateCachedQuery"))
 
 /** Whether what was to end a transaction was refused before it began, so that the transaction is open still. */
 export const leavesOpen = (cause: unknown): boolean =>

@@ -17,7 +17,7 @@ import {
   Unclassified
 } from "../../core/StoreError.ts"
 import { present } from "./present.ts"
-import type { ServerFields } from "./ServerError.ts"
+import { isStale, type ServerFields } from "./ServerError.ts"
 
 const constraintKinds: Record<string, typeof ConstraintViolated.Type.kind> = {
   // Since PostgreSQL 18, of a key that says RESTRICT: https://www.postgresql.org/docs/18/release-18.html
@@ -29,6 +29,9 @@ const constraintKinds: Record<string, typeof ConstraintViolated.Type.kind> = {
   "23P01": "exclusion"
 }
 
+const staleDetail = (code: string): string =>
+  code === "26000" ? "the server has forgotten it" : "the columns of a table have changed since"
+
 /** The reason for a SQLSTATE; messages are left out where they may carry values. */
 export const reasonOf = (
   fields: Error & ServerFields,
@@ -39,6 +42,7 @@ export const reasonOf = (
   const { code } = fields
   const said = { code }
   const told = { code, detail: fields.message }
+  if (isStale(fields)) return new Conflict({ ...said, stale: true, detail: staleDetail(code) })
   const kind = constraintKinds[code]
   if (kind !== undefined) {
     return new ConstraintViolated({

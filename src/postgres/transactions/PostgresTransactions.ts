@@ -9,11 +9,11 @@ import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import type { Calls } from "../../core/Calls.ts"
 import { isStoreError, type StoreError } from "../../core/StoreError.ts"
 import { type RunStatement, SqlConnection } from "../session/PostgresConnection.ts"
-import { isServerError, leavesOpen } from "../failures/ServerError.ts"
+import { isServerError, isStale, leavesOpen } from "../failures/ServerError.ts"
 import { commitFailure } from "../PostgresError.ts"
 import { CurrentHolder } from "../pool/Holder.ts"
 import type { LeasedConnection, PostgresPool } from "../pool/PoolShape.ts"
@@ -49,6 +49,15 @@ const unlessRefused =
     const refused = refusedOnShared(text)
     return refused === undefined ? send(statement, text, operation) : Effect.fail(asSqlError(refused))
   }
+
+/** Whether a statement of the transaction was stale, or of those that begin it. */
+const isStaleFailure = (error: unknown): boolean => {
+  const cause = isSqlError(error) ? error.reason.cause : undefined
+  return isStale(cause) || (isStoreError(cause) && cause.reason._tag === "Conflict" && cause.reason.stale === true)
+}
+
+/** How often a statement is sent again that is stale on each connection it gets. */
+const staleRetries = 9
 
 let serial = 0
 
@@ -390,11 +399,15 @@ export const makeTransactions = (options: {
             borrow((connection, note) => use(new SqlConnection(connection, unlessRefused(note)))),
             poolFailure
           )
-        : withTransaction(
-            Effect.withFiber((inside) => {
-              const entry = around(inside)
-              return entry === undefined ? Effect.die("a transaction has no connection") : use(entry[0])
-            })
+        : Effect.retry(
+            withTransaction(
+              Effect.withFiber((inside) => {
+                const entry = around(inside)
+                return entry === undefined ? Effect.die("a transaction has no connection") : use(entry[0])
+              })
+            ),
+            // Where it has no transaction of its own, the driver sends a stale one again by itself.
+            { times: staleRetries, while: isStaleFailure }
           )
     )
 

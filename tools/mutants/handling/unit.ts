@@ -100,7 +100,7 @@ export const unit: ReadonlyArray<Mutant> = [
   {
     name: "Unit: a prepared statement whose columns have changed fails it",
     file: "src/postgres/failures/ServerError.ts",
-    find: ' || cause.code === "0A000"',
+    find: ' || (cause.code === "0A000" && cause.routine === "RevalidateCachedQuery")',
     replace: "",
     red: [live("a prepared statement that the server gave up")]
   },
