@@ -49,6 +49,9 @@ const said = {
   detail: Schema.optionalKey(Schema.String)
 }
 
+/** What the store said where that may repeat values: hidden, unless a report is asked for values. */
+const text = Schema.optionalKey(Schema.Redacted(Schema.String))
+
 /** The store could not be reached, or is not ready to be asked. */
 export class Unavailable extends Schema.TaggedError<Unavailable>("@ai-core/database/Unavailable")("Unavailable", {
   ...said,
@@ -187,11 +190,14 @@ export class LeaseLost extends Schema.TaggedError<LeaseLost>("@ai-core/database/
 /** Somebody asked the server to end the call: an administrator, a shutdown. */
 export class Cancelled extends Schema.TaggedError<Cancelled>("@ai-core/database/Cancelled")("Cancelled", said) {}
 
+/** A function or trigger of the database raised an error of its own, which is told by its code. */
+export class Raised extends Schema.TaggedError<Raised>("@ai-core/database/Raised")("Raised", { ...said, text }) {}
+
 /** The server said something that no table of ours knows. */
-export class Unclassified extends Schema.TaggedError<Unclassified>("@ai-core/database/Unclassified")(
-  "Unclassified",
-  said
-) {}
+export class Unclassified extends Schema.TaggedError<Unclassified>("@ai-core/database/Unclassified")("Unclassified", {
+  ...said,
+  text
+}) {}
 
 export const Reason = Schema.Union([
   Unavailable,
@@ -212,6 +218,7 @@ export const Reason = Schema.Union([
   LimitExceeded,
   LeaseLost,
   Cancelled,
+  Raised,
   Unclassified
 ])
 export type Reason = typeof Reason.Type
@@ -236,6 +243,7 @@ export const retryAdvice: Record<Reason["_tag"], RetryAdvice> = {
   LimitExceeded: "never",
   LeaseLost: "never",
   Cancelled: "never",
+  Raised: "never",
   Unclassified: "never"
 }
 
@@ -350,6 +358,8 @@ export const problemOf = (reason: Reason): string => {
       return "the lease went to somebody else"
     case "Cancelled":
       return "the call was cancelled on the server"
+    case "Raised":
+      return "a function or trigger raised an error"
     case "Unclassified":
       return `the server answered with an unknown error${reason.code === undefined ? "" : ` ${reason.code}`}`
   }

@@ -18,9 +18,16 @@ import { errnoOf } from "./failures/Errno.ts"
 import { statementOf } from "./failures/FailedStatement.ts"
 import { present } from "./failures/present.ts"
 import { safeCause } from "./failures/SafeCause.ts"
-import { isServerError } from "./failures/ServerError.ts"
+import { endsSession, isServerError, type ServerFields } from "./failures/ServerError.ts"
 import { reasonOf } from "./failures/SqlStateReason.ts"
 import { parameterProblem } from "./statements/ParameterProblem.ts"
+
+/** Where a statement failed, after how long, and how long it might have taken. */
+interface FailedAt {
+  readonly endpoint: Endpoint
+  readonly elapsedMillis: number
+  readonly statementMillis: number
+}
 
 /** Why the pool destroyed a connection: its statement had outlived every deadline. */
 export class StatementExpired extends Error {
@@ -29,6 +36,14 @@ export class StatementExpired extends Error {
     super(`no answer within ${Math.round(afterMillis)} ms`)
     this.afterMillis = afterMillis
   }
+}
+
+/** The reason of what a server answered that let us in. */
+const answerReason = (fields: Error & ServerFields, at: FailedAt): Reason => {
+  const reason = reasonOf(fields, at.endpoint, at.elapsedMillis, at.statementMillis)
+  return reason._tag === "Unclassified" && endsSession(fields)
+    ? new ConnectionLost({ code: fields.code, detail: fields.message })
+    : reason
 }
 
 const outcomeOf = (reason: Reason, kind: StoreCall["kind"]): Outcome => {
@@ -67,14 +82,14 @@ const unsent = (error: SqlError, values: ReadonlyArray<unknown>): Reason | undef
 export const fromSqlError = (
   error: SqlError,
   call: StoreCall,
-  at: { readonly endpoint: Endpoint; readonly elapsedMillis: number; readonly statementMillis: number },
+  at: FailedAt,
   statement?: readonly [text: string, values: ReadonlyArray<unknown>]
 ): StoreError => {
   const { cause } = error.reason
   // The pool's own failure, on its way through Effect's client.
   if (isStoreError(cause)) return cause.during(call.operation, call.kind === "read" ? "not-applied" : cause.outcome)
   const reason: Reason = isServerError(cause)
-    ? reasonOf(cause, at.endpoint, at.elapsedMillis, at.statementMillis)
+    ? answerReason(cause, at)
     : cause instanceof StatementExpired
       ? new Timeout({ afterMillis: cause.afterMillis })
       : error.reason._tag === "ConnectionError"
@@ -83,7 +98,7 @@ export const fromSqlError = (
   return new StoreError({
     store: "postgresql",
     operation: call.operation,
-    outcome: outcomeOf(reason, call.kind),
+    outcome: isServerError(cause) && !endsSession(cause) ? "not-applied" : outcomeOf(reason, call.kind),
     reason,
     ...(statement === undefined ? {} : { statement: statementOf(cause, statement[0], statement[1]) }),
     cause: safeCause(error)

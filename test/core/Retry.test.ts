@@ -25,6 +25,7 @@ const reasons: Record<E.Reason["_tag"], E.Reason> = {
   LimitExceeded: new E.LimitExceeded({}),
   LeaseLost: new E.LeaseLost({}),
   Cancelled: new E.Cancelled({}),
+  Raised: new E.Raised({}),
   Unclassified: new E.Unclassified({})
 }
 

@@ -13,7 +13,7 @@ import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import * as TcpProxy from "../../src/testing/TcpProxy.ts"
 import { describePooled, pgbouncer } from "../postgres/pgbouncer.ts"
 import { hasOpenssl, query as ask, tlsServer } from "../postgres/session/tlsServer.ts"
-import { describeLive, describeOwned, ownServer } from "../servers/index.ts"
+import { describeLive, describeOwned, freshPostgres, ownServer } from "../servers/index.ts"
 
 const guide = readFileSync(new URL("../../docs/guides/troubleshooting.md", import.meta.url), "utf8")
 const quoted = [...guide.matchAll(/```\n([\s\S]*?)\n```/g)].map(([, text]) => text!)
@@ -146,6 +146,20 @@ describeLive("postgresql", "the guide to troubleshooting quotes what happens", (
     )
   )
 
+  it.live("Raised: by a trigger", () =>
+    scene(
+      Effect.gen(function* () {
+        const { query, sql } = yield* PostgresClient.PostgresClient
+        yield* sql`CREATE TABLE orders (name text)`
+        yield* sql.unsafe(`CREATE FUNCTION closed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          RAISE EXCEPTION 'order % is closed', NEW.name USING ERRCODE = 'OR001'; END $$`)
+        yield* sql`CREATE TRIGGER closed BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION closed()`
+        const add = sql`INSERT INTO orders VALUES (${"may"})`
+        reportIsQuoted([yield* Effect.flip(query({ operation: "Orders.add", kind: "write" }, add))])
+      }).pipe(Effect.provide(Layer.unwrap(Effect.map(freshPostgres, clientOf))))
+    )
+  )
+
   it.live("Unavailable: nobody listens, and somebody who says nothing", () =>
     scene(
       Effect.gen(function* () {
@@ -219,7 +233,7 @@ describePooled("the guide to troubleshooting quotes what happens behind PgBounce
 
 describe("the guide to troubleshooting", () => {
   it("quotes nothing that was not seen", ({ skip }) => {
-    skip(scenes < 8, "not everything that it tells of can be made here")
+    skip(scenes < 9, "not everything that it tells of can be made here")
     assert.deepEqual(
       [...shown].filter(([text]) => !made.has(text)).map(([, text]) => text),
       []

@@ -5,7 +5,8 @@ import {
   type ConnectionLost,
   InvalidData,
   type Reason,
-  StoreError
+  StoreError,
+  Unclassified
 } from "../../core/StoreError.ts"
 import { errnoOf } from "./Errno.ts"
 import { present } from "./present.ts"
@@ -71,6 +72,10 @@ const connectReason = (
       subject: "configuration",
       problems: [{ field: "url", problem: "names a database that does not exist" }]
     })
+  }
+  // A login has no rows and no arguments that its refusal could repeat.
+  if (found._tag === "Unclassified" && cause instanceof Error) {
+    return new Unclassified({ ...present("code", found.code), detail: cause.message })
   }
   return found
 }

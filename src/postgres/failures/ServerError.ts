@@ -5,6 +5,8 @@ export interface ServerFields {
   readonly code: string
   /** Which every ErrorResponse has; an errno, which may have five letters too (EPIPE), has none. */
   readonly severity: string
+  /** The same in English, which servers since 9.6 tell. */
+  readonly severityUnlocalized?: string
   /** The server's own function that reported it. */
   readonly routine?: string
   readonly position?: string
@@ -21,6 +23,10 @@ export const isServerError = (cause: unknown): cause is Error & ServerFields =>
   typeof cause.severity === "string" &&
   "code" in cause &&
   typeof cause.code === "string"
+
+/** Whether the session ended with it (FATAL, PANIC), and not its statement alone (ERROR), which then was undone. */
+export const endsSession = ({ severity, severityUnlocalized = severity }: ServerFields): boolean =>
+  severityUnlocalized !== "ERROR"
 
 /** Whether the server knows a prepared statement no more, or its columns have changed; the driver has forgotten it too by now. */
 export const isStale = (cause: unknown): boolean =>

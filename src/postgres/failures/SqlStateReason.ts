@@ -13,11 +13,12 @@ import {
   Overloaded,
   type Reason,
   ResourceExhausted,
-  Timeout,
-  Unclassified
+  Timeout
 } from "../../core/StoreError.ts"
 import { present } from "./present.ts"
 import { isStale, type ServerFields } from "./ServerError.ts"
+import { unlisted } from "./UnlistedState.ts"
+import { valueProblem } from "./ValueProblem.ts"
 
 const constraintKinds: Record<string, typeof ConstraintViolated.Type.kind> = {
   // Since PostgreSQL 18, of a key that says RESTRICT: https://www.postgresql.org/docs/18/release-18.html
@@ -84,10 +85,15 @@ export const reasonOf = (
       return new NotPrimary(told)
     case "42501":
       return new Forbidden(told)
+    case "0A000":
+    case "25001":
+    case "2BP01":
     case "3D000":
     case "3F000":
-    case "0A000":
       return new InvalidStatement(told)
+    case "58P01":
+      // The server's own text repeats the path, which may be a value.
+      return new InvalidStatement({ ...said, detail: "there is no such file on the server" })
     case "53400":
     case "54000":
     case "54001":
@@ -111,28 +117,6 @@ export const reasonOf = (
     case "42":
       return new InvalidStatement(told)
     default:
-      return new Unclassified(said)
-  }
-}
-
-/** The class 22 errors that users meet, without the value that PostgreSQL quotes in its own message. */
-const valueProblem = (code: string): string => {
-  switch (code) {
-    case "22001":
-      return "is longer than its column"
-    case "22003":
-      return "is outside the range of its type"
-    case "22007":
-    case "22008":
-      return "is not a date or time that PostgreSQL knows"
-    case "22012":
-      return "divides by zero"
-    case "22021":
-      return "has characters that the database's encoding lacks"
-    case "22P02":
-    case "22P03":
-      return "is not of the type that the statement expects"
-    default:
-      return `is not accepted by PostgreSQL (code ${code})`
+      return unlisted(fields)
   }
 }

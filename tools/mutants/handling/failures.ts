@@ -3,6 +3,7 @@ import { at, type Mutant } from "../Mutant.ts"
 const serverError = "src/postgres/failures/ServerError.ts"
 const connectFailure = "src/postgres/failures/ConnectFailure.ts"
 const sqlState = "src/postgres/failures/SqlStateReason.ts"
+const postgresError = "src/postgres/PostgresError.ts"
 const transactions = "src/postgres/transactions/PostgresTransactions.ts"
 const network = at("test/postgres/PostgresNetwork.test.ts")
 
@@ -10,6 +11,8 @@ const pooler = at("test/postgres/PgBouncer.test.ts")
 
 const stale = at("test/postgres/transactions/StalePrepared.test.ts")
 const forgotten = at("test/postgres/statements/ForgottenStatements.test.ts")
+
+const refusals = at("test/postgres/failures/Refusals.test.ts")
 
 /** How a failure of PostgreSQL is told, taken out. */
 export const failures: ReadonlyArray<Mutant> = [
@@ -82,5 +85,33 @@ export const failures: ReadonlyArray<Mutant> = [
     find: ' || (isStoreError(cause) && cause.reason._tag === "Conflict" && cause.reason.stale === true)',
     replace: "",
     red: [forgotten("one of a tenant is the tenant's")]
+  },
+  {
+    name: "Failures: what the server refused by a code of no table may have been applied",
+    file: postgresError,
+    find: 'isServerError(cause) && !endsSession(cause) ? "not-applied" : ',
+    replace: "",
+    red: [refusals("a code that no table of ours has")]
+  },
+  {
+    name: "Failures: an error of the user's own is told as one that nobody knows",
+    file: "src/postgres/failures/UnlistedState.ts",
+    find: "routine === raiseStatement || !serverClasses.has(code.slice(0, 2)) ?",
+    replace: "routine === null ?",
+    red: [refusals("a trigger's exception"), refusals("a code of one's own"), refusals("what COMMIT raises")]
+  },
+  {
+    name: "Failures: what a trigger says of a row is shown",
+    file: "src/core/StoreErrorReport.ts",
+    find: 'values && "text" in reason',
+    replace: '"text" in reason',
+    red: [refusals("a trigger's exception")]
+  },
+  {
+    name: "Failures: a file that is missing is named by the value it was asked for with",
+    file: sqlState,
+    find: `    case "58P01":\n`,
+    replace: `    case "58P01":\n      return new InvalidStatement(told)\n`,
+    red: [refusals("what cannot be done so")]
   }
 ]
