@@ -60,7 +60,7 @@ const hintOf = (error: StoreError): string => {
     case "ConnectionLost":
       return error.outcome === "unknown"
         ? "The write may have been applied: read it back before sending it again."
-        : "Send it again; the client connects anew by itself."
+        : "Send it again, or the transaction around it; the client connects anew by itself."
     case "Timeout":
       return error.outcome === "unknown"
         ? "The write may have been applied: read it back before sending it again, or allow it more time."

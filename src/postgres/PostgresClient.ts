@@ -242,12 +242,15 @@ export const makeFor = (
           storeError(call, poolFailure(error), startedAt, statement)
         )
       })
-      // A transaction in which a statement has failed can only be run again as a whole.
-      return Effect.withFiber((fiber) =>
-        Context.getOrUndefined(fiber.context, transactions.service) === undefined
-          ? retry(once, { idempotent: call.kind === "read" || call.idempotent === true })
-          : once
-      )
+      return Effect.withFiber((fiber) => {
+        const around = Context.getOrUndefined(fiber.context, transactions.service)
+        if (around === undefined) {
+          return retry(once, { idempotent: call.kind === "read" || call.idempotent === true })
+        }
+        // A transaction in which a statement has failed can only be run again as a whole: its COMMIT was not sent.
+        const [, level] = around
+        return level < 0 ? once : Effect.mapError(once, (error) => error.during(call.operation, "not-applied"))
+      })
     }
 
     const session: PostgresClient["Service"]["session"] = Effect.map(

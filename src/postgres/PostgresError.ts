@@ -46,9 +46,13 @@ const answerReason = (fields: Error & ServerFields, at: FailedAt): Reason => {
     : reason
 }
 
+/** Whether the session ended because nothing was sent to it for too long (idle_…_timeout): what was sent then was not read. */
+const endsIdle = (code: string | undefined): boolean => code === "25P03" || code === "57P05"
+
 const outcomeOf = (reason: Reason, kind: StoreCall["kind"]): Outcome => {
   switch (reason._tag) {
     case "ConnectionLost":
+      return kind === "read" || endsIdle(reason.code) ? "not-applied" : "unknown"
     case "CommitUnknown":
     case "Unclassified":
       return kind === "read" ? "not-applied" : "unknown"

@@ -561,8 +561,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "Transaction: a statement that failed inside is sent again",
     file: "src/postgres/PostgresClient.ts",
-    find: "Context.getOrUndefined(fiber.context, transactions.service) === undefined",
-    replace: "fiber !== undefined",
+    find: "if (around === undefined) {\n          return retry(once",
+    replace: "if (fiber !== undefined) {\n          return retry(once",
     red: [contract.transaction("a write in a read-only transaction")]
   },
   {

@@ -68,6 +68,16 @@ export const reasonOf = (
       return elapsedMillis >= limitMillis
         ? new Timeout({ ...said, afterMillis: elapsedMillis })
         : new Cancelled({ ...said, detail: "the server ended the statement on request" })
+    case "25P03":
+      return new ConnectionLost({
+        ...said,
+        detail: "the transaction was idle for longer than the server allows (idle_in_transaction_session_timeout)"
+      })
+    case "25P04":
+      return new ConnectionLost({
+        ...said,
+        detail: "the transaction took longer than the server allows (transaction_timeout)"
+      })
     case "57P01":
     case "57P02":
     case "57P04":

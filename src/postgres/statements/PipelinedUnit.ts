@@ -183,7 +183,10 @@ export const makeUnit =
         repeated(retry(unit, { idempotent: call.kind === "read" || call.idempotent === true }))
       if (alone && fiber.getRef(CurrentTenant) === undefined) return outermost(send(fiber, true))
       const inside = Effect.forEach(statements, (statement) =>
-        Effect.mapError(statement.raw, (error) => storeError(call, error, statement))
+        // Its COMMIT was not sent.
+        Effect.mapError(statement.raw, (error) =>
+          storeError(call, error, statement).during(call.operation, "not-applied")
+        )
       )
       const nested = Effect.mapBoth(sql.withTransaction(inside), {
         // What our connections give for a raw statement.

@@ -256,8 +256,14 @@ export const makeTransactions = (options: {
         }
       )
       const sent = Effect.suspend(() => {
-        if (!leased.alive()) return Effect.fail(lostBefore())
         const told = failed("Transaction.commit", "write", clock.currentTimeMillisUnsafe())
+        // One that is dead says to the next statement why, and sends nothing.
+        if (!leased.alive()) {
+          return Effect.matchEffect(leased.watched(leased.connection.query("", [], false)), {
+            onFailure: (error) => Effect.fail(lostBefore(told(error))),
+            onSuccess: () => Effect.fail(lostBefore())
+          })
+        }
         const commit = reserved ? pinned.query("COMMIT", [], false) : leased.connection.query("COMMIT")
         const committing = reserved
           ? commit

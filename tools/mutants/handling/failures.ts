@@ -14,6 +14,8 @@ const forgotten = at("test/postgres/statements/ForgottenStatements.test.ts")
 
 const refusals = at("test/postgres/failures/Refusals.test.ts")
 
+const ended = at("test/postgres/transactions/SessionEnded.test.ts")
+
 /** How a failure of PostgreSQL is told, taken out. */
 export const failures: ReadonlyArray<Mutant> = [
   {
@@ -113,5 +115,47 @@ export const failures: ReadonlyArray<Mutant> = [
     find: `    case "58P01":\n`,
     replace: `    case "58P01":\n      return new InvalidStatement(told)\n`,
     red: [refusals("what cannot be done so")]
+  },
+  {
+    name: "Transactions: one that was idle for too long is not told so",
+    file: sqlState,
+    find: `    case "25P03":\n`,
+    replace: "",
+    red: [ended("for being idle, before its next statement"), ended("for being idle, before COMMIT")]
+  },
+  {
+    name: "Transactions: why the session ended before COMMIT is not told",
+    file: transactions,
+    find: "Effect.fail(lostBefore(told(error)))",
+    replace: "Effect.fail(lostBefore())",
+    red: [ended("for being idle, before COMMIT")]
+  },
+  {
+    name: "Transactions: what a lost connection undid may have been applied",
+    file: "src/postgres/PostgresClient.ts",
+    find: "level < 0 ? once :",
+    replace: "level < 1000 ? once :",
+    red: [ended("in a statement of it")]
+  },
+  {
+    name: "Transactions: what a unit in one lost with its connection may have been applied",
+    file: "src/postgres/statements/PipelinedUnit.ts",
+    find: 'storeError(call, error, statement).during(call.operation, "not-applied")',
+    replace: "storeError(call, error, statement)",
+    red: [ended("in a statement of it")]
+  },
+  {
+    name: "Failures: a session that was ended while idle may have read what was sent",
+    file: postgresError,
+    find: ' || endsIdle(reason.code) ? "not-applied"',
+    replace: ' || endsIdle(undefined) ? "not-applied"',
+    red: [ended("is a ConnectionLost, whatever the code is")]
+  },
+  {
+    name: "Failures: what ends the session by a code of no table is told as an error that nobody knows",
+    file: postgresError,
+    find: 'reason._tag === "Unclassified" && endsSession(fields)',
+    replace: 'reason._tag === "Unclassified" && !endsSession(fields)',
+    red: [ended("is a ConnectionLost, whatever the code is"), refusals("a code that no table of ours has")]
   }
 ]

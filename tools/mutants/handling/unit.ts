@@ -58,8 +58,8 @@ export const unit: ReadonlyArray<Mutant> = [
   {
     name: "Unit: a refused statement is told as unknown, because its session was ended",
     file,
-    find: '.during(call.operation, "not-applied")',
-    replace: ".during(call.operation)",
+    find: 'statements[failure.index]).during(call.operation, "not-applied")',
+    replace: "statements[failure.index]).during(call.operation)",
     red: [answered("a statement is refused as the session is ended")]
   },
   {
