@@ -75,6 +75,22 @@ describeLive("postgresql", "PostgresClient over a network that fails", () => {
     })
   )
 
+  it.live("goes silent, and a read is asked again on another connection", () =>
+    Effect.gen(function* () {
+      const { proxy, through } = yield* sceneOf("300 millis")
+      yield* Effect.gen(function* () {
+        const { query, sql } = yield* PostgresClient.PostgresClient
+        yield* query(read, sql`SELECT 1 AS n`)
+        yield* proxy.hang
+        const asking = yield* Effect.forkChild(query(read, sql`SELECT 5 AS n`))
+        // Once the first connection is given up.
+        yield* Effect.repeat(proxy.counts, { until: ({ accepted }) => accepted === 2 })
+        yield* proxy.pass
+        assert.deepEqual(yield* Fiber.join(asking), [{ n: 5 }])
+      }).pipe(through)
+    })
+  )
+
   it.live("resets the connection in a call: ConnectionLost, unknown, and works again at once", () =>
     Effect.gen(function* () {
       const { proxy, through } = yield* scene

@@ -16,6 +16,8 @@ const refusals = at("test/postgres/failures/Refusals.test.ts")
 
 const ended = at("test/postgres/transactions/SessionEnded.test.ts")
 
+const timeout = at("test/postgres/failures/StatementTimeout.test.ts")
+
 /** How a failure of PostgreSQL is told, taken out. */
 export const failures: ReadonlyArray<Mutant> = [
   {
@@ -157,5 +159,19 @@ export const failures: ReadonlyArray<Mutant> = [
     find: 'reason._tag === "Unclassified" && endsSession(fields)',
     replace: 'reason._tag === "Unclassified" && !endsSession(fields)',
     red: [ended("is a ConnectionLost, whatever the code is"), refusals("a code that no table of ours has")]
+  },
+  {
+    name: "Retry: a read that took too long for its server is asked again",
+    file: "src/postgres/PostgresClient.ts",
+    find: "return reason.code !== undefined",
+    replace: "return false",
+    red: [timeout("is asked once")]
+  },
+  {
+    name: "Retry: a read whose connection fell silent is not asked again",
+    file: "src/postgres/PostgresClient.ts",
+    find: "return reason.code !== undefined",
+    replace: "return true",
+    red: [network("goes silent, and a read is asked again")]
   }
 ]
