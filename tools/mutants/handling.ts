@@ -261,8 +261,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: a lost connection is told as not applied",
     file: postgresError,
-    find: `return kind === "read" ? "not-applied" : "unknown"`,
-    replace: `return "not-applied"`,
+    find: `endsIdle(reason.code) ? "not-applied" : "unknown"`,
+    replace: `endsIdle(reason.code) ? "not-applied" : "not-applied"`,
     red: [
       postgres.network("drops the reply to an INSERT"),
       postgres.network("resets the connection in a call"),
