@@ -45,8 +45,8 @@ export interface RetryPolicy {
   readonly base: Duration.Input
   /** Longest pause; 2 s. Ten times this where the store lacks room. */
   readonly cap: Duration.Input
-  /** Reasons that are not retried, because the client has waited for their end already; none. */
-  readonly except?: ReadonlyArray<Reason["_tag"]> | undefined
+  /** Which reasons are not retried, because the client or the server has waited for their end already; none. */
+  readonly except?: ((reason: Reason) => boolean) | undefined
 }
 
 export const defaultRetryPolicy: RetryPolicy = { attempts: 3, base: "50 millis", cap: "2 seconds" }
@@ -88,7 +88,7 @@ export const retrying = (
             !isStoreError(error) ||
             retries >= policy.attempts ||
             !error.isRetryable(options) ||
-            policy.except?.includes(error.reason._tag) === true
+            policy.except?.(error.reason) === true
           ) {
             return Effect.fail(error)
           }

@@ -50,6 +50,9 @@ const said = {
   detail: Schema.optionalKey(Schema.String)
 }
 
+/** What the store said where that may repeat values: hidden, unless a report is asked for values. */
+const text = Schema.optionalKey(Schema.Redacted(Schema.String))
+
 /** The store could not be reached, or is not ready to be asked. */
 export class Unavailable extends Schema.TaggedError<Unavailable>("@ai-core/database/Unavailable")("Unavailable", {
   ...said,
@@ -124,9 +127,11 @@ export class CommitUnknown extends Schema.TaggedError<CommitUnknown>("@ai-core/d
   }
 ) {}
 
-/** Another transaction won: serialization failure, deadlock or write conflict. */
+/** Another transaction won: serialization failure, deadlock, write conflict, or a migration behind a prepared statement. */
 export class Conflict extends Schema.TaggedError<Conflict>("@ai-core/database/Conflict")("Conflict", {
   ...said,
+  /** A statement was prepared for columns that a table no longer has, or the server has forgotten it. */
+  stale: Schema.optionalKey(Schema.Literal(true)),
   /** How often the whole transaction was tried, where that was more than once. */
   attempts: Schema.optionalKey(Schema.Number)
 }) {}
@@ -186,11 +191,14 @@ export class LeaseLost extends Schema.TaggedError<LeaseLost>("@ai-core/database/
 /** Somebody asked the server to end the call: an administrator, a shutdown. */
 export class Cancelled extends Schema.TaggedError<Cancelled>("@ai-core/database/Cancelled")("Cancelled", said) {}
 
+/** A function or trigger of the database raised an error of its own, which is told by its code. */
+export class Raised extends Schema.TaggedError<Raised>("@ai-core/database/Raised")("Raised", { ...said, text }) {}
+
 /** The server said something that no table of ours knows. */
-export class Unclassified extends Schema.TaggedError<Unclassified>("@ai-core/database/Unclassified")(
-  "Unclassified",
-  said
-) {}
+export class Unclassified extends Schema.TaggedError<Unclassified>("@ai-core/database/Unclassified")("Unclassified", {
+  ...said,
+  text
+}) {}
 
 export const Reason = Schema.Union([
   Unavailable,
@@ -211,6 +219,7 @@ export const Reason = Schema.Union([
   LimitExceeded,
   LeaseLost,
   Cancelled,
+  Raised,
   Unclassified
 ])
 export type Reason = typeof Reason.Type
@@ -235,6 +244,7 @@ export const retryAdvice: Record<Reason["_tag"], RetryAdvice> = {
   LimitExceeded: "never",
   LeaseLost: "never",
   Cancelled: "never",
+  Raised: "never",
   Unclassified: "never"
 }
 
@@ -326,7 +336,7 @@ export const problemOf = (reason: Reason): string => {
     case "CommitUnknown":
       return "the connection ended after COMMIT was sent and before its answer came"
     case "Conflict":
-      return `another transaction got there first${reason.attempts === undefined ? "" : `, ${reason.attempts} times`}`
+      return `${reason.stale === true ? "a prepared statement no longer holds" : "another transaction got there first"}${reason.attempts === undefined ? "" : `, ${reason.attempts} times`}`
     case "NotPrimary":
       return "the server takes no writes"
     case "Backpressure":
@@ -349,6 +359,8 @@ export const problemOf = (reason: Reason): string => {
       return "the lease went to somebody else"
     case "Cancelled":
       return "the call was cancelled on the server"
+    case "Raised":
+      return "a function or trigger raised an error"
     case "Unclassified":
       return `the server answered with an unknown error${reason.code === undefined ? "" : ` ${reason.code}`}`
   }

@@ -15,7 +15,7 @@ import {
 export interface ReportOptions {
   /** ANSI colours; off by default. */
   readonly color?: boolean | undefined
-  /** Show argument values; off by default, because they may be anybody's data. */
+  /** Show argument values, and what the store said of them; off by default, because they may be anybody's data. */
   readonly values?: boolean | undefined
 }
 
@@ -60,7 +60,7 @@ const hintOf = (error: StoreError): string => {
     case "ConnectionLost":
       return error.outcome === "unknown"
         ? "The write may have been applied: read it back before sending it again."
-        : "Send it again; the client connects anew by itself."
+        : "Send it again, or the transaction around it; the client connects anew by itself."
     case "Timeout":
       return error.outcome === "unknown"
         ? "The write may have been applied: read it back before sending it again, or allow it more time."
@@ -92,13 +92,18 @@ const hintOf = (error: StoreError): string => {
       return "Stop this work: somebody else has it now."
     case "Cancelled":
       return "Somebody ended it on the server; ask why before sending it again."
+    case "Raised":
+      return "Handle it by its code; what it says may repeat values: read its text, or have the report show values."
     case "Unclassified":
-      return "See the cause."
+      return reason.text === undefined
+        ? "See the cause."
+        : "What the server said may repeat values: read its text, or have the report show values."
   }
 }
 
-const detailOf = (reason: Reason): string | undefined => {
-  const detail = "detail" in reason ? reason.detail : undefined
+const detailOf = (reason: Reason, values: boolean): string | undefined => {
+  const text = values && "text" in reason && reason.text !== undefined ? Redacted.value(reason.text) : undefined
+  const detail = text ?? ("detail" in reason ? reason.detail : undefined)
   const code = "code" in reason ? reason.code : undefined
   if (detail === undefined) return code === undefined ? undefined : `code ${code}`
   return code === undefined ? detail : `${detail} (code ${code})`
@@ -142,7 +147,7 @@ const holderLine = ({ fiber, heldMillis, operation, statement }: ConnectionHolde
  */
 export const render = (error: StoreError, options: ReportOptions = {}): string => {
   const { hint, label, mark, problem, title } = paint(options.color === true)
-  const detail = detailOf(error.reason)
+  const detail = detailOf(error.reason, options.values === true)
   const lines: Array<string> = [
     title(`${displayName[error.store]} · ${error.operation} failed: ${nameOf(error.reason)}`),
     "",

@@ -19,7 +19,7 @@ import { defaultRetryPolicy, makeRetryBudget, retrying } from "../core/Retry.ts"
 import type { ConfigInvalid } from "../core/Setting.ts"
 import { startUp } from "../core/StartUp.ts"
 import type { StoreCall } from "../core/StoreCall.ts"
-import type { StoreError } from "../core/StoreError.ts"
+import type { Reason, StoreError } from "../core/StoreError.ts"
 import { makeConflictBudget, makeConflictRetry } from "./transactions/ConflictRetry.ts"
 import { makeUnit, type RunUnit } from "./statements/PipelinedUnit.ts"
 import { fromSqlError } from "./PostgresError.ts"
@@ -132,6 +132,24 @@ export type PostgresTags = PostgresClient | PgClient.PgClient | SqlClient.SqlCli
 
 const PgJson = Statement.custom<PgClient.PgCustom>("PgJson")
 
+/**
+ * Whether trying again would take as long again: the pool has tried to connect for as long as a caller may wait, and the server
+ * has worked on the statement for as long as it may.
+ */
+const hasTakenItsTime = (reason: Reason): boolean => {
+  switch (reason._tag) {
+    case "PoolExhausted":
+    case "Unavailable":
+    case "Overloaded":
+      return true
+    case "Timeout":
+      // One with a code is the server's own; without, the connection fell silent, and another may answer.
+      return reason.code !== undefined
+    default:
+      return false
+  }
+}
+
 /** Makes a client of a target; how live and embedded PostgreSQL share their code. */
 export const makeFor = (
   target: PostgresTarget,
@@ -149,8 +167,7 @@ export const makeFor = (
 
     const statementMillis = Duration.toMillis(config.statementTimeout)
     const budget = makeRetryBudget()
-    // The pool has tried to connect for as long as a caller may wait.
-    const retry = retrying(budget, { ...defaultRetryPolicy, except: ["PoolExhausted", "Unavailable", "Overloaded"] })
+    const retry = retrying(budget, { ...defaultRetryPolicy, except: hasTakenItsTime })
     const storeError = (
       call: StoreCall,
       error: SqlError,
@@ -242,12 +259,15 @@ export const makeFor = (
           storeError(call, poolFailure(error), startedAt, statement)
         )
       })
-      // A transaction in which a statement has failed can only be run again as a whole.
-      return Effect.withFiber((fiber) =>
-        Context.getOrUndefined(fiber.context, transactions.service) === undefined
-          ? retry(once, { idempotent: call.kind === "read" || call.idempotent === true })
-          : once
-      )
+      return Effect.withFiber((fiber) => {
+        const around = Context.getOrUndefined(fiber.context, transactions.service)
+        if (around === undefined) {
+          return retry(once, { idempotent: call.kind === "read" || call.idempotent === true })
+        }
+        // A transaction in which a statement has failed can only be run again as a whole: its COMMIT was not sent.
+        const [, level] = around
+        return level < 0 ? once : Effect.mapError(once, (error) => error.during(call.operation, "not-applied"))
+      })
     }
 
     const session: PostgresClient["Service"]["session"] = Effect.map(

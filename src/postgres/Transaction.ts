@@ -48,8 +48,9 @@ export class Transaction extends Context.Service<
     /**
      * Runs the effect in one transaction: committed where it succeeds, rolled back where it fails or is interrupted.
      *
-     * After a serialization failure or a deadlock (`Conflict`, 40001 and 40P01) nothing of it was applied, and **the whole
-     * effect is run again**, as `retry` says. What it does outside PostgreSQL belongs into `afterCommit`.
+     * After a serialization failure, a deadlock or a prepared statement that is stale (`Conflict`: 40001, 40P01, `stale`)
+     * nothing of it was applied, and **the whole effect is run again**, as `retry` says. What it does outside PostgreSQL belongs
+     * into `afterCommit`.
      *
      * Inside another transaction it is a savepoint: its failure undoes its own work only, it is not run again by itself, and
      * options that the transaction around it does not have are refused (`InvalidData`). Fibers that use one transaction at

@@ -9,7 +9,7 @@ import { decodeStored, invalidData } from "../core/Decode.ts"
 import { InvalidStatement, isStoreError, StoreError } from "../core/StoreError.ts"
 import { isConflict, makeConflictBudget } from "./transactions/ConflictRetry.ts"
 import { PostgresClient } from "./PostgresClient.ts"
-import { isServerError } from "./PostgresError.ts"
+import { isServerError, isStale } from "./failures/ServerError.ts"
 import { Transaction, type TransactionOptions, type TransactionOutcome } from "./Transaction.ts"
 import { makeRun } from "./transactions/TransactionRun.ts"
 
@@ -22,10 +22,11 @@ const beginOf = ({ deferrable, isolation, readOnly }: TransactionOptions): strin
   return modes.length === 0 ? undefined : `BEGIN ${modes.join(", ")}`
 }
 
-const conflictCode = (error: unknown): boolean =>
-  isSqlError(error) &&
-  isServerError(error.reason.cause) &&
-  (error.reason.cause.code === "40001" || error.reason.cause.code === "40P01")
+/** The same of what no StoreError was made of. */
+const isRawConflict = (error: unknown): boolean => {
+  const cause = isSqlError(error) ? error.reason.cause : undefined
+  return isStale(cause) || (isServerError(cause) && (cause.code === "40001" || cause.code === "40P01"))
+}
 
 const decodeSettings = decodeStored(
   Schema.Struct({
@@ -124,7 +125,7 @@ export const layer: Layer.Layer<Transaction, never, PostgresClient> = Layer.effe
           ),
           ([row]) => decodeSettings({ store: "postgresql", operation: "Transaction.begin", subject: "row" }, row)
         ),
-        isConflict: (error) => isConflict(error) || conflictCode(error),
+        isConflict: (error) => isConflict(error) || isRawConflict(error),
         budget: makeConflictBudget()
       }),
       afterCommit: (effect) =>

@@ -13,7 +13,7 @@ import { type PoolStats, poolStats } from "../core/Pool.ts"
 import { defaultRetryPolicy, makeRetryBudget, retrying } from "../core/Retry.ts"
 import type { ConfigInvalid } from "../core/Setting.ts"
 import { type Endpoint, startUp } from "../core/StartUp.ts"
-import type { StoreError } from "../core/StoreError.ts"
+import type { Reason, StoreError } from "../core/StoreError.ts"
 import type { Argument, RedisCall } from "./RedisCommand.ts"
 import { type Driver, makeOpen, readAddress, whenReady } from "./RedisDriver.ts"
 import { makeEffectRedis } from "./RedisEffect.ts"
@@ -113,7 +113,7 @@ const fromConfig = (
     })
     const responseTimeout = Duration.toMillis(config.responseTimeout)
     // A command refused for want of room is not kept in memory to be tried again: that is what the bound is for.
-    const except = ["PoolExhausted", "Timeout"] as const
+    const except = ({ _tag }: Reason) => _tag === "PoolExhausted" || _tag === "Timeout"
     const again = retrying(budget, { ...defaultRetryPolicy, attempts: config.retryAttempts, except })
 
     const attempt = <A>(

@@ -25,6 +25,7 @@ const reasons: Record<E.Reason["_tag"], E.Reason> = {
   LimitExceeded: new E.LimitExceeded({}),
   LeaseLost: new E.LeaseLost({}),
   Cancelled: new E.Cancelled({}),
+  Raised: new E.Raised({}),
   Unclassified: new E.Unclassified({})
 }
 
@@ -161,7 +162,11 @@ describe("retrying", () => {
   it.effect("reasons that the policy excepts are not retried, nor are errors that are no StoreError", () =>
     Effect.gen(function* () {
       const call = flaky(failed(reasons.Unavailable), 1)
-      yield* atOnce(retrying(makeRetryBudget(), { ...defaultRetryPolicy, except: ["Unavailable"] })(call.effect))
+      yield* atOnce(
+        retrying(makeRetryBudget(), { ...defaultRetryPolicy, except: ({ _tag }) => _tag === "Unavailable" })(
+          call.effect
+        )
+      )
       assert.equal(call.at.length, 1)
       let runs = 0
       const other = Effect.suspend(() => {

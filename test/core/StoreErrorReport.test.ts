@@ -234,6 +234,7 @@ describe("a report", () => {
       new E.LimitExceeded({}),
       new E.LeaseLost({}),
       new E.Cancelled({}),
+      new E.Raised({ code: "QU001" }),
       new E.Unclassified({ code: "XX000" })
     ]
     for (const reason of reasons) {

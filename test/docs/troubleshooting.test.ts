@@ -13,7 +13,7 @@ import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import * as TcpProxy from "../../src/testing/TcpProxy.ts"
 import { describePooled, pgbouncer } from "../postgres/pgbouncer.ts"
 import { hasOpenssl, query as ask, tlsServer } from "../postgres/session/tlsServer.ts"
-import { describeLive, describeOwned, ownServer } from "../servers/index.ts"
+import { describeLive, describeOwned, freshPostgres, ownServer } from "../servers/index.ts"
 
 const guide = readFileSync(new URL("../../docs/guides/troubleshooting.md", import.meta.url), "utf8")
 const quoted = [...guide.matchAll(/```\n([\s\S]*?)\n```/g)].map(([, text]) => text!)
@@ -143,6 +143,20 @@ describeLive("postgresql", "the guide to troubleshooting quotes what happens", (
         const { query, sql } = yield* PostgresClient.PostgresClient
         reportIsQuoted([yield* Effect.flip(query({ operation: "Invoices.close", kind: "write" }, sql`BEGIN`))])
       }).pipe(Effect.provide(clientOf(url!)))
+    )
+  )
+
+  it.live("Raised: by a trigger", () =>
+    scene(
+      Effect.gen(function* () {
+        const { query, sql } = yield* PostgresClient.PostgresClient
+        yield* sql`CREATE TABLE orders (name text)`
+        yield* sql.unsafe(`CREATE FUNCTION closed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          RAISE EXCEPTION 'order % is closed', NEW.name USING ERRCODE = 'OR001'; END $$`)
+        yield* sql`CREATE TRIGGER closed BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION closed()`
+        const add = sql`INSERT INTO orders VALUES (${"may"})`
+        reportIsQuoted([yield* Effect.flip(query({ operation: "Orders.add", kind: "write" }, add))])
+      }).pipe(Effect.provide(Layer.unwrap(Effect.map(freshPostgres, clientOf))))
     )
   )
 

@@ -180,18 +180,66 @@ describePooled("PostgresClient behind PgBouncer in transaction mode", (url) => {
     })
   )
 
+  it.live("the server behind it is down: Unavailable in the pooler's own words, tried until the deadline", () =>
+    Effect.gen(function* () {
+      const down = new URL(url)
+      down.port = "1"
+      const pooled = new URL(yield* pgbouncer(down.href, { patience: 1 }))
+      pooled.password = "hunter2"
+      const error = yield* Effect.flip(client({ url: Redacted.make(pooled.href), connectTimeout: "4 seconds" }))
+      assert.ok(isStoreError(error) && error.reason._tag === "Unavailable", String(error))
+      assert.deepEqual(
+        [error.reason.code, error.reason.detail, error.outcome, error.isRetryable()],
+        ["08P01", "query_wait_timeout; asked for 4000 ms", "not-applied", true]
+      )
+      assert.ok(!JSON.stringify(error).includes("hunter2"))
+    })
+  )
+
+  it.live("it lets in no more clients: callers wait for the connections that there are", () =>
+    Effect.gen(function* () {
+      const crowded = { url: Redacted.make(yield* pgbouncer(url, { clients: 3 })), maxConnections: 6 }
+      const { query, sql, stats } = yield* client(crowded)
+      const answers = yield* Effect.forEach(
+        [1, 2, 3, 4, 5, 6],
+        (n) => query(read, sql<{ n: number }>`SELECT ${n}::int AS n, pg_sleep(0.2)::text`),
+        { concurrency: "unbounded" }
+      )
+      assert.deepEqual(
+        answers.flat().map(({ n }) => n),
+        [1, 2, 3, 4, 5, 6]
+      )
+      assert.equal((yield* stats).inUse, 0)
+      const late = yield* Effect.flip(client({ ...crowded, connectTimeout: "300 millis" }))
+      assert.ok(isStoreError(late) && late.reason._tag === "Unavailable", String(late))
+      assert.match(late.reason.detail ?? "", /max_client_conn/)
+    })
+  )
+
   it.live("left unsaid, the first connection says what to set", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(client({ pooler: "none" }))
       assert.ok(isStoreError(error), String(error))
       assert.ok(error.reason._tag === "InvalidData", error.message)
       assert.equal(error.reason.code, "08P01")
+      assert.equal(error.reason.detail, "unsupported startup parameter: statement_timeout")
       assert.deepEqual(error.reason.problems, [
         {
           field: "pooler",
           problem: "must be transaction: what answers at this URL takes no start-up parameters, as PgBouncer does"
         }
       ])
+    })
+  )
+
+  it.live("left unsaid, one that is crowded is not told as the setting to make", () =>
+    Effect.gen(function* () {
+      const crowded = yield* pgbouncer(url, { clients: 0, ignores: "statement_timeout" })
+      const error = yield* Effect.flip(
+        client({ url: Redacted.make(crowded), pooler: "none", connectTimeout: "300 millis" })
+      )
+      assert.ok(isStoreError(error) && error.reason._tag === "Unavailable", String(error))
+      assert.match(error.reason.detail ?? "", /max_client_conn/)
     })
   )
 

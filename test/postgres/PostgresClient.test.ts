@@ -297,7 +297,8 @@ describeLive("postgresql", "PostgresClient", (url) => {
       ["read only", "DO $$ BEGIN SET TRANSACTION READ ONLY; CREATE TABLE t_ro (); END $$", "NotPrimary"],
       ["privilege", "DO $$ BEGIN RAISE EXCEPTION SQLSTATE '42501'; END $$", "Forbidden"],
       ["starting up", "DO $$ BEGIN RAISE EXCEPTION SQLSTATE '57P03'; END $$", "Unavailable"],
-      ["something new", "DO $$ BEGIN RAISE EXCEPTION SQLSTATE 'XX999'; END $$", "Unclassified"]
+      ["something new", "SELECT (SELECT 1 UNION SELECT 2)", "Unclassified"],
+      ["something raised", "DO $$ BEGIN RAISE EXCEPTION SQLSTATE 'XX999'; END $$", "Raised"]
     ]
     for (const [name, statement, reason] of cases) {
       it.live(`${name}: ${reason}`, () =>

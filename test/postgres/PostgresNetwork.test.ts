@@ -1,7 +1,10 @@
 import { it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Redacted } from "effect"
 import assert from "node:assert/strict"
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
+import type { Socket } from "node:net"
 import { within } from "../../src/core/Deadline.ts"
+import type { StoreError } from "../../src/core/StoreError.ts"
 import * as PostgresClient from "../../src/postgres/PostgresClient.ts"
 import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
@@ -73,6 +76,22 @@ describeLive("postgresql", "PostgresClient over a network that fails", () => {
     })
   )
 
+  it.live("goes silent, and a read is asked again on another connection", () =>
+    Effect.gen(function* () {
+      const { proxy, through } = yield* sceneOf("300 millis")
+      yield* Effect.gen(function* () {
+        const { query, sql } = yield* PostgresClient.PostgresClient
+        yield* query(read, sql`SELECT 1 AS n`)
+        yield* proxy.hang
+        const asking = yield* Effect.forkChild(query(read, sql`SELECT 5 AS n`))
+        // Once the first connection is given up.
+        yield* Effect.repeat(proxy.counts, { until: ({ accepted }) => accepted === 2 })
+        yield* proxy.pass
+        assert.deepEqual(yield* Fiber.join(asking), [{ n: 5 }])
+      }).pipe(through)
+    })
+  )
+
   it.live("resets the connection in a call: ConnectionLost, unknown, and works again at once", () =>
     Effect.gen(function* () {
       const { proxy, sql: beside, through } = yield* sceneOf("1 minute")
@@ -89,6 +108,43 @@ describeLive("postgresql", "PostgresClient over a network that fails", () => {
         assert.deepEqual(yield* query(write, sql`SELECT 1 AS n`), [{ n: 1 }])
         assert.equal((yield* stats).inUse, 0)
       }).pipe(through)
+    })
+  )
+
+  it.live("a write into a connection that is gone already (EPIPE): unknown, also what was committed meanwhile", () =>
+    Effect.gen(function* () {
+      const { proxy, stored, through } = yield* scene
+      // Node tells it by an errno of five letters, as many as a SQLSTATE has.
+      const gone = () => Object.assign(new Error("write EPIPE"), { code: "EPIPE", errno: -32, syscall: "write" })
+      const sockets: Array<Socket> = []
+      const note = (message: unknown) => sockets.push((message as { readonly socket: Socket }).socket)
+      yield* Effect.acquireRelease(
+        Effect.sync(() => subscribe("net.client.socket", note)),
+        () => Effect.sync(() => unsubscribe("net.client.socket", note))
+      )
+      const breaking = <A>(call: Effect.Effect<A, StoreError>) =>
+        Effect.gen(function* () {
+          const { stats } = yield* PostgresClient.PostgresClient
+          const calling = yield* Effect.forkChild(Effect.result(call))
+          yield* Effect.repeat(stats, { until: ({ inUse }) => inUse === 1 })
+          yield* Effect.sleep("100 millis")
+          for (const socket of sockets) if (socket.remotePort === proxy.port) socket.destroy(gone())
+          return yield* Fiber.join(calling)
+        })
+      yield* Effect.gen(function* () {
+        const { keyed, query, sql, stats, unit } = yield* PostgresClient.PostgresClient
+        const slow = keyed`INSERT INTO t SELECT 1 FROM pg_sleep(0.5)`
+        const lost = yield* Effect.flip(Effect.fromResult(yield* breaking(unit(write, [slow]))))
+        assert.deepEqual([lost.reason._tag, lost.outcome], ["CommitUnknown", "unknown"])
+        const alone = yield* Effect.flip(Effect.fromResult(yield* breaking(query(write, slow))))
+        assert.ok(alone.reason._tag === "ConnectionLost" && alone.reason.code === "EPIPE", alone.message)
+        assert.deepEqual([alone.outcome, alone.retry], ["unknown", "idempotent"])
+        const read_ = yield* breaking(query(read, sql`SELECT 3 AS n, pg_sleep(0.5)::text AS slept`))
+        assert.deepEqual(yield* Effect.fromResult(read_), [{ n: 3, slept: "" }])
+        assert.equal((yield* stats).inUse, 0)
+      }).pipe(through)
+      // The server did not see that nobody waits.
+      assert.equal(yield* Effect.repeat(stored, { until: (n) => n === 2, times: 100 }), 2)
     })
   )
 

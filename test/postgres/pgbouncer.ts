@@ -37,9 +37,17 @@ const listens = (port: number): Effect.Effect<void, ServerError> =>
 /**
  * Starts PgBouncer in transaction mode in front of a server, with a pool of three sessions, for as long as the scope.
  *
- * It ignores no start-up parameter, which is its default.
+ * `ignores`: a start-up parameter that it ignores; none, which is its default. `clients`: how many it lets in at once; 100.
+ * `patience`: how many seconds one may wait for a session; 120.
  */
-export const pgbouncer = (url: string): Effect.Effect<string, ServerError, Scope.Scope> =>
+export const pgbouncer = (
+  url: string,
+  {
+    clients = 100,
+    ignores = "",
+    patience = 120
+  }: { readonly clients?: number; readonly ignores?: string; readonly patience?: number } = {}
+): Effect.Effect<string, ServerError, Scope.Scope> =>
   Effect.gen(function* () {
     const { hostname, password, port, username } = new URL(url)
     const folder = yield* temporaryFolder("postgresql")
@@ -58,7 +66,9 @@ unix_socket_dir =
 auth_type = any
 pool_mode = transaction
 default_pool_size = 3
-max_client_conn = 100
+max_client_conn = ${clients}
+query_wait_timeout = ${patience}
+ignore_startup_parameters = ${ignores}
 `
     )
     if (user !== undefined) chownSync(file, user.uid, user.gid)

@@ -2,6 +2,7 @@ import { apiKeys } from "./handling/apiKeys.ts"
 import { beginAhead } from "./handling/beginAhead.ts"
 import { billingSchema } from "./handling/billingSchema.ts"
 import { bulkInsert } from "./handling/bulkInsert.ts"
+import { failures } from "./handling/failures.ts"
 import { lookup } from "./handling/lookup.ts"
 import { quietHours } from "./handling/quietHours.ts"
 import { migrationFiles } from "./handling/migrationFiles.ts"
@@ -267,8 +268,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "PostgreSQL: a lost connection is told as not applied",
     file: postgresError,
-    find: `return kind === "read" ? "not-applied" : "unknown"`,
-    replace: `return "not-applied"`,
+    find: `endsIdle(reason.code) ? "not-applied" : "unknown"`,
+    replace: `endsIdle(reason.code) ? "not-applied" : "not-applied"`,
     red: [
       postgres.network("drops the reply to an INSERT"),
       postgres.network("resets the connection in a call"),
@@ -494,7 +495,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   },
   {
     name: "PostgreSQL: a full disk is unknown to the tables",
-    file: "src/postgres/PostgresError.ts",
+    file: "src/postgres/failures/SqlStateReason.ts",
     find: `    case "53100":\n`,
     replace: "",
     red: [postgres.diskFull("the disk is full")]
@@ -574,7 +575,7 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "Transaction: a raw serialization failure is not known",
     file: "src/postgres/TransactionLive.ts",
-    find: "isConflict(error) || conflictCode(error)",
+    find: "isConflict(error) || isRawConflict(error)",
     replace: "isConflict(error)",
     red: [postgres.transaction("raw statements are run again")]
   },
@@ -595,8 +596,8 @@ const ofPostgres: ReadonlyArray<Mutant> = [
   {
     name: "Transaction: a statement that failed inside is sent again",
     file: "src/postgres/PostgresClient.ts",
-    find: "Context.getOrUndefined(fiber.context, transactions.service) === undefined",
-    replace: "fiber !== undefined",
+    find: "if (around === undefined) {\n          return retry(once",
+    replace: "if (fiber !== undefined) {\n          return retry(once",
     red: [contract.transaction("a write in a read-only transaction")]
   },
   {
@@ -712,7 +713,7 @@ const ofValuesAndTime: ReadonlyArray<Mutant> = [
   },
   {
     name: "Parameters: the cause repeats the value",
-    file: "src/postgres/PostgresError.ts",
+    file: "src/postgres/failures/SafeCause.ts",
     find: '_tag === "UnknownError" ? new Error(error.message) : error',
     replace: "error",
     red: [postgres.parameters("one that cannot be sent is told by its number")]
@@ -1584,6 +1585,7 @@ const ofInput: ReadonlyArray<Mutant> = [
 export const mutants: ReadonlyArray<Mutant> = [
   ...ofCore,
   ...ofPostgres,
+  ...failures,
   ...ofValuesAndTime,
   ...lookup,
   ...unit,

@@ -36,7 +36,7 @@ import { poolUpkeep } from "./PoolUpkeep.ts"
 import type { LeasedConnection, NoteStatement, PostgresPool, SendOnce } from "./PoolShape.ts"
 import { makeRowWatch } from "./RowWatch.ts"
 import { graceMillis, makeStatementWatch } from "./StatementWatch.ts"
-import { isReadOnlySession } from "../PostgresError.ts"
+import { isReadOnlySession } from "../failures/ServerError.ts"
 import { type PostgresTarget, sessionOpener } from "../session/PostgresSession.ts"
 import { makeStatementLog } from "../statements/StatementLog.ts"
 

@@ -12,7 +12,7 @@ import type { PostgresConfig } from "../../core/DatabaseConfig.ts"
 import { hostAndPort } from "../../core/HostAndPort.ts"
 import type { Endpoint } from "../../core/StartUp.ts"
 import { InvalidData, StoreError, Timeout } from "../../core/StoreError.ts"
-import { connectFailure } from "../PostgresError.ts"
+import { connectFailure } from "../failures/ConnectFailure.ts"
 import { parseAddress, type PostgresAddress } from "./PostgresAddress.ts"
 import { tlsOf } from "./PostgresTls.ts"
 
@@ -56,7 +56,7 @@ export const sessionOpener = (
   const statementMillis = Duration.toMillis(config.statementTimeout)
   // A pooler refuses the parameters that it cannot keep for a session, and does not know a statement by its name.
   const pooled = config.pooler === "transaction"
-  const startupParameters =
+  const startupParameters: Readonly<Record<string, string>> =
     target.stream === undefined && !pooled ? { statement_timeout: String(Math.ceil(statementMillis)) } : {}
 
   const transport = ({ host, port }: PostgresAddress): Duplex => {
@@ -116,7 +116,7 @@ export const sessionOpener = (
               return made
             }
           }),
-          (error: SqlError) => connectFailure(at, error)
+          (error: SqlError) => connectFailure(at, error, Object.keys(startupParameters).length > 0)
         ).pipe(answersWithin(connectTimeout))
       })
       const connection = yield* Scope.provide(opening, scope).pipe(

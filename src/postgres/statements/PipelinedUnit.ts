@@ -12,7 +12,8 @@ import type { retrying } from "../../core/Retry.ts"
 import type { StoreCall } from "../../core/StoreCall.ts"
 import { isStoreError, type StoreError } from "../../core/StoreError.ts"
 import type { makeConflictRetry } from "../transactions/ConflictRetry.ts"
-import { commitFailure, isInFailedTransaction, isServerError, isStale, leavesOpen } from "../PostgresError.ts"
+import { isInFailedTransaction, isServerError, isStale, leavesOpen } from "../failures/ServerError.ts"
+import { commitFailure } from "../PostgresError.ts"
 import type { PostgresPool, SendOnce } from "../pool/PoolShape.ts"
 import { refusedInTransaction } from "./RefusedStatement.ts"
 import { borrowOf } from "./StatementRunner.ts"
@@ -182,7 +183,10 @@ export const makeUnit =
         repeated(retry(unit, { idempotent: call.kind === "read" || call.idempotent === true }))
       if (alone && fiber.getRef(CurrentTenant) === undefined) return outermost(send(fiber, true))
       const inside = Effect.forEach(statements, (statement) =>
-        Effect.mapError(statement.raw, (error) => storeError(call, error, statement))
+        // Its COMMIT was not sent.
+        Effect.mapError(statement.raw, (error) =>
+          storeError(call, error, statement).during(call.operation, "not-applied")
+        )
       )
       const nested = Effect.mapBoth(sql.withTransaction(inside), {
         // What our connections give for a raw statement.

@@ -6,11 +6,14 @@ import { Deadline } from "../../core/Deadline.ts"
 import { makeRetryBudget, type RetryBudget } from "../../core/Retry.ts"
 import { Conflict, isStoreError, StoreError } from "../../core/StoreError.ts"
 
-/** A serialization failure or a deadlock; other conflicts, such as a lock that is taken, are the effect's own to handle. */
+/**
+ * A serialization failure, a deadlock, or a prepared statement that a migration came between; other conflicts, such as a lock
+ * that is taken, are the effect's own to handle.
+ */
 export const isConflict = (error: unknown): boolean =>
   isStoreError(error) &&
   error.reason._tag === "Conflict" &&
-  (error.reason.code === "40001" || error.reason.code === "40P01")
+  (error.reason.stale === true || error.reason.code === "40001" || error.reason.code === "40P01")
 
 /** The default schedule after a conflict: up to 9 more attempts, after about 10 ms, doubled each time up to 1 s, drawn at random. */
 export const conflictRetry: Schedule.Schedule<unknown> = Schedule.exponential("10 millis").pipe(
@@ -23,7 +26,7 @@ export const conflictRetry: Schedule.Schedule<unknown> = Schedule.exponential("1
 const after = (attempts: number, error: StoreError): StoreError => {
   const { cause, operation, outcome, reason, statement, store } = error
   if (reason._tag !== "Conflict") return error
-  const { code, detail } = reason
+  const { code, detail, stale } = reason
   return new StoreError({
     store,
     operation,
@@ -31,7 +34,8 @@ const after = (attempts: number, error: StoreError): StoreError => {
     reason: new Conflict({
       attempts,
       ...(code === undefined ? {} : { code }),
-      ...(detail === undefined ? {} : { detail })
+      ...(detail === undefined ? {} : { detail }),
+      ...(stale === undefined ? {} : { stale })
     }),
     ...(statement === undefined ? {} : { statement }),
     ...(cause === undefined ? {} : { cause })

@@ -9,11 +9,12 @@ import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import type { Calls } from "../../core/Calls.ts"
 import { isStoreError, type StoreError } from "../../core/StoreError.ts"
 import { type RunStatement, SqlConnection } from "../session/PostgresConnection.ts"
-import { commitFailure, isServerError, leavesOpen } from "../PostgresError.ts"
+import { isServerError, isStale, leavesOpen } from "../failures/ServerError.ts"
+import { commitFailure } from "../PostgresError.ts"
 import { CurrentHolder } from "../pool/Holder.ts"
 import type { LeasedConnection, PostgresPool } from "../pool/PoolShape.ts"
 import { refusedInTransaction, refusedOnShared } from "../statements/RefusedStatement.ts"
@@ -48,6 +49,15 @@ const unlessRefused =
     const refused = refusedOnShared(text)
     return refused === undefined ? send(statement, text, operation) : Effect.fail(asSqlError(refused))
   }
+
+/** Whether a statement of the transaction was stale, or of those that begin it. */
+const isStaleFailure = (error: unknown): boolean => {
+  const cause = isSqlError(error) ? error.reason.cause : undefined
+  return isStale(cause) || (isStoreError(cause) && cause.reason._tag === "Conflict" && cause.reason.stale === true)
+}
+
+/** How often a statement is sent again that is stale on each connection it gets. */
+const staleRetries = 9
 
 let serial = 0
 
@@ -246,8 +256,14 @@ export const makeTransactions = (options: {
         }
       )
       const sent = Effect.suspend(() => {
-        if (!leased.alive()) return Effect.fail(lostBefore())
         const told = failed("Transaction.commit", "write", clock.currentTimeMillisUnsafe())
+        // One that is dead says to the next statement why, and sends nothing.
+        if (!leased.alive()) {
+          return Effect.matchEffect(leased.watched(leased.connection.query("", [], false)), {
+            onFailure: (error) => Effect.fail(lostBefore(told(error))),
+            onSuccess: () => Effect.fail(lostBefore())
+          })
+        }
         const commit = reserved ? pinned.query("COMMIT", [], false) : leased.connection.query("COMMIT")
         const committing = reserved
           ? commit
@@ -389,11 +405,15 @@ export const makeTransactions = (options: {
             borrow((connection, note) => use(new SqlConnection(connection, unlessRefused(note)))),
             poolFailure
           )
-        : withTransaction(
-            Effect.withFiber((inside) => {
-              const entry = around(inside)
-              return entry === undefined ? Effect.die("a transaction has no connection") : use(entry[0])
-            })
+        : Effect.retry(
+            withTransaction(
+              Effect.withFiber((inside) => {
+                const entry = around(inside)
+                return entry === undefined ? Effect.die("a transaction has no connection") : use(entry[0])
+              })
+            ),
+            // Where it has no transaction of its own, the driver sends a stale one again by itself.
+            { times: staleRetries, while: isStaleFailure }
           )
     )
 

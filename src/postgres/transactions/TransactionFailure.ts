@@ -12,8 +12,19 @@ export const poolFailure = <E>(error: E | StoreError): E | SqlError => (isStoreE
 export const failure = (operation: string, reason: Reason): StoreError =>
   new StoreError({ store: "postgresql", operation, outcome: "not-applied", reason })
 
-export const lostBefore = (): SqlError =>
-  asSqlError(failure("Transaction.commit", new ConnectionLost({ detail: "it ended before COMMIT was sent" })))
+/** The connection ended before COMMIT was sent; why, where the server had said so. */
+export const lostBefore = (why?: StoreError): SqlError => {
+  const { code, detail } = why?.reason._tag === "ConnectionLost" ? why.reason : {}
+  return asSqlError(
+    failure(
+      "Transaction.commit",
+      new ConnectionLost({
+        ...(code === undefined ? {} : { code }),
+        detail: [detail, "it ended before COMMIT was sent"].filter((part) => part !== undefined).join("; ")
+      })
+    )
+  )
+}
 
 /** PostgreSQL answers COMMIT with ROLLBACK where a statement inside had failed. */
 export const rolledBack = (): SqlError =>

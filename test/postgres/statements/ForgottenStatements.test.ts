@@ -28,12 +28,30 @@ describeLive("postgresql", "transactions after the server has forgotten its prep
     Effect.gen(function* () {
       const { forget, ids, insert, stats, transaction } = yield* scene
       yield* transaction.run(insert(1))
-      const error = yield* Effect.flip(transaction.run(Effect.andThen(insert(2), forget)))
+      const error = yield* Effect.flip(transaction.run(Effect.andThen(insert(2), forget), { retry: false }))
       assert.ok(isStoreError(error))
-      assert.deepEqual([error.operation, error.outcome], ["Transaction.commit", "not-applied"])
+      assert.deepEqual(
+        [error.operation, error.reason._tag, error.outcome, error.retry],
+        ["Transaction.commit", "Conflict", "not-applied", "transaction"]
+      )
       yield* insert(3)
       yield* transaction.run(insert(4))
       assert.deepEqual(yield* ids, [1, 3, 4])
+      assert.equal((yield* stats).inUse, 0)
+    }).pipe(Effect.provide(freshClient(1)))
+  )
+
+  it.live("one that cannot commit for it is run again, and applied once", () =>
+    Effect.gen(function* () {
+      const { forget, ids, insert, stats, transaction } = yield* scene
+      yield* transaction.run(insert(1))
+      let runs = 0
+      const counted = Effect.suspend(() => {
+        runs++
+        return insert(2)
+      })
+      yield* transaction.run(Effect.andThen(counted, forget))
+      assert.deepEqual([runs, yield* ids], [2, [1, 2]])
       assert.equal((yield* stats).inUse, 0)
     }).pipe(Effect.provide(freshClient(1)))
   )
@@ -43,7 +61,8 @@ describeLive("postgresql", "transactions after the server has forgotten its prep
       const { forget, ids, insert, stats, transaction } = yield* scene
       yield* transaction.run(insert(1))
       const waiting = Effect.repeat(stats, { until: ({ waiting }) => waiting === 2 })
-      const first = Effect.exit(transaction.run(insert(2).pipe(Effect.andThen(forget), Effect.andThen(waiting))))
+      const forgetful = insert(2).pipe(Effect.andThen(forget), Effect.andThen(waiting))
+      const first = Effect.exit(transaction.run(forgetful, { retry: false }))
       const all = [first, transaction.run(insert(3)), transaction.run(insert(4))]
       yield* Effect.all(all, { concurrency: "unbounded" })
       assert.deepEqual(yield* ids, [1, 3, 4])
@@ -69,10 +88,9 @@ describeLive("postgresql", "transactions after the server has forgotten its prep
       )
       yield* transaction.run(Effect.void)
       yield* forget
-      let found: string | null | undefined
-      const look = Effect.tap(tenant, (tenant) => Effect.sync(() => (found = tenant)))
-      yield* Effect.exit(transaction.run(look).pipe(Tenant.within("acme")))
-      assert.equal(found, "acme")
+      assert.equal(yield* transaction.run(tenant).pipe(Tenant.within("acme")), "acme")
+      yield* forget
+      assert.equal(yield* tenant.pipe(Tenant.within("acme")), "acme")
     }).pipe(Effect.provide(freshClient(1)))
   )
 })

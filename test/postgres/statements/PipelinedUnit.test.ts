@@ -461,7 +461,10 @@ const endpoint = { store: "postgresql", host: "db.example", port: 5432 } as cons
 /** Fails as the server does: with its code. */
 const refusal = (code: string) =>
   new SqlError({
-    reason: new UnknownError({ cause: Object.assign(new Error("refused"), { code }), message: "refused" })
+    reason: new UnknownError({
+      cause: Object.assign(new Error("refused"), { code, severity: code === "57P01" ? "FATAL" : "ERROR" }),
+      message: "refused"
+    })
   })
 
 const lost = new SqlError({ reason: new ConnectionError({ cause: new Error("closed"), message: "closed" }) })

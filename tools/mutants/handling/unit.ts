@@ -58,8 +58,8 @@ export const unit: ReadonlyArray<Mutant> = [
   {
     name: "Unit: a refused statement is told as unknown, because its session was ended",
     file,
-    find: '.during(call.operation, "not-applied")',
-    replace: ".during(call.operation)",
+    find: 'statements[failure.index]).during(call.operation, "not-applied")',
+    replace: "statements[failure.index]).during(call.operation)",
     red: [answered("a statement is refused as the session is ended")]
   },
   {
@@ -92,15 +92,15 @@ export const unit: ReadonlyArray<Mutant> = [
   },
   {
     name: "Unit: a prepared statement that the server has forgotten fails it",
-    file: "src/postgres/PostgresError.ts",
+    file: "src/postgres/failures/ServerError.ts",
     find: 'cause.code === "26000" || ',
     replace: "",
     red: [live("prepared statements that the server has forgotten")]
   },
   {
     name: "Unit: a prepared statement whose columns have changed fails it",
-    file: "src/postgres/PostgresError.ts",
-    find: ' || cause.code === "0A000"',
+    file: "src/postgres/failures/ServerError.ts",
+    find: ' || (cause.code === "0A000" && cause.routine === "RevalidateCachedQuery")',
     replace: "",
     red: [live("a prepared statement that the server gave up")]
   },
@@ -134,7 +134,7 @@ export const unit: ReadonlyArray<Mutant> = [
   },
   {
     name: "Unit: its transaction stays open where COMMIT was cancelled before it began",
-    file: "src/postgres/PostgresError.ts",
+    file: "src/postgres/failures/ServerError.ts",
     find: 'isStale(cause) || (isServerError(cause) && cause.code === "57014")',
     replace: "isStale(cause)",
     red: [answered("COMMIT is cancelled")]
