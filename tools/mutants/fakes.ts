@@ -380,6 +380,27 @@ export const mutants: ReadonlyArray<Mutant> = [
     red: users
   },
   {
+    name: "Users: a list has users whose e-mail begins otherwise",
+    file: usersMemory,
+    find: "lowerAscii(email).startsWith(prefix) &&",
+    replace: "lowerAscii(email).includes(prefix) &&",
+    red: users
+  },
+  {
+    name: "Users: a span of time holds its end",
+    file: usersMemory,
+    find: "createdAt.epochMilliseconds < range.toMillis",
+    replace: "createdAt.epochMilliseconds <= range.toMillis",
+    red: users
+  },
+  {
+    name: "Users: of many the last one is left out",
+    file: usersMemory,
+    find: "for (const user of made) yield*",
+    replace: "for (const user of made.slice(0, 29)) yield*",
+    red: users
+  },
+  {
     name: "Users: version not checked",
     file: usersMemory,
     find: "if (user.version !== expectedVersion) {",

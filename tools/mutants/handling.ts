@@ -7,6 +7,7 @@ import { quietHours } from "./handling/quietHours.ts"
 import { sessions } from "./handling/sessions.ts"
 import { streamRows } from "./handling/streamRows.ts"
 import { unit } from "./handling/unit.ts"
+import { users } from "./handling/users.ts"
 import { at, type Mutant, type Proof } from "./Mutant.ts"
 
 const core = {
@@ -1558,6 +1559,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...beginAhead,
   ...bulkInsert,
   ...apiKeys,
+  ...users,
   ...quietHours,
   ...billingSchema,
   ...sessions,
