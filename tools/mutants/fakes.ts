@@ -473,15 +473,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: erased users are listed among the others",
     file: usersMemory,
-    find: "(erasedAt !== null) === erased)",
-    replace: "erasedAt === null || erasedAt !== undefined || erased)",
+    find: "(erasedAt !== null) === erased &&",
+    replace: "",
     red: users
   },
   {
     name: "Users: a stream does not tell who is asked for",
     file: "src/platform/users/UsersInput.ts",
-    find: "streamPages(list({ erased, order, limit }), (after) => list({ erased, order, limit, after }))",
-    replace: "streamPages(list({ order, limit }), (after) => list({ order, limit, after }), erased)",
+    find: "const options = { emailPrefix, erased,",
+    replace: "const options = { emailPrefix,",
     red: users
   },
   {
@@ -591,9 +591,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "Users: a new user begins at version 0",
-    file: usersMemory,
-    find: "version: 1,\n      createdAt",
-    replace: "version: 0,\n      createdAt",
+    file: "src/platform/users/Users.ts",
+    find: "version: 1,\n  createdAt",
+    replace: "version: 0,\n  createdAt",
     red: users
   },
   {
@@ -672,8 +672,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: the order of a stream is ignored",
     file: "src/platform/users/UsersInput.ts",
-    find: "UsersInput.stream(given), ({ erased, order,",
-    replace: "UsersInput.stream({ ...given, order: undefined }), ({ order,",
+    find: "during: given?.during, order, limit }",
+    replace: "during: given?.during, limit }",
     red: users
   },
   {
