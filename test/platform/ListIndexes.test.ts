@@ -51,7 +51,11 @@ const lists: Readonly<Record<string, List>> = {
     subjectId: ["subject_kind", "subject_id", "occurred_at", "id"],
     during: ["occurred_at", "id"]
   }),
-  "Users.list": list<Users["Service"]["list"]>("users", { erased: ["created_at", "id"] }),
+  "Users.list": list<Users["Service"]["list"]>("users", {
+    erased: ["created_at", "id"],
+    emailPrefix: ['lower(email COLLATE "C")'],
+    during: ["created_at", "id"]
+  }),
   "Roles.list": list<Roles["Service"]["list"]>("roles", {}),
   "ApiKeys.list": list<ApiKeys["Service"]["list"]>("api_keys", {}),
   "Workflows.list": list<Workflows["Service"]["list"]>("workflows", {

@@ -380,6 +380,27 @@ export const mutants: ReadonlyArray<Mutant> = [
     red: users
   },
   {
+    name: "Users: a list has users whose e-mail begins otherwise",
+    file: usersMemory,
+    find: "lowerAscii(email).startsWith(prefix) &&",
+    replace: "lowerAscii(email).includes(prefix) &&",
+    red: users
+  },
+  {
+    name: "Users: a span of time holds its end",
+    file: usersMemory,
+    find: "createdAt.epochMilliseconds < range.toMillis",
+    replace: "createdAt.epochMilliseconds <= range.toMillis",
+    red: users
+  },
+  {
+    name: "Users: of many the last one is left out",
+    file: usersMemory,
+    find: "for (const user of made) yield*",
+    replace: "for (const user of made.slice(0, 29)) yield*",
+    red: users
+  },
+  {
     name: "Users: version not checked",
     file: usersMemory,
     find: "if (user.version !== expectedVersion) {",
@@ -452,15 +473,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: erased users are listed among the others",
     file: usersMemory,
-    find: "(erasedAt !== null) === erased)",
-    replace: "erasedAt === null || erasedAt !== undefined || erased)",
+    find: "(erasedAt !== null) === erased &&",
+    replace: "",
     red: users
   },
   {
     name: "Users: a stream does not tell who is asked for",
     file: "src/platform/users/UsersInput.ts",
-    find: "streamPages(list({ erased, order, limit }), (after) => list({ erased, order, limit, after }))",
-    replace: "streamPages(list({ order, limit }), (after) => list({ order, limit, after }), erased)",
+    find: "const options = { emailPrefix, erased,",
+    replace: "const options = { emailPrefix,",
     red: users
   },
   {
@@ -570,9 +591,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "Users: a new user begins at version 0",
-    file: usersMemory,
-    find: "version: 1,\n      createdAt",
-    replace: "version: 0,\n      createdAt",
+    file: "src/platform/users/Users.ts",
+    find: "version: 1,\n  createdAt",
+    replace: "version: 0,\n  createdAt",
     red: users
   },
   {
@@ -651,8 +672,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "Users: the order of a stream is ignored",
     file: "src/platform/users/UsersInput.ts",
-    find: "UsersInput.stream(given), ({ erased, order,",
-    replace: "UsersInput.stream({ ...given, order: undefined }), ({ order,",
+    find: "during: given?.during, order, limit }",
+    replace: "during: given?.during, limit }",
     red: users
   },
   {

@@ -12,6 +12,7 @@ import { migrationScripts } from "./handling/migrationScripts.ts"
 import { sessions } from "./handling/sessions.ts"
 import { streamRows } from "./handling/streamRows.ts"
 import { unit } from "./handling/unit.ts"
+import { users } from "./handling/users.ts"
 import { at, type Mutant, type Proof } from "./Mutant.ts"
 
 const core = {
@@ -1592,6 +1593,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...beginAhead,
   ...bulkInsert,
   ...apiKeys,
+  ...users,
   ...quietHours,
   ...billingSchema,
   ...sessions,

@@ -1,4 +1,5 @@
 import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -12,6 +13,7 @@ import { storable, textOf, withoutOuterSpace } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { Version, VersionConflict } from "../../core/Version.ts"
 import { sameOrder } from "../Lists.ts"
+import type { TimeRange } from "../TimeRange.ts"
 
 export { VersionConflict }
 
@@ -77,6 +79,19 @@ export const erasedFields = (id: UserId) => ({
 export const NewUser = Schema.Struct({ email: Email, username: Username, passwordHash: PasswordHash })
 export type NewUser = typeof NewUser.Type
 
+/** A user as it is stored first. */
+export const newUser = (id: UserId, { email, passwordHash, username }: NewUser, now: DateTime.Utc): User => ({
+  id,
+  email,
+  username,
+  passwordHash,
+  emailVerifiedAt: null,
+  erasedAt: null,
+  version: 1,
+  createdAt: now,
+  updatedAt: now
+})
+
 /** What an update changes: at least one field; what is left out stays as it is. */
 export const UserChanges = Schema.Struct({
   email: Schema.optionalKey(Email),
@@ -102,6 +117,21 @@ const userCursor = cursor(
 export const cursorAfter = (order: UserOrder, { createdAt, id }: User): UserCursor =>
   userCursor.after({ order, createdAt, id })
 
+export const userFilter = {
+  erased: Schema.optional(Schema.Boolean),
+  emailPrefix: Schema.optional(textOf(1, 254)),
+  during: Schema.optional(Schema.Unknown)
+}
+/** Which users are meant: those that meet every condition that is given. */
+export interface UserFilter {
+  /** Only erased users; only others where nothing is said. */
+  readonly erased?: boolean | undefined
+  /** What the e-mail begins with, without regard to the case of A to Z. */
+  readonly emailPrefix?: string | undefined
+  /** When they were made. */
+  readonly during?: TimeRange | undefined
+}
+
 /** Which users a page lists. */
 export const UserList = Schema.Struct({
   /** Users of a page: 1 to 1000, 50 where nothing is said. */
@@ -110,22 +140,19 @@ export const UserList = Schema.Struct({
   order: Schema.optional(UserOrder),
   /** The `next` of the page before. */
   after: Schema.optional(userCursor.key),
-  /** Only erased users; only others where nothing is said. */
-  erased: Schema.optional(Schema.Boolean)
+  ...userFilter
 }).check(sameOrder)
-export interface UserListOptions {
+export interface UserListOptions extends UserFilter {
   readonly limit?: number | undefined
   readonly order?: UserOrder | undefined
   readonly after?: UserCursor | undefined
-  readonly erased?: boolean | undefined
 }
 
 /** How a stream of users is read. */
-export interface UserStreamOptions {
+export interface UserStreamOptions extends UserFilter {
   readonly order?: UserOrder | undefined
   /** Users read at once, and held in memory: 1 to 1000, 500 where nothing is said. */
   readonly pageSize?: number | undefined
-  readonly erased?: boolean | undefined
 }
 
 /** Another user has this e-mail. */
@@ -195,6 +222,15 @@ export class Users extends Context.Service<
   {
     /** Stores a new user, at version 1. Not idempotent: after an unknown outcome, look for the e-mail. */
     readonly create: (user: NewUser) => Effect.Effect<User, EmailTaken | UsernameTaken | StoreError>
+    /**
+     * Stores up to 10,000 new users at once: all of them, or none where it fails; gives them in their order.
+     *
+     * Where an e-mail or name is taken, by a user who is there or by one before in the list, the first such is told. Not
+     * idempotent: after an unknown outcome, look for the e-mails.
+     */
+    readonly createMany: (
+      users: ReadonlyArray<NewUser>
+    ) => Effect.Effect<ReadonlyArray<User>, EmailTaken | UsernameTaken | StoreError>
     /** Finds a user by id. Concurrent calls go together, so that looking for many of them costs little more than for one. */
     readonly findById: (id: UserId) => Effect.Effect<Option.Option<User>, StoreError>
     /** Finds users by id, each in the place of its id; none where there is no such user. */
@@ -235,14 +271,14 @@ export class Users extends Context.Service<
      */
     readonly erase: (id: UserId) => Effect.Effect<User, UserNotFound | StoreError>
     /**
-     * Lists users page by page, by the time they were made.
+     * Lists users page by page, by the time they were made; all of them, or those of a time, or whose e-mail begins so.
      *
      * Erased users are left out, unless they are asked for. A user who exists throughout is listed exactly once, whatever is
      * added or removed between the pages.
      */
     readonly list: (options?: UserListOptions) => Effect.Effect<Page<User, UserCursor>, StoreError>
     /**
-     * Streams all users in the order of `list`, with the memory of one page.
+     * Streams the users of `list`, in its order, with the memory of one page.
      *
      * It holds no connection while the consumer works, so the consumer may query too. It is no snapshot: users made meanwhile
      * may appear.

@@ -5,11 +5,28 @@ import { decodeInput } from "../../core/Decode.ts"
 import { PageSize, streamPages } from "../../core/KeysetPage.ts"
 import { ConstraintViolated, type StoreError } from "../../core/StoreError.ts"
 import { Version } from "../../core/Version.ts"
-import { Email, NewUser, UserChanges, UserId, UserInUse, UserList, Username, UserOrder, type Users } from "./Users.ts"
+import * as TimeRange from "../TimeRange.ts"
+import {
+  Email,
+  NewUser,
+  UserChanges,
+  UserId,
+  UserInUse,
+  UserList,
+  userFilter,
+  Username,
+  UserOrder,
+  type Users
+} from "./Users.ts"
 
 const subject = (method: string) => ({ store: "postgresql", operation: `Users.${method}`, subject: "input" }) as const
 
 const newUser = decodeInput(NewUser)
+const newUsers = decodeInput(
+  Schema.Struct({
+    users: Schema.Array(NewUser).check(Schema.isMaxLength(10_000, { expected: "at most 10,000 users" }))
+  })
+)
 const idOnly = decodeInput(Schema.Struct({ id: UserId }))
 const idsOnly = decodeInput(Schema.Struct({ ids: Schema.Array(UserId) }))
 const emailOnly = decodeInput(Schema.Struct({ email: Email }))
@@ -20,13 +37,14 @@ const stream = decodeInput(
   Schema.Struct({
     order: Schema.optional(UserOrder),
     pageSize: Schema.optional(PageSize),
-    erased: Schema.optional(Schema.Boolean)
+    ...userFilter
   })
 )
 
 /** The checks of what callers give to `Users`: one for every implementation, so that all refuse the same. */
 export const UsersInput = {
   create: (user: unknown) => newUser(subject("create"), user),
+  createMany: (users: unknown) => newUsers(subject("createMany"), { users }),
   findById: (id: unknown) => idOnly(subject("findById"), { id }),
   findMany: (ids: unknown) => idsOnly(subject("findMany"), { ids }),
   findByEmail: (email: unknown) => emailOnly(subject("findByEmail"), { email }),
@@ -35,7 +53,12 @@ export const UsersInput = {
     update(subject("update"), { id, expectedVersion, changes }),
   delete: (id: unknown) => idOnly(subject("delete"), { id }),
   erase: (id: unknown) => idOnly(subject("erase"), { id }),
-  list: (options: unknown) => list(subject("list"), options ?? {}),
+  list: (options: unknown) =>
+    Effect.gen(function* () {
+      const { during, ...given } = yield* list(subject("list"), options ?? {})
+      const range = during === undefined ? undefined : yield* TimeRange.resolve(subject("list"), during, "during")
+      return { ...given, range }
+    }),
   stream: (options: unknown) => stream(subject("stream"), options ?? {})
 }
 
@@ -57,7 +80,9 @@ export const streamBy =
   (list: Users["Service"]["list"]): Users["Service"]["stream"] =>
   (given) =>
     Stream.unwrap(
-      Effect.map(UsersInput.stream(given), ({ erased, order, pageSize: limit = streamPageSize }) =>
-        streamPages(list({ erased, order, limit }), (after) => list({ erased, order, limit, after }))
-      )
+      Effect.map(UsersInput.stream(given), ({ emailPrefix, erased, order, pageSize: limit = streamPageSize }) => {
+        // Read again with each page, by `list`, which checks it.
+        const options = { emailPrefix, erased, during: given?.during, order, limit }
+        return streamPages(list(options), (after) => list({ ...options, after }))
+      })
     )

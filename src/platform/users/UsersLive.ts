@@ -7,6 +7,7 @@ import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { Conflict, StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { expectVersion } from "../../core/Version.ts"
+import { makeBulkInsert } from "../../postgres/repository/BulkInsert.ts"
 import { makeContained } from "../../postgres/repository/Contained.ts"
 import { keyset } from "../../postgres/repository/Keyset.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
@@ -20,6 +21,7 @@ import {
   cursorAfter,
   EmailTaken,
   erasedFields,
+  newUser,
   type User,
   UserErased,
   UserId,
@@ -47,6 +49,10 @@ const takenBy = (wanted: { readonly email?: string | undefined; readonly usernam
     users_email_key: () => new EmailTaken({ email: wanted.email ?? "" }),
     users_username_key: () => new UsernameTaken({ username: wanted.username ?? "" })
   })
+
+const cameBetween = { _tag: "CameBetween" } as const
+
+const ids = (users: ReadonlyArray<User>): ReadonlyArray<string> => users.map(({ id }) => id)
 
 interface Found {
   readonly version: number | null
@@ -100,6 +106,63 @@ const make = Effect.gen(function* () {
       const found = yield* look(operation, id, email, username)
       if (found.emailTaken) return yield* new EmailTaken({ email })
       if (found.usernameTaken) return yield* new UsernameTaken({ username })
+    }
+    return yield* contended(operation)
+  })
+
+  const bulk = makeBulkInsert<User>(client, {
+    operation: "Users.createMany",
+    table: "ai_core.users",
+    columns: {
+      id: ["uuid", ({ id }) => id],
+      email: ["text", ({ email }) => email],
+      username: ["text", ({ username }) => username],
+      password_hash: ["text", ({ passwordHash }) => Redacted.value(passwordHash)],
+      version: ["int4", ({ version }) => version],
+      created_at: ["timestamptz", ({ createdAt }) => createdAt],
+      updated_at: ["timestamptz", ({ updatedAt }) => updatedAt]
+    },
+    // A violation would end the transaction around, and not say whose e-mail it is.
+    onConflict: "skip"
+  })
+
+  /** The first of the users who were skipped, and what is in its way. */
+  const firstSkipped = (operation: string, users: ReadonlyArray<User>) =>
+    Effect.map(
+      query(
+        { operation, kind: "read" },
+        keyed<Pick<Found, "emailTaken" | "usernameTaken"> & { readonly id: string }>`select g.id,
+          exists (select from ai_core.users as o where o.erased_at is null
+            and lower(o.email collate "C") = lower(g.email collate "C")) as "emailTaken",
+          exists (select from ai_core.users as o where o.erased_at is null
+            and lower(o.username collate "C") = lower(g.username collate "C")) as "usernameTaken"
+        from unnest(${ids(users)}::uuid[], ${users.map(({ email }) => email)}::text[],
+          ${users.map(({ username }) => username)}::text[]) with ordinality as g (id, email, username, place)
+        where not exists (select from ai_core.users as u where u.id = g.id) order by g.place limit 1`
+      ),
+      ([found]) => found
+    )
+
+  const createMany: Users["Service"]["createMany"] = Effect.fnUntraced(function* (given) {
+    const operation = "Users.createMany"
+    const { users } = yield* UsersInput.createMany(given)
+    const now = yield* DateTime.now
+    const made = yield* Effect.forEach(users, (fields) => Effect.map(nextId, (id) => newUser(id, fields, now)))
+    if (made.length === 0) return made
+    const attempt = Effect.gen(function* () {
+      if ((yield* bulk.all(made)) === made.length) return Option.some(made)
+      const skipped = yield* firstSkipped(operation, made)
+      const user = made.find(({ id }) => id === skipped?.id)
+      if (user !== undefined && skipped?.emailTaken === true) return yield* new EmailTaken({ email: user.email })
+      if (user !== undefined && skipped?.usernameTaken === true) {
+        return yield* new UsernameTaken({ username: user.username })
+      }
+      // Whoever was in the way has gone: all are undone, and tried again.
+      return yield* Effect.fail(cameBetween)
+    })
+    for (let i = 0; i < attempts; i++) {
+      const stored = yield* Effect.catchTag(run(attempt), "CameBetween", () => Effect.succeedNone)
+      if (Option.isSome(stored)) return stored.value
     }
     return yield* contended(operation)
   })
@@ -223,17 +286,26 @@ const make = Effect.gen(function* () {
 
   const list: Users["Service"]["list"] = Effect.fnUntraced(function* (given) {
     const call = { operation: "Users.list", kind: "read" } as const
-    const { after, erased = false, limit = defaultPageSize, order = "oldest-first" } = yield* UsersInput.list(given)
+    const asked = yield* UsersInput.list(given)
+    const { after, emailPrefix, erased = false, limit = defaultPageSize, order = "oldest-first", range } = asked
     const page = keyset(
       sql,
       ["created_at", "id"],
       order === "oldest-first" ? "ascending" : "descending",
       after && [sql`${DateTime.toDateUtc(after.createdAt)}`, sql`${after.id}::uuid`]
     )
+    const where = sql.and([
+      erased ? sql`erased_at is not null` : sql`erased_at is null`,
+      page.behind,
+      // An index of collation "C" is asked for a prefix by this operator.
+      ...(emailPrefix === undefined ? [] : [sql`lower(email collate "C") ^@ lower(${emailPrefix}::text collate "C")`]),
+      ...(range === undefined
+        ? []
+        : [sql`created_at >= ${new Date(range.fromMillis)} and created_at < ${new Date(range.toMillis)}`])
+    ])
     const rows = yield* query(
       call,
-      sql<object>`select ${columns} from ai_core.users
-        where ${erased ? sql`erased_at is not null` : sql`erased_at is null`} and ${page.behind}
+      sql<object>`select ${columns} from ai_core.users where ${where}
         order by ${page.order} limit ${limit + 1}`
     )
     return pageOf(yield* userRows.all(call, rows), limit, (last) => cursorAfter(order, last))
@@ -241,6 +313,7 @@ const make = Effect.gen(function* () {
 
   return Users.of({
     create,
+    createMany,
     findById,
     findMany,
     findByEmail,

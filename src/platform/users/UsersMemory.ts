@@ -15,6 +15,7 @@ import {
   cursorAfter,
   EmailTaken,
   erasedFields,
+  newUser,
   type User,
   UserErased,
   UserId,
@@ -72,17 +73,22 @@ const make = Effect.gen(function* () {
   const create: Users["Service"]["create"] = Effect.fnUntraced(function* (given) {
     const fields = yield* UsersInput.create(given)
     const now = yield* DateTime.now
-    const user: User = {
-      id: yield* nextId,
-      ...fields,
-      emailVerifiedAt: null,
-      erasedAt: null,
-      version: 1,
-      createdAt: now,
-      updatedAt: now
-    }
+    const user = newUser(yield* nextId, fields, now)
     return yield* write("Users.create", (db) =>
       Result.mapBoth(db.insert(usersTable, user), { onSuccess: () => user, onFailure: taken(user) })
+    )
+  })
+
+  const createMany: Users["Service"]["createMany"] = Effect.fnUntraced(function* (given) {
+    const { users } = yield* UsersInput.createMany(given)
+    const now = yield* DateTime.now
+    const made = yield* Effect.forEach(users, (fields) => Effect.map(nextId, (id) => newUser(id, fields, now)))
+    return yield* write<ReadonlyArray<User>, EmailTaken | UsernameTaken | StoreError>("Users.createMany", (db) =>
+      Result.gen(function* () {
+        // One by one, so that the first that is refused is the one that is told.
+        for (const user of made) yield* Result.mapError(db.insert(usersTable, user), taken(user))
+        return made
+      })
     )
   })
 
@@ -170,15 +176,24 @@ const make = Effect.gen(function* () {
   })
 
   const list: Users["Service"]["list"] = Effect.fnUntraced(function* (given) {
-    const { after, erased = false, limit = defaultPageSize, order = "oldest-first" } = yield* UsersInput.list(given)
+    const asked = yield* UsersInput.list(given)
+    const { after, emailPrefix = "", erased = false, limit = defaultPageSize, order = "oldest-first", range } = asked
     const sorting = order === "oldest-first" ? byAge : newestFirst
     const sorted = yield* read("Users.list", (db) => db.sorted(usersTable, sorting))
-    const listed = sorted.filter(({ erasedAt }) => (erasedAt !== null) === erased)
+    const prefix = lowerAscii(emailPrefix)
+    const listed = sorted.filter(
+      ({ createdAt, email, erasedAt }) =>
+        (erasedAt !== null) === erased &&
+        lowerAscii(email).startsWith(prefix) &&
+        (range === undefined ||
+          (createdAt.epochMilliseconds >= range.fromMillis && createdAt.epochMilliseconds < range.toMillis))
+    )
     return pageOfSorted(listed, sorting, after, limit, (last) => cursorAfter(order, last))
   })
 
   return Users.of({
     create,
+    createMany,
     findById,
     findMany,
     findByEmail,

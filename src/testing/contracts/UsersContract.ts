@@ -8,6 +8,7 @@ import * as Stream from "effect/Stream"
 import * as assert from "node:assert/strict"
 import { Deadline } from "../../core/Deadline.ts"
 import { isStoreError } from "../../core/StoreError.ts"
+import * as TimeRange from "../../platform/TimeRange.ts"
 import { cursorAfter, type NewUser, type User, UserCursor, UserId, Users } from "../../platform/users/Users.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { type Contract, make, passTime, unique } from "../Contract.ts"
@@ -134,6 +135,58 @@ const creating: Record<string, Run> = {
     const user = yield* created({ passwordHash: hash("$argon2id$canary") })
     assert.ok(!JSON.stringify(user).includes("canary"))
     assert.ok(!String(user.passwordHash).includes("canary"))
+  })
+}
+
+const creatingMany: Record<string, Run> = {
+  "many are created at once, in their order, as one after the other would be": Effect.gen(function* () {
+    const users = yield* Users
+    const start = yield* marked
+    const given = yield* Effect.forEach(Array.from({ length: 30 }), () => fresh())
+    const made = yield* users.createMany(given)
+    assert.deepEqual(
+      made.map(({ email, username, version }) => [email, username, version]),
+      given.map(({ email, username }) => [email, username, 1])
+    )
+    assert.ok(
+      made.every(({ passwordHash }, i) => Redacted.value(passwordHash) === Redacted.value(given[i]!.passwordHash))
+    )
+    assert.deepEqual(yield* users.findMany(made.map(({ id }) => id)), made.map(Option.some))
+    assert.deepEqual((yield* users.list({ after: start })).items, made)
+    assert.deepEqual(yield* users.createMany([]), [])
+  }),
+  "of many with a taken e-mail or name none is created, and the first of them is told": Effect.gen(function* () {
+    const users = yield* Users
+    const { email, username } = yield* created()
+    const [a, b, c] = [yield* fresh(), yield* fresh(), yield* fresh()]
+    const refused = (...given: ReadonlyArray<NewUser>) =>
+      Effect.map(failure(users.createMany(given)), (error) =>
+        error._tag === "EmailTaken" ? error.email : error._tag === "UsernameTaken" ? error.username : error
+      )
+    const upper = email.toUpperCase()
+    assert.equal(yield* refused(a, { ...b, email: upper }, { ...c, username }), upper)
+    assert.equal(yield* refused(a, { ...b, username: username.toUpperCase() }, { ...c, email }), username.toUpperCase())
+    assert.equal(yield* refused(a, { ...b, email, username }), email)
+    assert.equal(yield* refused(a, b, { ...c, email: a.email.toUpperCase() }), a.email.toUpperCase())
+    assert.equal(yield* refused(a, b, { ...c, username: b.username }), b.username)
+    for (const one of [a, b, c]) assert.deepEqual(yield* users.findByEmail(one.email), Option.none())
+    assert.equal((yield* users.createMany([a, b, c])).length, 3)
+  }),
+  "what refuses many leaves the transaction around usable, without any of them": Effect.gen(function* () {
+    const users = yield* Users
+    const { run } = yield* Transaction
+    const { email } = yield* created()
+    const [a, b, later] = [yield* fresh(), yield* fresh({ email }), yield* fresh()]
+    yield* run(
+      Effect.gen(function* () {
+        assert.equal((yield* failure(users.createMany([a, b])))._tag, "EmailTaken")
+        yield* users.createMany([later])
+      })
+    )
+    assert.deepEqual(yield* users.findByEmail(a.email), Option.none())
+    assert.ok(Option.isSome(yield* users.findByEmail(later.email)))
+    yield* Effect.flip(run(Effect.andThen(users.createMany([a]), Effect.fail(stop))))
+    assert.deepEqual(yield* users.findByEmail(a.email), Option.none())
   })
 }
 
@@ -421,6 +474,42 @@ const pagesFrom = (start: UserCursor, limit: number) =>
   Effect.flatMap(Users, (users) => pages((after: UserCursor = start) => users.list({ after, limit })))
 
 const listing: Record<string, Run> = {
+  "a list is narrowed by how e-mails begin, whatever the case of A to Z, and by when users were made": Effect.gen(
+    function* () {
+      const users = yield* Users
+      const start = yield* marked
+      const name = (yield* unique("Prefix")).replaceAll(/[^A-Za-z0-9]/g, "")
+      const emails = [`${name}.a@example.com`, `${name.toUpperCase()}.B@example.com`, `x${name}.a@example.com`]
+      const made: Array<User> = []
+      for (const email of [...emails, `${name}_%\\@example.com`, `${name}é@example.com`]) {
+        made.push(yield* created({ email }))
+        yield* passTime("2 millis")
+      }
+      const [a, b, , wild, foreign] = made
+      const listed = (emailPrefix: string) => Effect.map(users.list({ emailPrefix }), ({ items }) => ids(items))
+      assert.deepEqual(yield* listed(name), ids([a!, b!, wild!, foreign!]))
+      assert.deepEqual(yield* listed(`${name.toLowerCase()}.`), ids([a!, b!]))
+      assert.deepEqual(yield* listed(`${name}_%\\`), ids([wild!]))
+      assert.deepEqual(yield* listed(`${name}É`), [])
+      assert.deepEqual(yield* listed(`${name}%`), [])
+      const during = TimeRange.between(b!.createdAt, wild!.createdAt)
+      assert.deepEqual(ids((yield* users.list({ after: start, during })).items), ids([b!, made[2]!]))
+      assert.deepEqual(ids((yield* users.list({ during, emailPrefix: name })).items), ids([b!]))
+      const newest = yield* users.list({ emailPrefix: name, order: "newest-first", limit: 3 })
+      const rest = yield* users.list({
+        emailPrefix: name,
+        order: "newest-first",
+        limit: 3,
+        after: Option.getOrThrow(newest.next)
+      })
+      assert.deepEqual(ids([...newest.items, ...rest.items]), ids([foreign!, wild!, b!, a!]))
+      assert.deepEqual(ids(yield* Stream.runCollect(users.stream({ emailPrefix: name, during, pageSize: 1 }))), [b!.id])
+      const erased = yield* users.erase(a!.id)
+      assert.deepEqual(yield* listed(`${name}.a`), [])
+      const gone = yield* users.list({ erased: true, emailPrefix: erased.id })
+      assert.deepEqual(gone.items, [erased])
+    }
+  ),
   "pages hold every user once, in order, the last one short": Effect.gen(function* () {
     const start = yield* marked
     const made = yield* createdMany(8)
@@ -774,6 +863,12 @@ const refusing: Record<string, Run> = {
       yield* refuses(users.list({ after: UserCursor.make(after) }), "Users.list", ["after"])
     }
     yield* refuses(users.list(untyped({ order: "random" })), "Users.list", ["order"])
+    yield* refuses(users.list({ emailPrefix: "" }), "Users.list", ["emailPrefix"])
+    yield* refuses(users.list({ emailPrefix: "\0" }), "Users.list", ["emailPrefix"])
+    yield* refuses(users.list({ during: untyped("today") }), "Users.list", ["during"])
+    yield* refuses(users.createMany([yield* fresh(), yield* fresh({ email: "no" })]), "Users.createMany", [
+      "users[1].email"
+    ])
     yield* refuses(users.list(untyped({ erased: "yes" })), "Users.list", ["erased"])
   }),
   "a call whose deadline has passed does nothing": Effect.gen(function* () {
@@ -809,6 +904,7 @@ const refusing: Record<string, Run> = {
 /** What every implementation of `Users` does, under the `Transaction` of the same store. */
 export const UsersContract: Contract<Users | Transaction> = make("Users", {
   ...creating,
+  ...creatingMany,
   ...finding,
   ...updating,
   ...deleting,

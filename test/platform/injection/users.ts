@@ -15,6 +15,8 @@ const newUser = Effect.map(unique("user"), (name) => ({
 
 const stored = ({ id }: { readonly id: UserId }) => Effect.flatMap(Users, (users) => users.findById(id))
 
+const filter = { erased: false, emailPrefix: "nobody", during: { _tag: "Last", duration: "1 hour" } } as const
+
 const after = Effect.map(someUser(), (user) => cursorAfter("newest-first", user))
 
 export const users: Attempts<Users["Service"], Users> = {
@@ -22,6 +24,11 @@ export const users: Attempts<Users["Service"], Users> = {
     parameters: [""],
     samples: [Effect.map(newUser, (user) => [user])],
     keeps: stored
+  },
+  createMany: {
+    parameters: ["users"],
+    samples: [Effect.map(Effect.all([newUser, newUser]), (users) => [users])],
+    keeps: (users) => Effect.forEach(users, stored)
   },
   findById: { parameters: ["id"], samples: [Effect.succeed([id])] },
   findMany: { parameters: ["ids"], samples: [Effect.succeed([[id]])] },
@@ -41,7 +48,7 @@ export const users: Attempts<Users["Service"], Users> = {
   erase: { parameters: ["id"], samples: [Effect.map(someUser(), ({ id }) => [id])] },
   list: {
     parameters: [""],
-    samples: [Effect.map(after, (after) => [{ limit: 1, order: "newest-first", after, erased: false }])]
+    samples: [Effect.map(after, (after) => [{ limit: 1, order: "newest-first", after, ...filter }])]
   },
-  stream: { parameters: [""], samples: [Effect.succeed([{ order: "newest-first", pageSize: 1000, erased: true }])] }
+  stream: { parameters: [""], samples: [Effect.succeed([{ order: "newest-first", pageSize: 1000, ...filter }])] }
 }
