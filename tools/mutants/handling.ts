@@ -7,6 +7,7 @@ import { quietHours } from "./handling/quietHours.ts"
 import { sessions } from "./handling/sessions.ts"
 import { streamRows } from "./handling/streamRows.ts"
 import { unit } from "./handling/unit.ts"
+import { userTokens } from "./handling/userTokens.ts"
 import { at, type Mutant, type Proof } from "./Mutant.ts"
 
 const core = {
@@ -1572,6 +1573,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...beginAhead,
   ...bulkInsert,
   ...apiKeys,
+  ...userTokens,
   ...quietHours,
   ...billingSchema,
   ...sessions,

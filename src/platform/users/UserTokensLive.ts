@@ -12,7 +12,7 @@ import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, SafeInteger, Timestamp } from "../../postgres/repository/Row.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { makeSeesOthers } from "./SeesOthersLive.ts"
-import { present, userColumns, userRows } from "./UserRow.ts"
+import { presentInTurn, userColumns, userRows } from "./UserRow.ts"
 import { makeTokenEnds } from "./UserTokenRows.ts"
 import { UserId, UserNotFound } from "./Users.ts"
 import { SignInId, type TokenPurpose, TokenRefused, tokenRefusal, UserTokens } from "./UserTokens.ts"
@@ -45,7 +45,7 @@ const make = Effect.gen(function* () {
       keyed<object>`insert into ai_core.refresh_tokens (id, family_id, user_id, hash, created_at, expires_at)
         select ${yield* nextId}::uuid, ${signIn}::uuid, id, ${hashSecret(secret)}, ${DateTime.toDateUtc(now)}::timestamptz,
           ${DateTime.toDateUtc(expiresAt)}::timestamptz
-        from ai_core.users where ${present(sql, userId)} returning id`
+        from ai_core.users where ${presentInTurn(sql, userId)} returning id`
     )
     if (rows.length === 0) return yield* new UserNotFound({ id: userId })
     return { secret, userId, signIn, expiresAt }
