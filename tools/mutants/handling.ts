@@ -8,6 +8,7 @@ import { sessions } from "./handling/sessions.ts"
 import { streamRows } from "./handling/streamRows.ts"
 import { unit } from "./handling/unit.ts"
 import { userTokens } from "./handling/userTokens.ts"
+import { withdrawn } from "./handling/withdrawn.ts"
 import { at, type Mutant, type Proof } from "./Mutant.ts"
 
 const core = {
@@ -1574,6 +1575,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...bulkInsert,
   ...apiKeys,
   ...userTokens,
+  ...withdrawn,
   ...quietHours,
   ...billingSchema,
   ...sessions,
