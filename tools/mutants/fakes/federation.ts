@@ -72,8 +72,15 @@ export const federation: ReadonlyArray<Mutant> = [
   {
     name: "Federation: a URL may hold a user's name",
     file: serviceUrl,
-    find: 'username === "" && ',
-    replace: "username !== hash && ",
+    find: 'username !== "" || ',
+    replace: "",
+    red
+  },
+  {
+    name: "Federation: a URL that parsers read differently is taken",
+    file: serviceUrl,
+    find: "href === whole",
+    replace: "href !== text.concat(text)",
     red
   },
   {
