@@ -113,9 +113,16 @@ export const federation: ReadonlyArray<Mutant> = [
   },
   {
     name: "Federation: a report from the future silences those that follow",
-    file: services,
+    file: `${folder}/notAhead.ts`,
     find: "now.epochMilliseconds + aheadMillis",
     replace: "now.epochMilliseconds + 1000 * aheadMillis",
+    red
+  },
+  {
+    name: "Federation: a verification from the future silences those that follow",
+    file: credentials,
+    find: '    if (when !== undefined) yield* notAhead(at("markVerified"), "at", when, yield* DateTime.now)\n',
+    replace: "",
     red
   },
   {
