@@ -180,8 +180,8 @@ export const notifications: ReadonlyArray<Mutant> = [
   {
     name: "Notifications: a delivery that is queued again has no tries left",
     file: deliveries,
-    find: "        attempts: 0,\n",
-    replace: "",
+    find: "({ attempts: 0, availableAt",
+    replace: "({ availableAt",
     red
   },
   {

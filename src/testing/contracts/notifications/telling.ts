@@ -255,6 +255,16 @@ const deciding: Cases = {
         "extra"
       ]
     )
+    // 1 BC, a moment before the first year and behind the last one, the year 12026.
+    for (const millis of [-62_150_000_000_000, -1, 32_503_680_000_000, 317_377_000_000_000]) {
+      const far = DateTime.makeUnsafe(millis)
+      for (const field of ["scheduledFor", "expiresAt"]) {
+        const told = { category: "a", template: "b", [field]: far }
+        yield* refuses(notifications.notify({ ...told, userId: nobody }), "Notifications.notify", [field])
+        const many = { ...told, recipients: [{ userId: nobody }] }
+        yield* refuses(notifications.notifyMany(many), "Notifications.notifyMany", [field])
+      }
+    }
     const about = { category: "a", template: "b", scheduledFor: now, expiresAt: now }
     yield* refuses(notifications.notify({ ...about, userId: nobody }), "Notifications.notify", ["expiresAt"])
     yield* refuses(
