@@ -1,5 +1,6 @@
 import { at, type Mutant } from "../Mutant.ts"
 
+const live = at("test/contracts/UserTokens.test.ts", "live")
 const together = at("test/platform/UserTokensConcurrency.test.ts")
 
 /** How tokens are given and ended in turn on PostgreSQL: taken out. */
@@ -14,5 +15,19 @@ export const userTokens: ReadonlyArray<Mutant> = [
       together("signing out everywhere ends the sign-in, too"),
       together("a reset ends the sign-in, too")
     ]
+  },
+  {
+    name: "UserTokens: a transaction that fails undoes the end of a stolen sign-in",
+    file: "src/platform/users/UserTokensLive.ts",
+    find: "            yield* afterEnd(endAgain(operation, token.signIn, now))\n",
+    replace: "",
+    red: [live("a stolen sign-in ends although the transaction around fails")]
+  },
+  {
+    name: "UserTokens: nothing is done behind a transaction",
+    file: "src/postgres/transactions/TransactionRun.ts",
+    find: "withEnd(retry === false ? attempt : repeated(attempt, retry))",
+    replace: "retry === false ? attempt : repeated(attempt, retry)",
+    red: [live("a stolen sign-in ends although the transaction around fails")]
   }
 ]
