@@ -1,4 +1,5 @@
 import { apiKeys } from "./handling/apiKeys.ts"
+import { archive } from "./handling/archive.ts"
 import { beginAhead } from "./handling/beginAhead.ts"
 import { billingSchema } from "./handling/billingSchema.ts"
 import { bulkInsert } from "./handling/bulkInsert.ts"
@@ -1576,6 +1577,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...apiKeys,
   ...userTokens,
   ...withdrawn,
+  ...archive,
   ...quietHours,
   ...billingSchema,
   ...sessions,
