@@ -239,7 +239,7 @@ create table ai_core.federation_providers (
   constraint federation_providers_name_check check (char_length(name) between 1 and 200),
   constraint federation_providers_kind_check check (kind ~ '^[a-z][a-z0-9_.:-]{0,99}$'),
   constraint federation_providers_base_url_check
-    check (base_url ~ '^https?://[^[:space:]@?#]+$' and char_length(base_url) <= 2010),
+    check (base_url ~ '^https?://[^/?#@[:space:]]+(/[^?#[:space:]]*)?$' and char_length(base_url) <= 2010),
   constraint federation_providers_state_check check (state in ('active', 'disabled')),
   constraint federation_providers_version_check check (version >= 1),
   constraint federation_providers_times_check check (updated_at >= created_at)
@@ -270,7 +270,7 @@ create table ai_core.federation_services (
   constraint federation_services_release_check
     check (release ~ '^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$' and char_length(release) <= 100),
   constraint federation_services_endpoint_url_check
-    check (endpoint_url ~ '^https?://[^[:space:]#]+$' and char_length(endpoint_url) <= 2010),
+    check (endpoint_url ~ '^https?://[^/?#@[:space:]]+([/?][^#[:space:]]*)?$' and char_length(endpoint_url) <= 2010),
   constraint federation_services_capabilities_check check (cardinality(capabilities) between 1 and 100),
   constraint federation_services_weight_check check (weight between 1 and 1000),
   constraint federation_services_cost_minor_check check (cost_minor between 0 and 9007199254740991),

@@ -149,6 +149,7 @@ create table ai_core.notification_deliveries (
   created_at timestamptz(3) not null default current_timestamp,
   finished_at timestamptz(3),
   finished_by uuid,
+  withdrawn_at timestamptz(3),
   constraint notification_deliveries_pkey primary key (id),
   constraint notification_deliveries_notification_id_channel_key unique (notification_id, channel),
   -- Deliveries are part of their notification, and go with it; so they go with the user too.
@@ -162,7 +163,9 @@ create table ai_core.notification_deliveries (
   constraint notification_deliveries_lease_check
     check ((state = 'sending') = (lease_token is not null) and (lease_token is null) = (lease_until is null)),
   constraint notification_deliveries_finished_at_check
-    check ((state in ('delivered', 'dead', 'canceled', 'expired')) = (finished_at is not null))
+    check ((state in ('delivered', 'dead', 'canceled', 'expired')) = (finished_at is not null)),
+  -- Whoever writes: what was withdrawn is not taken again.
+  constraint notification_deliveries_withdrawn_at_check check (withdrawn_at is null or state <> 'queued')
 );
 create index notification_deliveries_created_at_id_idx on ai_core.notification_deliveries (created_at, id);
 create index notification_deliveries_state_created_at_id_idx
@@ -198,6 +201,7 @@ comment on column ai_core.notifications.skipped is 'Channels that were left out,
 comment on column ai_core.notifications.visible_at is 'Its place in the inbox: when it was made, or is due';
 comment on column ai_core.notifications.deleted_at is 'Its text is gone; the row keeps its idempotency key';
 comment on table ai_core.notification_deliveries is 'Messages to outside channels, and the queue that senders take them from';
+comment on column ai_core.notification_deliveries.withdrawn_at is 'When its notification was taken back: it is not tried again';
 comment on column ai_core.notification_deliveries.finished_by is 'Lease token that delivered it, so that telling twice is harmless';
 
 -- migrate:down

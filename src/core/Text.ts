@@ -15,6 +15,11 @@ export const textOf = (minimum: number, maximum: number): Schema.String =>
     storable
   )
 
+/** Text of one line: what goes into a header or a log as it is. */
+export const withoutControls = Schema.makeFilter((text: string) => !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(text), {
+  expected: "text without control characters and line breaks"
+})
+
 export const withoutOuterSpace = Schema.makeFilter((text: string) => text.trim() === text, {
   expected: "text without space at its ends"
 })

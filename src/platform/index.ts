@@ -207,6 +207,7 @@ export {
   type DeliveryFilter,
   DeliveryId,
   DeliveryLeaseLost,
+  NotificationWithdrawn,
   type DeliveryListOptions,
   DeliveryNotFound,
   DeliveryState

@@ -50,6 +50,20 @@ const cases: Record<string, Effect.Effect<void, unknown, Needs>> = {
       )
     }
   }),
+  "whoever writes: an address names its host, and no user before it": Effect.gen(function* () {
+    const { id } = yield* aProvider()
+    const service = yield* aService()
+    for (const url of ["https://user:pw@example.com", "https://user@example.com/a", "https:///a", "https://a b/"]) {
+      yield* refuses(
+        "federation_providers_base_url_check",
+        (sql) => sql`update ai_core.federation_providers set base_url = ${url} where id = ${id}`
+      )
+      yield* refuses(
+        "federation_services_endpoint_url_check",
+        (sql) => sql`update ai_core.federation_services set endpoint_url = ${url} where id = ${service.id}`
+      )
+    }
+  }),
   "a provider has one active credential": Effect.gen(function* () {
     const { id: providerId } = yield* aProvider()
     yield* aCredential({ providerId })

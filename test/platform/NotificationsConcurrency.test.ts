@@ -278,6 +278,34 @@ describeLive("postgresql", "Notifications on a server, many callers at once", ()
       })
     )
 
+    it.effect("what is withdrawn at the moment in which its worker fails, or it is queued again, is not sent", () =>
+      Effect.gen(function* () {
+        const notifications = yield* Notifications
+        const trying = yield* queued()
+        const { token } = yield* claimOne(trying.user)
+        const [, [failed]] = yield* behind(notifications.withdraw(trying.notification.id), [
+          notifications.failed(trying.delivery.id, token, "503", { retryAfter: 0 })
+        ])
+        assert.equal(failed?.state, "canceled")
+        const dead = yield* queued()
+        const taken = yield* claimOne(dead.user)
+        yield* notifications.failed(dead.delivery.id, taken.token, "550", { permanent: true })
+        const [, [refused]] = yield* behind(notifications.withdraw(dead.notification.id), [
+          Effect.flip(notifications.requeueDelivery(dead.delivery.id))
+        ])
+        assert.equal(refused?._tag, "NotificationWithdrawn")
+        // The other way round: what goes back to the queue before is canceled there.
+        const back = yield* queued()
+        const held = yield* claimOne(back.user)
+        const [, [withdrawn]] = yield* behind(
+          notifications.failed(back.delivery.id, held.token, "503", { retryAfter: 0 }),
+          [notifications.withdraw(back.notification.id)]
+        )
+        assert.equal(withdrawn?.[0]?.state, "canceled")
+        for (const { user } of [trying, dead, back]) assert.deepEqual(yield* claim(user), [])
+      })
+    )
+
     it.effect("a worker that dies loses its lease, and can finish nothing", () =>
       Effect.gen(function* () {
         const notifications = yield* Notifications

@@ -126,6 +126,36 @@ describeLive("postgresql", "UserTokens on a server, many callers at once", () =>
       )
     }
 
+    const allEndings: Record<string, (user: User) => Effect.Effect<unknown, unknown, Users | UserTokens>> = {
+      "a new password": ({ id, version }) =>
+        Effect.flatMap(Users, (users) => users.update(id, version, { passwordHash: Redacted.make("$argon2id$new") })),
+      "signing out everywhere": ({ id }) => Effect.flatMap(UserTokens, (tokens) => tokens.signOutEverywhere(id))
+    }
+    for (const [what, ending] of Object.entries(allEndings)) {
+      it.effect(`${what} ends the sign-in, too, that begins at that moment`, () =>
+        Effect.gen(function* () {
+          const tokens = yield* UserTokens
+          const user = yield* someUser()
+          const [first] = yield* behind(tokens.signIn(user.id, "1 hour"), [ending(user)])
+          const late = yield* Effect.flip(tokens.refresh(first.secret, "1 hour"))
+          assert.ok(late._tag === "TokenRefused" && late.because === "revoked")
+        })
+      )
+    }
+
+    it.effect("a reset ends the sign-in, too, that begins at that moment", () =>
+      Effect.gen(function* () {
+        const tokens = yield* UserTokens
+        const user = yield* someUser()
+        const sent = yield* tokens.send(user.id, "password-reset", "1 hour")
+        const [first] = yield* behind(tokens.signIn(user.id, "1 hour"), [
+          tokens.resetPassword(sent.secret, Redacted.make("$argon2id$new"))
+        ])
+        const late = yield* Effect.flip(tokens.refresh(first.secret, "1 hour"))
+        assert.ok(late._tag === "TokenRefused" && late.because === "revoked")
+      })
+    )
+
     it.effect("a stolen token that comes back ends the token, too, that a refresh is giving at that moment", () =>
       Effect.gen(function* () {
         const tokens = yield* UserTokens

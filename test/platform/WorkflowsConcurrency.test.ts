@@ -12,7 +12,7 @@ import { Transaction } from "../../src/postgres/Transaction.ts"
 import * as TransactionLive from "../../src/postgres/TransactionLive.ts"
 import { unique } from "../../src/testing/Contract.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
-import { healthy, settled, tally } from "./manyCallers.ts"
+import { behind, healthy, settled, tally } from "./manyCallers.ts"
 
 type Client = Workflows | Transaction | PostgresClient.PostgresClient
 
@@ -331,6 +331,27 @@ describeLive("postgresql", "Workflows on a server, many callers at once", () => 
         const archived = yield* race(20, () => Effect.flatMap(Workflows, (own) => own.archive(id)))
         assert.deepEqual(tally(archived), { won: 1, IllegalTransition: 19 })
         assert.equal(Option.getOrThrow(yield* workflows.findById(id)).version, 3)
+      })
+    )
+
+    it.effect("a start that waits for an archive starts nothing", () =>
+      Effect.gen(function* () {
+        const workflows = yield* Workflows
+        const { id: workflowId } = yield* published({ only: [] })
+        const [, refused] = yield* behind(workflows.archive(workflowId), [Effect.flip(workflows.start({ workflowId }))])
+        assert.equal(refused[0]?._tag, "WorkflowArchived")
+        assert.deepEqual((yield* workflows.listExecutions({ workflowId })).items, [])
+        yield* healthy
+      })
+    )
+
+    it.effect("who archives waits for a start", () =>
+      Effect.gen(function* () {
+        const workflows = yield* Workflows
+        const { id: workflowId } = yield* published({ only: [] })
+        const [execution] = yield* behind(workflows.start({ workflowId }), [workflows.archive(workflowId)])
+        assert.equal(execution.state, "pending")
+        yield* healthy
       })
     )
 

@@ -1,4 +1,5 @@
 import { apiKeys } from "./handling/apiKeys.ts"
+import { archive } from "./handling/archive.ts"
 import { beginAhead } from "./handling/beginAhead.ts"
 import { billingSchema } from "./handling/billingSchema.ts"
 import { bulkInsert } from "./handling/bulkInsert.ts"
@@ -13,6 +14,8 @@ import { sessions } from "./handling/sessions.ts"
 import { streamRows } from "./handling/streamRows.ts"
 import { unit } from "./handling/unit.ts"
 import { users } from "./handling/users.ts"
+import { userTokens } from "./handling/userTokens.ts"
+import { withdrawn } from "./handling/withdrawn.ts"
 import { at, type Mutant, type Proof } from "./Mutant.ts"
 
 const core = {
@@ -1594,6 +1597,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...bulkInsert,
   ...apiKeys,
   ...users,
+  ...userTokens,
+  ...withdrawn,
+  ...archive,
   ...quietHours,
   ...billingSchema,
   ...sessions,

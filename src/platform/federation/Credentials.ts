@@ -110,7 +110,10 @@ export interface ProviderCredentials {
   readonly retire: (
     id: ProviderCredentialId
   ) => Effect.Effect<ProviderCredential, ProviderCredentialNotFound | IllegalTransition | StoreError>
-  /** Notes that the provider accepted a credential at a time, now where none is given. Idempotent; an older time changes nothing. */
+  /**
+   * Notes that the provider accepted a credential at a time, now where none is given. Idempotent; an older time changes nothing,
+   * and one of more than 5 minutes ahead of the clock is refused, because it would silence those that follow.
+   */
   readonly markVerified: (
     id: ProviderCredentialId,
     at?: DateTime.Utc

@@ -23,6 +23,7 @@ import {
   ProviderCredentialState
 } from "./Credentials.ts"
 import { credentials, providers } from "./FederationTables.ts"
+import { notAhead } from "./notAhead.ts"
 import { FederationProviderId, FederationProviderNotFound } from "./Providers.ts"
 
 const cursors = timeCursor("federation-credentials", ProviderCredentialCursor)
@@ -131,6 +132,7 @@ export const makeCredentials = ({ insertNew, lookup, many, one, replace, run }: 
   const markVerified: ProviderCredentials["markVerified"] = Effect.fnUntraced(function* (givenId, givenAt) {
     const { operation } = at("markVerified")
     const { at: when, id } = yield* verified(at("markVerified"), { id: givenId, at: givenAt })
+    if (when !== undefined) yield* notAhead(at("markVerified"), "at", when, yield* DateTime.now)
     return yield* run(
       Effect.gen(function* () {
         const held = yield* one(operation, credentials, { where: { id }, lock: "update" })

@@ -2,7 +2,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { decodeInput, invalidData } from "../../core/Decode.ts"
+import { decodeInput } from "../../core/Decode.ts"
 import { cursor, defaultPageSize, pageOf, PageSize } from "../../core/KeysetPage.ts"
 import { MomentFromMillis } from "../../core/Moment.ts"
 import { Slug } from "../../core/Text.ts"
@@ -16,6 +16,7 @@ import type { Tables } from "../tables/Tables.ts"
 import * as Money from "../Money.ts"
 import { atVersion, change } from "./change.ts"
 import { type ServiceRow, services, targets } from "./FederationTables.ts"
+import { notAhead } from "./notAhead.ts"
 import { FederationProviderId, FederationProviderNotFound } from "./Providers.ts"
 import { isWorse } from "./Route.ts"
 import { SemanticVersion } from "./SemanticVersion.ts"
@@ -73,9 +74,6 @@ const staleOnes = decodeInput(
 
 const at = (method: string) =>
   ({ store: "postgresql", operation: `Federation.services.${method}`, subject: "input" }) as const
-
-/** How far a reporter's clock may be ahead. */
-const aheadMillis = 5 * 60 * 1000
 
 /** Before the first report, `heardAt` is when the service was registered. */
 export const serviceOf = (row: ServiceRow): FederationService => ({
@@ -159,10 +157,7 @@ export const makeServices = ({ insertNew, lookup, many, one, remove, replace, ru
     const { id, report } = yield* reported(at("reportHealth"), { id: givenId, report: given })
     const now = yield* DateTime.now
     const { at: reportedAt = now, health } = report
-    if (reportedAt.epochMilliseconds > now.epochMilliseconds + aheadMillis) {
-      const problem = "must be at most 5 minutes ahead of the clock"
-      return yield* invalidData(at("reportHealth"), [{ field: "report.at", problem }])
-    }
+    yield* notAhead(at("reportHealth"), "report.at", reportedAt, now)
     return yield* run(
       Effect.gen(function* () {
         const held = yield* one(operation, services, { where: { id }, lock: "update" })

@@ -28,10 +28,11 @@ import {
   DeliveryLeaseLost,
   DeliveryNotFound,
   deliveryPauses,
-  type DeliveryState,
-  deliveryWork
+  DeliveryState,
+  deliveryWork,
+  NotificationWithdrawn
 } from "./Delivery.ts"
-import { Priority } from "./Notification.ts"
+import { NotificationId, Priority } from "./Notification.ts"
 import type { Notifications } from "./Notifications.ts"
 import { NotificationsInput, streamOf } from "./NotificationsInput.ts"
 import { sendableFrom } from "./planNotification.ts"
@@ -84,8 +85,11 @@ const triedRows = rowReader(
 
 const endedRows = rowReader(Schema.Struct({ ...fields, finishedBy: Schema.NullOr(Schema.String) }))
 
-/** Deliveries that one claim says are expired. */
-const mostExpired = 1000
+const Standing = Schema.Struct({ state: DeliveryState, notificationId: NotificationId, withdrawn: Schema.Boolean })
+const standingRows = rowReader(Standing)
+
+/** Deliveries that one claim says are expired, or canceled. */
+const mostEnded = 1000
 
 /** Times that one claim gives back what it took in quiet hours, and takes other deliveries. */
 const mostRounds = 10
@@ -105,9 +109,10 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
   /** What is due, taken; in quiet hours or not. */
   const take = Effect.fnUntraced(function* (operation: string, token: LeaseToken, claim: Claim) {
     const { channels, lease, limit, priority, worker } = claim
-    // One time for the whole statement, by which each row is expired, buried or taken, and an index can be asked.
+    const sendable = sql`w.withdrawn_at is null and (w.expires_at is null or w.expires_at > statement_timestamp())`
+    // One time for the whole statement, by which each row is canceled, expired, buried or taken, and an index can be asked.
     const buried = claims.bury(sql`w.id`, {
-      where: sql`(w.expires_at is null or w.expires_at > statement_timestamp())`,
+      where: sendable,
       set: sql`finished_at = clock_timestamp()`
     })
     const taken = claims.take({
@@ -115,7 +120,7 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
       lease,
       token,
       where: sql.and([
-        sql`(w.expires_at is null or w.expires_at > statement_timestamp())`,
+        sendable,
         ...(channels === undefined ? [] : [sql`w.channel = any(${channels}::text[])`]),
         ...(priority === undefined ? [] : [sql`w.priority = ${priority}`])
       ]),
@@ -134,9 +139,18 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
           set state = 'expired', ${claims.released}, finished_at = clock_timestamp()
           from (
             select w.id from ai_core.notification_deliveries as w
-            where w.expires_at <= statement_timestamp() and w.state in ('queued', 'sending')
+            where w.expires_at <= statement_timestamp() and w.withdrawn_at is null and w.state in ('queued', 'sending')
               and (w.state = 'queued' or w.lease_until <= statement_timestamp())
-            limit ${mostExpired}::int for update skip locked
+            limit ${mostEnded}::int for update skip locked
+          ) as late
+          where w.id = late.id
+        ), withdrawn as (
+          update ai_core.notification_deliveries as w
+          set state = 'canceled', ${claims.released}, finished_at = clock_timestamp()
+          from (
+            select w.id from ai_core.notification_deliveries as w
+            where w.state = 'sending' and w.lease_until <= statement_timestamp() and w.withdrawn_at is not null
+            limit ${mostEnded}::int for update skip locked
           ) as late
           where w.id = late.id
         ), buried as (${buried}), taken as (${taken})
@@ -239,39 +253,53 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
         ? sql`${claims.released}, last_error = ${error}, state = 'dead', finished_at = clock_timestamp()`
         : sql`${claims.failed(error, pause)},
             finished_at = case when attempts < max_attempts then null else clock_timestamp() end`
-    const rows = yield* query(
-      { operation, kind: "write" },
-      keyed<object>`update ai_core.notification_deliveries as w set ${set}
-        where ${claims.heldBy(id, token)} returning ${columns}`
+    const write = (set: typeof columns, also: typeof columns) =>
+      Effect.flatMap(
+        query(
+          { operation, kind: "write" },
+          keyed<object>`update ai_core.notification_deliveries as w set ${set}
+            where ${claims.heldBy(id, token)} and ${also} returning ${columns}`
+        ),
+        (rows) => deliveryRows.option(operation, rows)
+      )
+    const done = yield* write(set, sql`w.withdrawn_at is null`)
+    if (Option.isSome(done)) return done.value
+    const canceled = yield* write(
+      sql`${claims.released}, last_error = ${error}, state = 'canceled', finished_at = clock_timestamp()`,
+      sql`w.withdrawn_at is not null`
     )
-    const done = yield* deliveryRows.option(operation, rows)
-    return Option.isSome(done) ? done.value : yield* lost(operation, id)
+    return Option.isSome(canceled) ? canceled.value : yield* lost(operation, id)
   })
 
   /** Moves a delivery by a write that accepts the states which lead there, and says why where it finds none. */
-  const moved = Effect.fnUntraced(function* (
+  const moved = Effect.fnUntraced(function* <E = never>(
     operation: string,
     id: DeliveryId,
     to: DeliveryState,
-    set: typeof columns
+    set: typeof columns,
+    unless?: { readonly not: typeof columns; readonly refusal: (standing: typeof Standing.Type) => E | undefined }
   ) {
     const write = query(
       { operation, kind: "write" },
       keyed<object>`update ai_core.notification_deliveries as w set state = ${to}, ${set}
-        where w.id = ${id}::uuid and w.state = any(${commandedStates.before(to)}::text[]) returning ${columns}`
+        where w.id = ${id}::uuid and w.state = any(${commandedStates.before(to)}::text[])
+          and ${unless?.not ?? sql`true`} returning ${columns}`
     )
     return yield* writeOrExplain(
       operation,
       transaction,
       Effect.flatMap(write, (rows) => deliveryRows.option(operation, rows)),
       Effect.gen(function* () {
-        const [found] = yield* query(
+        const rows = yield* query(
           { operation, kind: "write" },
-          keyed<{ readonly state: DeliveryState }>`select state from ai_core.notification_deliveries
-            where id = ${id} for update`
+          keyed<object>`select state, notification_id as "notificationId", withdrawn_at is not null as withdrawn
+            from ai_core.notification_deliveries where id = ${id} for update`
         )
-        if (found === undefined) return yield* new DeliveryNotFound({ id })
-        yield* Effect.fromResult(commandedStates.go(id, found.state, to))
+        const found = yield* standingRows.option(operation, rows)
+        if (Option.isNone(found)) return yield* new DeliveryNotFound({ id })
+        yield* Effect.fromResult(commandedStates.go(id, found.value.state, to))
+        const refusal = unless?.refusal(found.value)
+        if (refusal !== undefined) return yield* Effect.fail(refusal)
       })
     )
   })
@@ -287,7 +315,11 @@ export const makeDeliveries = (client: PostgresClient["Service"], transaction: T
     const { now, sendable } = yield* tried(operation, id)
     const from = DateTime.toDateUtc(sendable(now))
     const set = sql`attempts = 0, available_at = ${from}::timestamptz, finished_at = null`
-    return yield* moved(operation, id, "queued", set)
+    return yield* moved(operation, id, "queued", set, {
+      not: sql`w.withdrawn_at is null`,
+      refusal: ({ notificationId, withdrawn }) =>
+        withdrawn ? new NotificationWithdrawn({ id: notificationId, deliveryId: id }) : undefined
+    })
   })
 
   const byId = lookupById(client, {

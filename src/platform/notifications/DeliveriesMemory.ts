@@ -23,7 +23,8 @@ import {
   DeliveryNotFound,
   deliveryPauses,
   type DeliveryState,
-  deliveryWork
+  deliveryWork,
+  NotificationWithdrawn
 } from "./Delivery.ts"
 import type { Notifications } from "./Notifications.ts"
 import { NotificationsInput, streamOf } from "./NotificationsInput.ts"
@@ -42,7 +43,19 @@ const newestFirst: Order.Order<Place> = Order.flip(
   )
 )
 
-export const deliveryOf = (stored: StoredDelivery): Delivery => Struct.omit(stored, ["leaseToken", "finishedBy"])
+export const deliveryOf = (stored: StoredDelivery): Delivery =>
+  Struct.omit(stored, ["leaseToken", "finishedBy", "withdrawnAt"])
+
+/** No worker has it: it waits, or its worker's lease is over. */
+export const isUnsent = (delivery: StoredDelivery, now: DateTime.Utc): boolean =>
+  delivery.state === "queued" || (delivery.state === "sending" && isLeaseOver(delivery, now))
+
+export const canceled = (delivery: StoredDelivery, now: DateTime.Utc): StoredDelivery => ({
+  ...delivery,
+  ...claims.released,
+  state: "canceled",
+  finishedAt: now
+})
 
 const matching =
   ({ channel, notificationId, states, userId }: DeliveryFilter) =>
@@ -71,12 +84,12 @@ export const makeDeliveries = ({ read, write }: PostgresMemory["Service"]) => {
     const token = yield* nextToken
     return yield* write("Notifications.claimDeliveries", (db) =>
       Result.gen(function* () {
-        const late = db.rows(
+        const withdrawn = db.rows(
           deliveriesTable,
-          (delivery) =>
-            hasExpired(delivery, now) &&
-            (delivery.state === "queued" || (delivery.state === "sending" && isLeaseOver(delivery, now)))
+          (delivery) => delivery.withdrawnAt !== null && isUnsent(delivery, now)
         )
+        for (const delivery of withdrawn) yield* db.replace(deliveriesTable, canceled(delivery, now))
+        const late = db.rows(deliveriesTable, (delivery) => hasExpired(delivery, now) && isUnsent(delivery, now))
         for (const delivery of late) {
           yield* db.replace(deliveriesTable, { ...delivery, ...claims.released, state: "expired", finishedAt: now })
         }
@@ -168,18 +181,22 @@ export const makeDeliveries = ({ read, write }: PostgresMemory["Service"]) => {
         const tried = claims.failed(delivery, error, pauseOrQuiet, now)
         const ended: StoredDelivery =
           options.permanent === true ? { ...tried, state: "dead", availableAt: delivery.availableAt } : tried
-        const after = { ...ended, finishedAt: ended.state === "dead" ? now : null }
+        const after =
+          delivery.withdrawnAt === null
+            ? { ...ended, finishedAt: ended.state === "dead" ? now : null }
+            : { ...canceled(delivery, now), lastError: error }
         yield* db.replace(deliveriesTable, after)
         return deliveryOf(after)
       })
     )
   })
 
-  const moved = Effect.fnUntraced(function* (
+  const moved = Effect.fnUntraced(function* <E = never>(
     method: string,
     given: DeliveryId,
     to: DeliveryState,
-    change: (now: DateTime.Utc, sendable: DateTime.Utc) => Partial<StoredDelivery>
+    change: (now: DateTime.Utc, sendable: DateTime.Utc) => Partial<StoredDelivery>,
+    refusal?: (delivery: StoredDelivery) => E | undefined
   ) {
     const { id } = yield* NotificationsInput.delivery(method, given)
     const now = yield* DateTime.now
@@ -187,6 +204,8 @@ export const makeDeliveries = ({ read, write }: PostgresMemory["Service"]) => {
       Result.gen(function* () {
         const delivery = yield* found(db, id)
         const state = yield* commandedStates.go(id, delivery.state, to)
+        const refused = refusal?.(delivery)
+        if (refused !== undefined) return yield* Result.fail(refused)
         const after = { ...delivery, ...change(now, sendable(db, delivery, now)), state }
         yield* db.replace(deliveriesTable, after)
         return deliveryOf(after)
@@ -223,11 +242,14 @@ export const makeDeliveries = ({ read, write }: PostgresMemory["Service"]) => {
     failed,
     cancelDelivery: (id) => moved("cancelDelivery", id, "canceled", (now) => ({ finishedAt: now })),
     requeueDelivery: (id) =>
-      moved("requeueDelivery", id, "queued", (_, sendable) => ({
-        attempts: 0,
-        availableAt: sendable,
-        finishedAt: null
-      })),
+      moved(
+        "requeueDelivery",
+        id,
+        "queued",
+        (_, sendable) => ({ attempts: 0, availableAt: sendable, finishedAt: null }),
+        ({ notificationId, withdrawnAt }) =>
+          withdrawnAt === null ? undefined : new NotificationWithdrawn({ id: notificationId, deliveryId: id })
+      ),
     findDelivery,
     listDeliveries,
     streamDeliveries: ({ pageSize, ...filter } = {}) =>

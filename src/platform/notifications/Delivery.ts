@@ -19,11 +19,12 @@ export type DeliveryId = typeof DeliveryId.Type
 
 /**
  * `queued` to be taken; `sending` at a worker's; `dead` after its last try, or one that no other can mend, until somebody queues
- * it again. What is being sent cannot be canceled: it may be out already.
+ * it again. What is being sent cannot be canceled: it may be out already. Where its notification was withdrawn meanwhile, it is
+ * canceled when its worker fails, or is heard of no more.
  */
 const transitions = {
   queued: ["sending", "canceled", "expired"],
-  sending: ["queued", "delivered", "dead", "expired"],
+  sending: ["queued", "delivered", "dead", "canceled", "expired"],
   delivered: [],
   dead: ["queued"],
   canceled: [],
@@ -211,5 +212,14 @@ export class DeliveryLeaseLost extends Schema.TaggedError<DeliveryLeaseLost>("@a
 ) {
   override get message(): string {
     return `the lease of delivery ${this.id} is lost; the delivery is ${this.state} now`
+  }
+}
+
+/** The delivery's notification was withdrawn: it is not sent any more. Tell the user anew, by `notify`. */
+export class NotificationWithdrawn extends Schema.TaggedError<NotificationWithdrawn>(
+  "@ai-core/database/NotificationWithdrawn"
+)("NotificationWithdrawn", { id: NotificationId, deliveryId: DeliveryId }) {
+  override get message(): string {
+    return `delivery ${this.deliveryId} is not queued again: notification ${this.id} was withdrawn; tell it anew by notify`
   }
 }

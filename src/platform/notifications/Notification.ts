@@ -7,6 +7,7 @@ import { Moment, MomentFromMillis } from "../../core/Moment.ts"
 import { Slug } from "../../core/Text.ts"
 import { TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { StorableJsonObject } from "../../core/StorableJson.ts"
+import { RecentMoment } from "../Checks.ts"
 import { UserId } from "../users/Users.ts"
 import type { Delivery } from "./Delivery.ts"
 import { Locale, Variables } from "./NotificationTemplate.ts"
@@ -60,8 +61,8 @@ const told = {
   priority: Schema.optionalKey(Priority),
   locale: Schema.optionalKey(Locale),
   key: Schema.optionalKey(IdempotencyKey),
-  scheduledFor: Schema.optionalKey(Schema.DateTimeUtc),
-  expiresAt: Schema.optionalKey(Schema.DateTimeUtc),
+  scheduledFor: Schema.optionalKey(RecentMoment),
+  expiresAt: Schema.optionalKey(RecentMoment),
   maxAttempts: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 50 })))
 }
 
@@ -115,7 +116,7 @@ interface Told {
   readonly locale?: string
   /** Telling a user again with the same key tells nothing twice. */
   readonly key?: string
-  /** Neither shown nor sent before. */
+  /** Neither shown nor sent before; of the years 1970 to 2999, as `expiresAt`. */
   readonly scheduledFor?: DateTime.Utc
   /** Neither shown nor sent from then on. */
   readonly expiresAt?: DateTime.Utc

@@ -1,5 +1,6 @@
 import * as Schema from "effect/Schema"
-import { Slug, textOf } from "../../core/Text.ts"
+import { Slug, textOf, withoutControls } from "../../core/Text.ts"
+import { ServiceUrl } from "../federation/ServiceUrl.ts"
 import { Email, UserId } from "../users/Users.ts"
 import { Channel, OutsideChannel } from "./Channel.ts"
 import { Locale } from "./NotificationTemplate.ts"
@@ -65,20 +66,27 @@ const isOne: Record<OutsideChannel, (address: string) => boolean> = {
   email: Schema.is(Email),
   sms: (address) => /^\+[1-9][0-9]{6,14}$/.test(address),
   push: () => true,
-  webhook: (address) => /^https?:\/\//.test(address) && URL.canParse(address)
+  webhook: Schema.is(ServiceUrl)
+}
+
+const kindOf: Record<OutsideChannel, string> = {
+  email: "an e-mail address",
+  sms: "a number with its country, + and digits alone",
+  push: "a push token",
+  webhook: "an http or https URL as a URL parser reads it, without credentials and fragment"
 }
 
 /** An address that a user gave. */
 export const NewAddress = Schema.Struct({
   userId: UserId,
   channel: OutsideChannel,
-  /** An e-mail address, a number such as `+436601234567`, a push token, a URL. */
-  address: textOf(1, 4096),
+  /** An e-mail address, a number such as `+436601234567`, a push token, a URL as `ServiceUrl` takes it; on one line. */
+  address: textOf(1, 4096).check(withoutControls),
   /** The user is known to own it; no where nothing is said. */
   verified: Schema.optionalKey(Schema.Boolean)
 }).check(
   Schema.makeFilter(({ address, channel }: { readonly address: string; readonly channel: OutsideChannel }) =>
-    isOne[channel](address) ? undefined : { path: ["address"], issue: `Expected an address for ${channel}` }
+    isOne[channel](address) ? undefined : { path: ["address"], issue: `Expected ${kindOf[channel]}` }
   )
 )
 export type NewAddress = typeof NewAddress.Type

@@ -97,10 +97,12 @@ export const notificationsTable = memoryTable<StoredNotification>({
   }
 })
 
-/** A delivery, and what only its holder knows of it. */
+/** A delivery, and what is not told of it. */
 export interface StoredDelivery extends Delivery {
   readonly leaseToken: LeaseToken | null
   readonly finishedBy: LeaseToken | null
+  /** When its notification was taken back: it is not tried again. */
+  readonly withdrawnAt: DateTime.Utc | null
 }
 
 /** Deliveries in memory. */

@@ -24,7 +24,8 @@ import type {
   DeliveryId,
   DeliveryLeaseLost,
   DeliveryListOptions,
-  DeliveryNotFound
+  DeliveryNotFound,
+  NotificationWithdrawn
 } from "./Delivery.ts"
 import type {
   InboxFilter,
@@ -208,8 +209,10 @@ export class Notifications extends Context.Service<
       UserNotFound | CategoryNotFound | TemplateUnknown | TemplateVariableMissing | IdempotencyConflict | StoreError
     >
     /**
-     * Takes a notification back: out of the inbox, its deliveries that nobody has taken yet canceled; gives its deliveries.
-     * Idempotent.
+     * Takes a notification back: out of the inbox, its deliveries that no worker has canceled; gives its deliveries.
+     *
+     * What is `sending` may be out already, and is told as delivered where it is; it is not tried again, but canceled where its
+     * worker fails, or is not heard of until its lease ends. Dead deliveries cannot be queued again. Idempotent.
      */
     readonly withdraw: (id: NotificationId) => Effect.Effect<ReadonlyArray<Delivery>, NotificationNotFound | StoreError>
 
@@ -259,7 +262,8 @@ export class Notifications extends Context.Service<
     /**
      * Takes up to `limit` deliveries whose time has come, the oldest first, each by one worker at a time.
      *
-     * One whose lease ended without a word is taken again, dead after its last try; one that has expired is not sent; one that is
+     * One whose lease ended without a word is taken again, dead after its last try, canceled where its notification was
+     * withdrawn; one that has expired is not sent; one that is
      * due in quiet hours waits for their end, unless it is urgent. Before a long backlog of those it may give less than there is,
      * and more the next time. Not idempotent: what an unknown outcome has taken is free again when the lease ends.
      */
@@ -282,7 +286,8 @@ export class Notifications extends Context.Service<
      * A try failed: it is queued again after a pause, or dead where it was the last or the failure is `permanent`.
      *
      * The pause is 30 seconds, doubled after each further try up to an hour, and drawn between half of it and all of it; a try
-     * that would fall into quiet hours waits for their end. Not idempotent, but once more it finds its lease lost.
+     * that would fall into quiet hours waits for their end. Where the notification was withdrawn meanwhile, the delivery is
+     * canceled. Not idempotent, but once more it finds its lease lost.
      */
     readonly failed: (
       id: DeliveryId,
@@ -296,11 +301,11 @@ export class Notifications extends Context.Service<
     ) => Effect.Effect<Delivery, DeliveryNotFound | IllegalTransition | StoreError>
     /**
      * Queues a dead delivery again, with all its tries, from now on or from the end of quiet hours; `IllegalTransition` names the
-     * state that it is in.
+     * state that it is in, `NotificationWithdrawn` the notification that was taken back.
      */
     readonly requeueDelivery: (
       id: DeliveryId
-    ) => Effect.Effect<Delivery, DeliveryNotFound | IllegalTransition | StoreError>
+    ) => Effect.Effect<Delivery, DeliveryNotFound | IllegalTransition | NotificationWithdrawn | StoreError>
     /** Finds a delivery by id; concurrent calls go together. */
     readonly findDelivery: (id: DeliveryId) => Effect.Effect<Option.Option<Delivery>, StoreError>
     readonly listDeliveries: (

@@ -59,6 +59,8 @@ export const makeTelling = (
   const prepare = makePrepare()
   const deliveryColumns = deliveryColumnsOf(sql)
   const columns = notificationColumnsOf(sql)
+  // One time for the whole statement: a lease that ends meanwhile is over for each column, or for none.
+  const unsent = sql`(w.state = 'queued' or (w.state = 'sending' and w.lease_until <= statement_timestamp()))`
 
   const deliveriesOf = Effect.fnUntraced(function* (operation: string, ids: ReadonlyArray<NotificationId>) {
     const rows = yield* query(
@@ -231,8 +233,12 @@ export const makeTelling = (
         if (found.length === 0) return yield* new NotificationNotFound({ id })
         yield* query(
           { operation, kind: "write" },
-          keyed`update ai_core.notification_deliveries set state = 'canceled', finished_at = clock_timestamp()
-            where notification_id = ${id}::uuid and state = 'queued'`
+          keyed`update ai_core.notification_deliveries as w set withdrawn_at = coalesce(w.withdrawn_at, ${now}::timestamptz),
+              state = case when ${unsent} then 'canceled' else w.state end,
+              lease_token = case when ${unsent} then null else w.lease_token end,
+              lease_until = case when ${unsent} then null else w.lease_until end,
+              finished_at = case when ${unsent} then clock_timestamp() else w.finished_at end
+            where w.notification_id = ${id}::uuid`
         )
         return yield* deliveriesOf(operation, [id])
       })

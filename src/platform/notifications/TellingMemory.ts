@@ -6,8 +6,7 @@ import { IdempotencyConflict } from "../../core/Idempotency.ts"
 import type { MemoryReader, MemoryWriter } from "../../postgres/memory/MemoryDatabase.ts"
 import type { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import { presentUser } from "../users/UsersMemory.ts"
-import { deliveryOf } from "./DeliveriesMemory.ts"
-import { commandedStates } from "./Delivery.ts"
+import { canceled, deliveryOf, isUnsent } from "./DeliveriesMemory.ts"
 import { deleted, deliveriesIn, notificationOf } from "./InboxMemory.ts"
 import { NotificationNotFound, type Notified } from "./Notification.ts"
 import { CategoryNotFound } from "./NotificationPreferences.ts"
@@ -61,7 +60,7 @@ const tell = (db: MemoryWriter, prepared: PreparedRequest, now: DateTime.Utc) =>
     )
     yield* db.insert(notificationsTable, { ...told.notification, requestHash: prepared.hash })
     for (const delivery of told.deliveries) {
-      yield* db.insert(deliveriesTable, { ...delivery, leaseToken: null, finishedBy: null })
+      yield* db.insert(deliveriesTable, { ...delivery, leaseToken: null, finishedBy: null, withdrawnAt: null })
     }
     return told
   })
@@ -107,8 +106,8 @@ export const makeTelling = ({ write }: PostgresMemory["Service"]) => {
         const found = yield* Result.fromOption(db.get(notificationsTable, id), () => new NotificationNotFound({ id }))
         if (found.deletedAt === null) yield* db.replace(notificationsTable, deleted(found, now))
         for (const delivery of deliveriesIn(db, id)) {
-          if (!commandedStates.leads(delivery.state, "canceled")) continue
-          yield* db.replace(deliveriesTable, { ...delivery, state: "canceled", finishedAt: now })
+          const withdrawn = { ...delivery, withdrawnAt: delivery.withdrawnAt ?? now }
+          yield* db.replace(deliveriesTable, isUnsent(delivery, now) ? canceled(withdrawn, now) : withdrawn)
         }
         return deliveriesIn(db, id).map(deliveryOf)
       })

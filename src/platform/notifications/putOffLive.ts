@@ -36,8 +36,11 @@ export const makePutOff =
     return query(
       { operation, kind: "write" },
       sql`with given as (
-          update ai_core.notification_deliveries as w set state = 'queued', lease_token = null, lease_until = null,
-            attempts = w.attempts - 1, worker = own.worker, available_at = own."until"
+          update ai_core.notification_deliveries as w
+          set state = case when w.withdrawn_at is null then 'queued' else 'canceled' end,
+            finished_at = case when w.withdrawn_at is null then null else clock_timestamp() end,
+            lease_token = null, lease_until = null, attempts = w.attempts - 1, worker = own.worker,
+            available_at = own."until"
           from jsonb_to_recordset(${sql.json(own)}::jsonb) as own (id uuid, worker text, "until" timestamptz)
           where w.id = own.id and w.lease_token = ${token}::uuid
         )

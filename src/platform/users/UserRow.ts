@@ -33,3 +33,10 @@ export const userColumns = (sql: SqlClient.SqlClient): Statement.Fragment => sql
  */
 export const present = (sql: SqlClient.SqlClient, id: UserId): Statement.Fragment =>
   sql`id = ${id}::uuid and erased_at is null for key share`
+
+/**
+ * The same, and nobody changes the user meanwhile or holds the row so: what one transaction gives in this way, another one that
+ * ends all that was given sees, because it waited for it.
+ */
+export const presentInTurn = (sql: SqlClient.SqlClient, id: UserId): Statement.Fragment =>
+  sql`id = ${id}::uuid and erased_at is null for no key update`

@@ -56,6 +56,9 @@ export const tokenRefusal = (token: TokenMarks | undefined, now: DateTime.Utc): 
   return token.expiresAt.epochMilliseconds <= now.epochMilliseconds ? "expired" : undefined
 }
 
+/** What is logged where a sign-in could not be ended behind the transaction that its end was undone in. */
+export const stolenStays = "A refresh token was used twice, and its sign-in could not be ended"
+
 /**
  * Tokens that users are given: to stay signed in, to prove an e-mail, to set a new password.
  *
@@ -85,7 +88,9 @@ export class UserTokens extends Context.Service<
      * Uses a refresh token up and gives the next one of its sign-in.
      *
      * A used token that comes back was stolen from somebody: the whole sign-in is ended, and that stays so although the call
-     * fails. Of several callers with one token one wins. (Refresh token rotation, RFC 9700, section 4.14.2.)
+     * fails. Where a transaction around is rolled back by the failure, the sign-in is ended once more behind it, before `run`
+     * returns; what fails there is logged. Behind a transaction that `Transaction.run` did not begin it is not: do not refresh
+     * inside `sql.withTransaction`. Of several callers with one token one wins. (Refresh token rotation, RFC 9700, section 4.14.2.)
      */
     readonly refresh: (
       secret: Redacted.Redacted,

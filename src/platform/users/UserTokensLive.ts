@@ -7,15 +7,16 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Statement from "effect/sql/Statement"
 import { hashSecret, makeSecret } from "./Secret.ts"
+import { afterEnd } from "../../postgres/transactions/AfterEnd.ts"
 import { makeIds, makeIdsOf } from "../../core/TimeOrderedId.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { NullableTimestamp, rowReader, SafeInteger, Timestamp } from "../../postgres/repository/Row.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import { makeSeesOthers } from "./SeesOthersLive.ts"
-import { present, userColumns, userRows } from "./UserRow.ts"
+import { presentInTurn, userColumns, userRows } from "./UserRow.ts"
 import { makeTokenEnds } from "./UserTokenRows.ts"
 import { UserId, UserNotFound } from "./Users.ts"
-import { SignInId, type TokenPurpose, TokenRefused, tokenRefusal, UserTokens } from "./UserTokens.ts"
+import { SignInId, stolenStays, type TokenPurpose, TokenRefused, tokenRefusal, UserTokens } from "./UserTokens.ts"
 import { UserTokensInput } from "./UserTokensInput.ts"
 
 const marks = { expiresAt: Timestamp, usedAt: NullableTimestamp, revokedAt: NullableTimestamp }
@@ -45,7 +46,7 @@ const make = Effect.gen(function* () {
       keyed<object>`insert into ai_core.refresh_tokens (id, family_id, user_id, hash, created_at, expires_at)
         select ${yield* nextId}::uuid, ${signIn}::uuid, id, ${hashSecret(secret)}, ${DateTime.toDateUtc(now)}::timestamptz,
           ${DateTime.toDateUtc(expiresAt)}::timestamptz
-        from ai_core.users where ${present(sql, userId)} returning id`
+        from ai_core.users where ${presentInTurn(sql, userId)} returning id`
     )
     if (rows.length === 0) return yield* new UserNotFound({ id: userId })
     return { secret, userId, signIn, expiresAt }
@@ -67,6 +68,15 @@ const make = Effect.gen(function* () {
       (rows) => Effect.map(holders.option(operation, rows), Option.getOrUndefined)
     )
 
+  /** Ends one sign-in. */
+  const end = (operation: string, signIn: SignInId, now: DateTime.Utc) => {
+    const user = sql`(select user_id from ai_core.refresh_tokens where family_id = ${signIn}::uuid limit 1)`
+    return run(Effect.andThen(hold(operation, user), ends.signIns(operation, "family_id", signIn, now)))
+  }
+
+  const endAgain = (operation: string, signIn: SignInId, now: DateTime.Utc) =>
+    Effect.ignoreCause(end(operation, signIn, now), { log: "Error", message: stolenStays })
+
   const signIn: UserTokens["Service"]["signIn"] = Effect.fnUntraced(function* (givenUser, givenTime) {
     const { timeToLive, user } = yield* UserTokensInput.signIn(givenUser, givenTime)
     return yield* issue("UserTokens.signIn", user, yield* nextSignIn, timeToLive)
@@ -76,7 +86,7 @@ const make = Effect.gen(function* () {
     const operation = "UserTokens.refresh"
     const { secret, timeToLive } = yield* UserTokensInput.refresh(givenSecret, givenTime)
     const now = yield* DateTime.now
-    // A refusal is a value here: it must not undo the end of the sign-in.
+    // A refusal is a value here: it must not undo the end of the sign-in. A transaction around, which fails with it, would.
     const next = yield* run(
       Effect.gen(function* () {
         const hash = hashSecret(secret)
@@ -91,7 +101,10 @@ const make = Effect.gen(function* () {
         const token = Option.getOrUndefined(yield* refreshTokens.option(operation, rows))
         const because = tokenRefusal(token, now)
         if (token === undefined || because !== undefined) {
-          if (token !== undefined && because === "used") yield* ends.signIns(operation, "family_id", token.signIn, now)
+          if (token !== undefined && because === "used") {
+            yield* ends.signIns(operation, "family_id", token.signIn, now)
+            yield* afterEnd(endAgain(operation, token.signIn, now))
+          }
           return new TokenRefused({ because: because ?? "unknown" })
         }
         yield* query(
@@ -107,11 +120,8 @@ const make = Effect.gen(function* () {
   })
 
   const signOut: UserTokens["Service"]["signOut"] = Effect.fnUntraced(function* (given) {
-    const operation = "UserTokens.signOut"
     const { signIn } = yield* UserTokensInput.signOut(given)
-    const now = yield* DateTime.now
-    const user = sql`(select user_id from ai_core.refresh_tokens where family_id = ${signIn}::uuid limit 1)`
-    yield* run(Effect.andThen(hold(operation, user), ends.signIns(operation, "family_id", signIn, now)))
+    yield* end("UserTokens.signOut", signIn, yield* DateTime.now)
   })
 
   const signOutEverywhere: UserTokens["Service"]["signOutEverywhere"] = Effect.fnUntraced(function* (given) {

@@ -7,11 +7,20 @@ import { hashSecret, makeSecret } from "./Secret.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import type { MemoryWriter } from "../../postgres/memory/MemoryDatabase.ts"
+import { afterEnd } from "../../postgres/transactions/AfterEnd.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import { makeSeesOthers } from "./SeesOthersMemory.ts"
 import type { User, UserNotFound } from "./Users.ts"
 import { presentUser, usersTable } from "./UsersMemory.ts"
-import { SignInId, type TokenMarks, type TokenPurpose, TokenRefused, tokenRefusal, UserTokens } from "./UserTokens.ts"
+import {
+  SignInId,
+  stolenStays,
+  type TokenMarks,
+  type TokenPurpose,
+  TokenRefused,
+  tokenRefusal,
+  UserTokens
+} from "./UserTokens.ts"
 import { endSent, endSignIns, oneTimeTokens, refreshTokens } from "./UserTokenTables.ts"
 import { UserTokensInput } from "./UserTokensInput.ts"
 
@@ -43,6 +52,10 @@ const make = Effect.gen(function* () {
   yield* register(usersTable, refreshTokens, oneTimeTokens)
   const nextSignIn = makeIdsOf(SignInId)
 
+  /** Ends one sign-in. */
+  const end = (operation: string, ended: SignInId, now: DateTime.Utc) =>
+    write(operation, (db) => endSignIns(db, ({ signIn }) => signIn === ended, now))
+
   const signIn: UserTokens["Service"]["signIn"] = Effect.fnUntraced(function* (givenUser, givenTime) {
     const { timeToLive, user } = yield* UserTokensInput.signIn(givenUser, givenTime)
     const signIn = yield* nextSignIn
@@ -60,16 +73,15 @@ const make = Effect.gen(function* () {
     const { secret, timeToLive } = yield* UserTokensInput.refresh(givenSecret, givenTime)
     const now = yield* DateTime.now
     const nextSecret = yield* makeSecret
-    // A refusal is a value here: it must not undo the end of the sign-in.
+    // A refusal is a value here: it must not undo the end of the sign-in. A transaction around, which fails with it, would.
     const next = yield* write("UserTokens.refresh", (db) =>
       Result.gen(function* () {
         const token = Option.getOrUndefined(db.get(refreshTokens, hashSecret(secret)))
         const because = tokenRefusal(token, now)
         if (token === undefined || because !== undefined) {
-          if (token !== undefined && because === "used") {
-            yield* endSignIns(db, ({ signIn }) => signIn === token.signIn, now)
-          }
-          return new TokenRefused({ because: because ?? "unknown" })
+          const stolen = because === "used" ? token?.signIn : undefined
+          if (stolen !== undefined) yield* endSignIns(db, ({ signIn }) => signIn === stolen, now)
+          return { refused: new TokenRefused({ because: because ?? "unknown" }), stolen }
         }
         const { signIn, userId } = token
         const expiresAt = DateTime.addDuration(now, timeToLive)
@@ -78,13 +90,18 @@ const make = Effect.gen(function* () {
         return { secret: nextSecret, userId, signIn, expiresAt }
       })
     )
-    return next instanceof TokenRefused ? yield* next : next
+    if (!("refused" in next)) return next
+    if (next.stolen !== undefined) {
+      yield* afterEnd(
+        Effect.ignoreCause(end("UserTokens.refresh", next.stolen, now), { log: "Error", message: stolenStays })
+      )
+    }
+    return yield* next.refused
   })
 
   const signOut: UserTokens["Service"]["signOut"] = Effect.fnUntraced(function* (given) {
-    const { signIn: ended } = yield* UserTokensInput.signOut(given)
-    const now = yield* DateTime.now
-    yield* write("UserTokens.signOut", (db) => endSignIns(db, ({ signIn }) => signIn === ended, now))
+    const { signIn } = yield* UserTokensInput.signOut(given)
+    yield* end("UserTokens.signOut", signIn, yield* DateTime.now)
   })
 
   const signOutEverywhere: UserTokens["Service"]["signOutEverywhere"] = Effect.fnUntraced(function* (given) {

@@ -123,7 +123,10 @@ export const makeExecutions = (client: PostgresClient["Service"], transaction: T
     return yield* executionRows.option(operation, rows)
   })
 
-  /** Starts an execution; none where there is one already, of the same key or of the same time of the same schedule. */
+  /**
+   * Starts an execution; none where there is one already, of the same key or of the same time of the same schedule, or the
+   * workflow was archived in this very moment.
+   */
   const insert = Effect.fnUntraced(function* (operation: string, start: Start) {
     const { currency = "USD", idempotencyKey, input = {}, schedule, trigger, versionNumber, workflowId } = start
     const version = yield* findStartable(operation, workflowId, versionNumber ?? null)
@@ -134,13 +137,18 @@ export const makeExecutions = (client: PostgresClient["Service"], transaction: T
       Effect.map(nextStepId, (id) => ({ ...Struct.omit(step, ["config"]), id, position }))
     )
     const scheduledFor = schedule && DateTime.toDateUtc(schedule.scheduledFor)
+    // The workflow is held against an archive at this moment: the one that comes second waits, and finds what the first has left.
     const rows = yield* query(
       { operation, kind: "write", idempotent: idempotencyKey !== undefined },
-      sql<object>`with made as (
+      sql<object>`with held as (
+          select from ai_core.workflows as w where w.id = ${workflowId}::uuid and w.state <> 'archived' for share
+        ), made as (
           insert into ai_core.workflow_executions as e
             (id, workflow_id, version_number, trigger, schedule_id, scheduled_for, idempotency_key, input, currency, created_at)
-          values (${id}::uuid, ${workflowId}::uuid, ${version.number}::int, ${trigger}, ${schedule?.id ?? null}::uuid,
-            ${scheduledFor ?? null}::timestamptz, ${idempotencyKey ?? null}::text, ${sql.json(input)}, ${currency}, ${now})
+          select ${id}::uuid, ${workflowId}::uuid, ${version.number}::int, ${trigger}::text, ${schedule?.id ?? null}::uuid,
+            ${scheduledFor ?? null}::timestamptz, ${idempotencyKey ?? null}::text, ${sql.json(input)}::jsonb,
+            ${currency}::text, ${now}::timestamptz
+          from held
           on conflict do nothing
           returning ${executionColumns}
         ), steps as (

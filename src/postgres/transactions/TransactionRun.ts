@@ -5,6 +5,7 @@ import { Deadline, within } from "../../core/Deadline.ts"
 import { invalidData } from "../../core/Decode.ts"
 import type { RetryBudget } from "../../core/Retry.ts"
 import { type FieldProblem, StoreError, Timeout } from "../../core/StoreError.ts"
+import { withEnd } from "./AfterEnd.ts"
 import { makeConflictRetry } from "./ConflictRetry.ts"
 import { checkOptions } from "./TransactionInput.ts"
 import type { Transaction, TransactionOptions, TransactionSettings } from "../Transaction.ts"
@@ -82,7 +83,7 @@ export const makeRun = (store: TransactionStore): Transaction["Service"]["run"] 
       if (store.isInside(fiber)) return nested(effect, options)
       const unbounded = fiber.getRef(Deadline) === Number.POSITIVE_INFINITY
       const attempt = store.outermost(unbounded ? effect : untilDeadline(effect), options)
-      return retry === false ? attempt : repeated(attempt, retry)
+      return withEnd(retry === false ? attempt : repeated(attempt, retry))
     })
     return timeout === undefined ? run : within(timeout)(run)
   }

@@ -1,5 +1,6 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as assert from "node:assert/strict"
@@ -51,6 +52,29 @@ const signingIn: Record<string, Run> = {
     const next = yield* tokens.refresh(stolen.secret, "1 hour")
     yield* run(Effect.asVoid(Effect.flip(refreshing(stolen.secret))))
     assert.equal(yield* because(refreshing(next.secret)), "revoked")
+  }),
+  "a stolen sign-in ends although the transaction around fails, or a part of it": Effect.gen(function* () {
+    const tokens = yield* UserTokens
+    const { run } = yield* Transaction
+    const user = yield* someUser()
+    const around: ReadonlyArray<
+      (refused: ReturnType<typeof refreshing>) => Effect.Effect<unknown, unknown, UserTokens>
+    > = [
+      (refused) => run(refused),
+      (refused) => run(run(refused)),
+      (refused) => run(Effect.andThen(Effect.flip(refused), Effect.fail("later"))),
+      (refused) => Effect.flip(run(Effect.flip(run(refused)))),
+      // The transaction holds the user itself.
+      (refused) => run(Effect.andThen(tokens.signIn(user.id, "1 hour"), refused))
+    ]
+    for (const [i, within] of around.entries()) {
+      const stolen = yield* tokens.signIn(user.id, "1 hour")
+      const other = yield* tokens.signIn(user.id, "1 hour")
+      const next = yield* tokens.refresh(stolen.secret, "1 hour")
+      assert.ok(Exit.isFailure(yield* Effect.exit(within(refreshing(stolen.secret)))), `case ${i}`)
+      assert.equal(yield* because(refreshing(next.secret)), "revoked", `case ${i}`)
+      assert.equal((yield* refreshing(other.secret)).signIn, other.signIn)
+    }
   }),
   "a token expires, and is no theft then": Effect.gen(function* () {
     const tokens = yield* UserTokens

@@ -72,8 +72,15 @@ export const federation: ReadonlyArray<Mutant> = [
   {
     name: "Federation: a URL may hold a user's name",
     file: serviceUrl,
-    find: 'username === "" && ',
-    replace: "username !== hash && ",
+    find: 'username !== "" || ',
+    replace: "",
+    red
+  },
+  {
+    name: "Federation: a URL that parsers read differently is taken",
+    file: serviceUrl,
+    find: "href === whole",
+    replace: "href !== text.concat(text)",
     red
   },
   {
@@ -106,9 +113,16 @@ export const federation: ReadonlyArray<Mutant> = [
   },
   {
     name: "Federation: a report from the future silences those that follow",
-    file: services,
+    file: `${folder}/notAhead.ts`,
     find: "now.epochMilliseconds + aheadMillis",
     replace: "now.epochMilliseconds + 1000 * aheadMillis",
+    red
+  },
+  {
+    name: "Federation: a verification from the future silences those that follow",
+    file: credentials,
+    find: '    if (when !== undefined) yield* notAhead(at("markVerified"), "at", when, yield* DateTime.now)\n',
+    replace: "",
     red
   },
   {

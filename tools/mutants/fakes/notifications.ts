@@ -33,8 +33,29 @@ export const notifications: ReadonlyArray<Mutant> = [
   {
     name: "Notifications: what is being sent is not left alone when a notification is withdrawn",
     file: telling,
-    find: '!commandedStates.leads(delivery.state, "canceled")',
-    replace: 'delivery.state === "delivered"',
+    find: "isUnsent(delivery, now) ? canceled",
+    replace: 'delivery.state !== "delivered" ? canceled',
+    red
+  },
+  {
+    name: "Notifications: what is withdrawn is forgotten, and sent where it is tried again",
+    file: telling,
+    find: "withdrawnAt: delivery.withdrawnAt ?? now",
+    replace: "withdrawnAt: delivery.withdrawnAt",
+    red
+  },
+  {
+    name: "Notifications: what a worker had that never came back is sent although it was withdrawn",
+    file: deliveries,
+    find: "delivery.withdrawnAt !== null && isUnsent(delivery, now)",
+    replace: 'delivery.withdrawnAt !== null && delivery.state === "queued"',
+    red
+  },
+  {
+    name: "Notifications: a withdrawn delivery whose try fails is tried again",
+    file: deliveries,
+    find: "          delivery.withdrawnAt === null\n            ?",
+    replace: "          delivery.id !== undefined\n            ?",
     red
   },
   {
@@ -159,8 +180,8 @@ export const notifications: ReadonlyArray<Mutant> = [
   {
     name: "Notifications: a delivery that is queued again has no tries left",
     file: deliveries,
-    find: "        attempts: 0,\n",
-    replace: "",
+    find: "({ attempts: 0, availableAt",
+    replace: "({ availableAt",
     red
   },
   {

@@ -75,6 +75,13 @@ export const userTokens: ReadonlyArray<Mutant> = [
     red
   },
   {
+    name: "UserTokens: a transaction that fails undoes the end of a stolen sign-in",
+    file: memory,
+    find: "if (next.stolen !== undefined) {",
+    replace: "if (next.stolen !== undefined && next.stolen === undefined) {",
+    red
+  },
+  {
     name: "UserTokens: signing out everywhere counts what was used up",
     file: tables,
     find: "if (tokenRefusal(token, now) === undefined) good++",

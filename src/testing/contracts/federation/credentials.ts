@@ -142,7 +142,20 @@ const rotating: Record<string, Run> = {
     const fresh = yield* aCredential()
     assert.notEqual((yield* credentials.markVerified(fresh.id)).verifiedAt, null)
     yield* failsWith(credentials.markVerified(nothing()), "ProviderCredentialNotFound")
-  })
+  }),
+  "a verification from the future is refused beyond 5 minutes, so that those that follow count": Effect.gen(
+    function* () {
+      const { credentials } = yield* Federation
+      const credential = yield* aCredential()
+      const now = yield* DateTime.now
+      for (const at of [DateTime.add(now, { minutes: 7 }), time("2999-01-01T00:00:00Z")]) {
+        yield* refuses(credentials.markVerified(credential.id, at), "credentials.markVerified", ["at"])
+      }
+      same(yield* credentials.find(credential.id), Option.some(credential))
+      const soon = DateTime.add(now, { minutes: 4 })
+      same((yield* credentials.markVerified(credential.id, soon)).verifiedAt, soon)
+    }
+  )
 }
 
 const listing: Record<string, Run> = {

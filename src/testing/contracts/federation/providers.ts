@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as assert from "node:assert/strict"
+import { isStoreError } from "../../../core/StoreError.ts"
 import { Federation } from "../../../platform/federation/Federation.ts"
 import type { FederationProviderCursor } from "../../../platform/federation/Providers.ts"
 import { passTime } from "../../Contract.ts"
@@ -22,6 +23,20 @@ import {
   times,
   untyped
 } from "./support.ts"
+
+/** Addresses that parsers read differently, and what the URL standard makes of them. */
+const readDifferently = [
+  ["https://good.example\\@evil.example/", "https://good.example/@evil.example/"],
+  ["https://good.example\\evil", "https://good.example/evil"],
+  ["https://0x7f.1/", "https://127.0.0.1/"],
+  ["http://2130706433/", "http://127.0.0.1/"],
+  ["https://ex%61mple.com/", "https://example.com/"],
+  ["https://EXAMPLE.com", "https://example.com/"],
+  ["https://example.com:443/", "https://example.com/"],
+  ["https://example.com/a/../b", "https://example.com/b"],
+  ["https://example.com/a/%2e%2e/b", "https://example.com/b"],
+  ["http://[::ffff:169.254.169.254]/", "http://[::ffff:a9fe:a9fe]/"]
+] as const
 
 export const providers: Record<string, Run> = {
   "a provider is stored active, at version 1, and found by id and slug": Effect.gen(function* () {
@@ -136,6 +151,7 @@ export const providers: Record<string, Run> = {
         "https://example.com/\n",
         "https://example.com/\0",
         "https://example.com:99999",
+        ...readDifferently.map(([given]) => given),
         `https://example.com/${"a".repeat(2001)}`
       ]) {
         yield* refuses(aProvider({ baseUrl }), "providers.create", ["baseUrl"])
@@ -143,6 +159,25 @@ export const providers: Record<string, Run> = {
       }
       yield* aProvider({ baseUrl: `https://example.com/${"a".repeat(1900)}` })
     }),
+  "what a parser would make of a base URL is told": Effect.gen(function* () {
+    for (const [baseUrl, read] of readDifferently) {
+      const error = yield* Effect.flip(aProvider({ baseUrl }))
+      assert.ok(isStoreError(error) && error.reason._tag === "InvalidData", String(error))
+      assert.deepEqual(error.reason.problems, [
+        { field: "baseUrl", problem: `must be ${read}, as a URL parser reads it` }
+      ])
+    }
+  }),
+  "a base URL is kept as it was given: a port, an IP address, an @ behind the host": Effect.gen(function* () {
+    for (const baseUrl of [
+      "https://registry.example.com/@scope/pkg",
+      "http://127.0.0.1:8080",
+      "http://[::1]:8080/",
+      "https://xn--bcher-kva.example/a%2Fb/~c//d;e=f,(g)'"
+    ]) {
+      assert.equal((yield* aProvider({ baseUrl })).baseUrl, baseUrl)
+    }
+  }),
   "what is wrong with a provider is refused, each field named": Effect.gen(function* () {
     const { providers } = yield* Federation
     yield* refuses(providers.create(untyped({ slug: "A", name: "", kind: 1, apiKey: "x" })), "providers.create", [

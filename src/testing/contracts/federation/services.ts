@@ -276,6 +276,7 @@ const refusing: Record<string, Run> = {
       [{ capabilities: ["a", "b", "a"] }, ["changes.capabilities"]],
       [{ capabilities: ["a", "B"] }, ["changes.capabilities[1]"]],
       [{ endpointUrl: "https://user:pw@example.com" }, ["changes.endpointUrl"]],
+      [{ endpointUrl: "https://good.example\\@evil.example/?a=b" }, ["changes.endpointUrl"]],
       [{ cost: { amount: -1, currency: "EUR" } }, ["changes.cost.amount"]],
       [{ cost: { amount: 1, currency: "eur" } }, ["changes.cost.currency"]],
       [{ health: "healthy" }, ["changes.health"]],

@@ -206,6 +206,17 @@ export const preferences: Cases = {
       ["sms", "0660 1234567"],
       ["webhook", "ftp://example.com"],
       ["webhook", "https://"],
+      ["webhook", "https://example.com/a\r\nHost: internal\r\n\r\nGET /"],
+      ["webhook", "https://user:pw@example.com/hook"],
+      ["webhook", "http://169.254.169.254\t/latest"],
+      ["webhook", "https://good.example\\@evil.example/"],
+      ["webhook", "https://example.com/#part"],
+      ["push", "token\r\nTo: others"],
+      ["push", "token\u0085"],
+      ["push", "token\u2028"],
+      ["sms", "+436601234567\n"],
+      ["email", "alice@example.com\r\nBcc:bob@example.com"],
+      ["email", "alice\u0000@example.com"],
       ["push", ""]
     ] as const) {
       yield* refuses(notifications.setAddress({ userId, channel, address }), "Notifications.setAddress", ["address"])

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as assert from "node:assert/strict"
 import { Notifications } from "../../../platform/notifications/Notifications.ts"
+import { Transaction } from "../../../postgres/Transaction.ts"
 import { passTime, unique } from "../../Contract.ts"
 import { failsWith, refuses, untyped } from "../../Expectations.ts"
 import { nobody, someUser } from "../users.ts"
@@ -254,6 +255,16 @@ const deciding: Cases = {
         "extra"
       ]
     )
+    // 1 BC, a moment before the first year and behind the last one, the year 12026.
+    for (const millis of [-62_150_000_000_000, -1, 32_503_680_000_000, 317_377_000_000_000]) {
+      const far = DateTime.makeUnsafe(millis)
+      for (const field of ["scheduledFor", "expiresAt"]) {
+        const told = { category: "a", template: "b", [field]: far }
+        yield* refuses(notifications.notify({ ...told, userId: nobody }), "Notifications.notify", [field])
+        const many = { ...told, recipients: [{ userId: nobody }] }
+        yield* refuses(notifications.notifyMany(many), "Notifications.notifyMany", [field])
+      }
+    }
     const about = { category: "a", template: "b", scheduledFor: now, expiresAt: now }
     yield* refuses(notifications.notify({ ...about, userId: nobody }), "Notifications.notify", ["expiresAt"])
     yield* refuses(
@@ -421,6 +432,60 @@ const once: Cases = {
     const again = yield* notifications.notify({ ...about, key: "k" })
     assert.deepEqual([again.notification.id, again.notification.body], [notification.id, null])
     yield* failsWith(notifications.withdraw(noNotification), "NotificationNotFound")
+  }),
+  "what is withdrawn while a worker has it that never comes back is not taken again": Effect.gen(function* () {
+    const notifications = yield* Notifications
+    const { delivery, notification, user } = yield* queued()
+    const before = yield* queued()
+    // Takes both.
+    yield* claimOne(user, { lease: "20 millis" })
+    // One while its lease runs, the other when that is over.
+    yield* notifications.withdraw(before.notification.id)
+    yield* passTime("20 millis")
+    const [canceled] = yield* notifications.withdraw(notification.id)
+    assert.deepEqual([canceled?.state, canceled?.leaseUntil], ["canceled", null])
+    assert.notEqual(canceled?.finishedAt, null)
+    assert.deepEqual(yield* claim(user), [])
+    assert.deepEqual(yield* claim(before.user), [])
+    const left = yield* deliveryOf(before.delivery)
+    assert.deepEqual([left.state, left.leaseUntil, left.attempts], ["canceled", null, 1])
+    assert.notEqual(left.finishedAt, null)
+    assert.equal(yield* stateOf(delivery), "canceled")
+  }),
+  "a try that fails when its notification was withdrawn is the last": Effect.gen(function* () {
+    const notifications = yield* Notifications
+    for (const options of [{ retryAfter: "1 milli" }, { permanent: true }] as const) {
+      const { delivery, notification, user } = yield* queued()
+      const { token } = yield* claimOne(user)
+      const [sending] = yield* notifications.withdraw(notification.id)
+      assert.equal(sending?.state, "sending")
+      const failed = yield* notifications.failed(delivery.id, token, "503", options)
+      assert.deepEqual([failed.state, failed.lastError, failed.leaseUntil], ["canceled", "503", null])
+      assert.notEqual(failed.finishedAt, null)
+      yield* passTime("5 millis")
+      assert.deepEqual(yield* claim(user), [])
+      assert.deepEqual(yield* deliveryOf(delivery), failed)
+    }
+  }),
+  "a dead delivery of what was withdrawn is not queued again; of what was only deleted it is": Effect.gen(function* () {
+    const notifications = yield* Notifications
+    const { run } = yield* Transaction
+    const { delivery, notification, user } = yield* queued()
+    const { token } = yield* claimOne(user)
+    yield* notifications.failed(delivery.id, token, "550", { permanent: true })
+    yield* notifications.delete(user.id, [notification.id])
+    assert.equal((yield* notifications.requeueDelivery(delivery.id)).state, "queued")
+    const again = yield* claimOne(user)
+    yield* notifications.failed(delivery.id, again.token, "550", { permanent: true })
+    assert.deepEqual(
+      (yield* notifications.withdraw(notification.id)).map(({ state }) => state),
+      ["dead"]
+    )
+    const refused = yield* run(failing(notifications.requeueDelivery(delivery.id), "NotificationWithdrawn"))
+    assert.deepEqual([refused.id, refused.deliveryId], [notification.id, delivery.id])
+    assert.match(refused.message, /was withdrawn.*notify/)
+    assert.equal(yield* stateOf(delivery), "dead")
+    assert.deepEqual(yield* claim(user), [])
   }),
   "a delivery is sent as it was told, whatever becomes of its template": Effect.gen(function* () {
     const notifications = yield* Notifications
