@@ -49,14 +49,14 @@ export const userTokens: ReadonlyArray<Mutant> = [
   {
     name: "UserTokens: a stolen token ends all of the user's sign-ins",
     file: memory,
-    find: "({ signIn }) => signIn === token.signIn",
-    replace: "({ userId }) => userId === token.userId",
+    find: "({ signIn }) => signIn === stolen",
+    replace: "({ userId }) => userId === token?.userId",
     red
   },
   {
     name: "UserTokens: the refusal of a stolen token undoes the end of its sign-in",
     file: memory,
-    find: 'return new TokenRefused({ because: because ?? "unknown" })\n        }\n        const',
+    find: 'return { refused: new TokenRefused({ because: because ?? "unknown" }), stolen }\n        }\n        const',
     replace: 'return yield* Result.fail(new TokenRefused({ because: because ?? "unknown" }))\n        }\n        const',
     red
   },

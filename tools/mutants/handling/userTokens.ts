@@ -10,11 +10,7 @@ export const userTokens: ReadonlyArray<Mutant> = [
     file: "src/platform/users/UserRow.ts",
     find: "erased_at is null for no key update`",
     replace: "erased_at is null for key share`",
-    red: [
-      together("a new password ends the sign-in, too"),
-      together("signing out everywhere ends the sign-in, too"),
-      together("a reset ends the sign-in, too")
-    ]
+    red: [together(" ends the sign-in, too, that begins at that moment"), together("a reset ends the sign-in, too")]
   },
   {
     name: "UserTokens: a transaction that fails undoes the end of a stolen sign-in",
