@@ -1,5 +1,5 @@
 import { it } from "@effect/vitest"
-import { DateTime, Effect, Exit, Layer, Option, Redacted } from "effect"
+import { DateTime, Deferred, Effect, Exit, Layer, Option, Redacted } from "effect"
 import * as assert from "node:assert/strict"
 import type { IdempotencyKey } from "../../src/core/Idempotency.ts"
 import { Billing } from "../../src/platform/billing/Billing.ts"
@@ -397,6 +397,35 @@ describeLive("postgresql", "Billing on a server, many callers at once", () => {
         yield* addsUp
       })
     )
+
+    for (const isolation of ["repeatable read", "serializable"] as const) {
+      it.effect(`usage is not recorded into a period that was invoiced behind its snapshot (${isolation})`, () =>
+        Effect.gen(function* () {
+          const { invoices, subscriptions, usage } = yield* Billing
+          const { run } = yield* Transaction
+          const price = yield* aPrice({ amount: eur(0), usage: { ...tokens, size: 1, included: 0, unitAmount: 1 } })
+          const subscription = yield* aSubscription({ priceId: price.id, startAt: start })
+          const looked = yield* Deferred.make<void>()
+          const invoiced = yield* Deferred.make<void>()
+          const record = Effect.gen(function* () {
+            yield* subscriptions.find(subscription.id)
+            yield* Deferred.succeed(looked, undefined)
+            yield* Deferred.await(invoiced)
+            return yield* Effect.flatMap(used(subscription, 7, start), usage.record)
+          })
+          const invoice = Deferred.await(looked).pipe(
+            Effect.andThen(invoices.invoiceSubscription(subscription.id, january)),
+            Effect.tap(() => Deferred.succeed(invoiced, undefined))
+          )
+          const [recorded, { total }] = yield* Effect.all([Effect.exit(run(record, { isolation })), invoice], {
+            concurrency: 2
+          })
+          assert.deepEqual([tally([recorded]), total], [{ PeriodInvoiced: 1 }, eur(0)])
+          assert.equal(yield* usage.total(subscription.id, "tokens", january), 0)
+          yield* healthy
+        })
+      )
+    }
 
     it.effect("usage that is accepted while the price is changed is charged, whoever comes first", () =>
       Effect.gen(function* () {

@@ -1,5 +1,6 @@
 import { apiKeys } from "./handling/apiKeys.ts"
 import { beginAhead } from "./handling/beginAhead.ts"
+import { billingRaces } from "./handling/billingRaces.ts"
 import { billingSchema } from "./handling/billingSchema.ts"
 import { bulkInsert } from "./handling/bulkInsert.ts"
 import { lookup } from "./handling/lookup.ts"
@@ -1573,6 +1574,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...bulkInsert,
   ...apiKeys,
   ...quietHours,
+  ...billingRaces,
   ...billingSchema,
   ...sessions,
   ...streamRows,

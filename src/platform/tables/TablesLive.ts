@@ -7,6 +7,7 @@ import { makeComposedLookup } from "../../postgres/repository/Lookup.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { rowReader, SafeInteger } from "../../postgres/repository/Row.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
+import { makeSeesOthers } from "../users/SeesOthersLive.ts"
 import { present } from "../users/UserRow.ts"
 import { UserNotFound } from "../users/Users.ts"
 import { lookupById } from "./lookupById.ts"
@@ -88,6 +89,7 @@ export const make: Effect.Effect<Tables, never, PostgresClient | Transaction> = 
 
   return {
     run,
+    runSeeingOthers: makeSeesOthers(client, { run }),
     present: (operation, user) =>
       Effect.flatMap(
         query({ operation, kind: "write" }, keyed<object>`select id from ai_core.users where ${present(sql, user)}`),

@@ -6,6 +6,7 @@ import { ConstraintViolated, type StoreError } from "../../core/StoreError.ts"
 import type { MemoryReader } from "../../postgres/memory/MemoryDatabase.ts"
 import type { MemoryTable } from "../../postgres/memory/MemoryTable.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
+import { makeSeesOthers } from "../users/SeesOthersMemory.ts"
 import { presentUser } from "../users/UsersMemory.ts"
 import type { Query, Table, Tables } from "./Tables.ts"
 
@@ -84,10 +85,13 @@ const isTaken = ({ reason }: StoreError): boolean => reason instanceof Constrain
 export const make = Effect.fnUntraced(function* (
   ...tables: ReadonlyArray<MemoryTable<unknown>>
 ): Effect.fn.Return<Tables, never, PostgresMemory> {
-  const { read, register, transaction, write } = yield* PostgresMemory
+  const memory = yield* PostgresMemory
+  const { read, register, transaction, write } = memory
+  const seesOthers = makeSeesOthers(memory)
   yield* register(...tables)
   return {
     run: transaction,
+    runSeeingOthers: (operation, effect) => Effect.andThen(seesOthers(operation), transaction(effect)),
     present: (operation, user) =>
       Effect.flatMap(
         read(operation, (db) => presentUser(db, user)),

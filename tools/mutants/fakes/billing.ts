@@ -397,6 +397,13 @@ export const billing: ReadonlyArray<Mutant> = [
     red
   },
   {
+    name: "Billing: a period is invoiced in a snapshot that hides what others recorded",
+    file: tablesMemory,
+    find: "Effect.andThen(seesOthers(operation), transaction(effect))",
+    replace: "Effect.andThen(Effect.void, transaction(effect))",
+    red
+  },
+  {
     name: "Billing: a balance goes below zero",
     file: ledger,
     find: "if (after < 0) return",

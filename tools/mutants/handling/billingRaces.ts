@@ -1,0 +1,14 @@
+import { at, type Mutant } from "../Mutant.ts"
+
+const race = at("test/platform/BillingConcurrency.test.ts")
+
+/** What keeps callers of billing apart who come at once, on a server: taken out. */
+export const billingRaces: ReadonlyArray<Mutant> = [
+  {
+    name: "Billing: usage is recorded into a period that was invoiced behind its snapshot",
+    file: "src/platform/billing/invoiceSubscription.ts",
+    find: "        yield* replace(operation, subscriptions, subscription)\n",
+    replace: "",
+    red: [race("invoiced behind its snapshot (repeatable read)"), race("invoiced behind its snapshot (serializable)")]
+  }
+]
