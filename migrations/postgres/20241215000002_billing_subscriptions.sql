@@ -89,7 +89,7 @@ create index subscriptions_plan_id_created_at_id_idx on ai_core.subscriptions (p
 create index subscriptions_state_created_at_id_idx on ai_core.subscriptions (state, created_at, id);
 create index subscriptions_created_at_id_idx on ai_core.subscriptions (created_at, id);
 create index subscriptions_current_period_end_id_idx on ai_core.subscriptions (current_period_end, id)
-  where state in ('trialing', 'active', 'past_due');
+  where state in ('trialing', 'active', 'past_due') or state = 'paused' and cancel_at_period_end;
 
 -- Which price and quantity a subscription has had since when: a period costs what held when it began. Terms begin and end with
 -- periods, and follow each other, with a gap where the subscription was paused.

@@ -22,7 +22,7 @@ const modelPrices: ReadonlyArray<ModelPrice> = [
 ]
 const starts = ["2026-01-31T10:00:00Z", "2028-02-29T00:00:00Z", "2026-03-30T23:59:59.999Z", "2026-05-15T12:00:00Z"]
 const acts = ["change", "change", "usage", "usage", "usage", "usage", "invoice", "pause", "activate", "activate"]
-const rareActs = ["end", "keep", "owe", "cancel"]
+const rareActs = ["end", "end", "keep", "owe", "cancel"]
 
 /** One random history of a subscription, told to the store and to the model. */
 const history = (seed: number) =>
@@ -137,10 +137,10 @@ const history = (seed: number) =>
           if (yield* agrees(act, subscriptions.cancel(id, "now"), lives())) model.cancel(now)
           return
         case "end":
-          if (yield* agrees(act, subscriptions.cancel(id, "at-period-end"), lives())) model.cancelAtPeriodEnd = true
+          if (yield* agrees(act, subscriptions.cancel(id, "at-period-end"), lives())) model.mark(now, true)
           return
         default:
-          if (yield* agrees(act, subscriptions.keep(id), lives())) model.cancelAtPeriodEnd = false
+          if (yield* agrees(act, subscriptions.keep(id), lives())) model.mark(now, false)
       }
     })
     const passTo = (at: number) =>

@@ -71,10 +71,16 @@ export const subscriptions = table(
 )
 export type SubscriptionRow = Parameters<typeof subscriptions.key>[0]
 
-/** It is renewed when its period is over. */
+/** It is renewed when its period is over, or ends then: a paused one, too, where it was to be canceled. */
 export const renewable: Condition<SubscriptionRow> = {
-  sql: "state in ('trialing', 'active', 'past_due')",
-  holds: ({ state }) => state !== "paused" && state !== "canceled"
+  sql: "(state in ('trialing', 'active', 'past_due') or state = 'paused' and cancel_at_period_end)",
+  holds: ({ cancelAtPeriodEnd, state }) => (state === "paused" ? cancelAtPeriodEnd : state !== "canceled")
+}
+
+/** It has its plan. */
+export const live: Condition<SubscriptionRow> = {
+  sql: "state <> 'canceled'",
+  holds: ({ state }) => state !== "canceled"
 }
 
 export const subscriptionTerms = table(

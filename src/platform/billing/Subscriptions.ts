@@ -174,7 +174,7 @@ export interface Subscriptions {
    * Subscribes a user to a price: `trialing` until `trialEnd` where there is one, else `active` from `startAt` on.
    *
    * A user has one subscription to a plan that is not canceled, so that making it twice, also at once, fails with
-   * `AlreadySubscribed`. An erased user is `UserNotFound`.
+   * `AlreadySubscribed`. One that was to be canceled with a period that is over is in nobody's way. An erased user is `UserNotFound`.
    */
   readonly create: (
     subscription: NewSubscription
@@ -228,7 +228,8 @@ export interface Subscriptions {
   /**
    * To `active`. Where the period in which it was paused is over, a new one begins now, and there was none in between.
    *
-   * Renewals of what was not paused stay overdue.
+   * Renewals of what was not paused stay overdue. What was to be canceled with a period that is over is `canceled`, and refused
+   * as such.
    */
   readonly activate: (id: SubscriptionId) => Moved
   /** To `past_due`: a payment is missing. Renewals that are overdue stay so. */
@@ -243,7 +244,8 @@ export interface Subscriptions {
    */
   readonly pause: (id: SubscriptionId) => Moved
   /**
-   * To `canceled`, at once, or by the renewal of the period that runs. The second way is idempotent.
+   * To `canceled`, at once, or by the renewal of the period that runs, also where it is paused until then. The second way is
+   * idempotent; of a paused subscription whose period is over it is the first one, as of that period's end.
    *
    * Renewals that are overdue are made up for first, as `pause` does it.
    */
@@ -256,7 +258,10 @@ export interface Subscriptions {
   ) => Effect.Effect<Page<Subscription, SubscriptionCursor>, StoreError>
   /** Streams the subscriptions of `list`, with the memory of one page and no connection between pages. */
   readonly stream: (options?: SubscriptionFilter & StreamOptions) => Stream.Stream<Subscription, StoreError>
-  /** Those whose period is over at a time (now, where nothing is said) and that may be renewed, the longest overdue first. */
+  /**
+   * Those whose period is over at a time (now, where nothing is said) and that may be renewed, the longest overdue first; paused
+   * ones, too, where they were to be canceled at its end.
+   */
   readonly due: (
     options?: { readonly at?: DateTime.Utc | undefined } & PageOptions<SubscriptionDueCursor>
   ) => Effect.Effect<Page<Subscription, SubscriptionDueCursor>, StoreError>

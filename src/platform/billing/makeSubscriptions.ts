@@ -13,7 +13,7 @@ import { expectVersion, Version } from "../../core/Version.ts"
 import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { UserId } from "../users/Users.ts"
 import { RecentMoment } from "../Checks.ts"
-import { plans, prices, renewable, type SubscriptionRow, subscriptions } from "./BillingTables.ts"
+import { live, plans, prices, renewable, type SubscriptionRow, subscriptions } from "./BillingTables.ts"
 import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import { isRecurring, nextStart, periodOf, termAt } from "./Periods.ts"
 import { PlanArchived, PlanId, type PriceId, PriceNotFound } from "./Plans.ts"
@@ -53,7 +53,7 @@ const filters = {
 
 const newSubscription = decodeInput(NewSubscription)
 const idOnly = decodeInput(Schema.Struct({ id: SubscriptionId }))
-const live = decodeInput(Schema.Struct({ userId: UserId, planId: PlanId }))
+const whose = decodeInput(Schema.Struct({ userId: UserId, planId: PlanId }))
 const changed = decodeInput(
   Schema.Struct({ id: SubscriptionId, expectedVersion: Version, changes: SubscriptionChanges })
 )
@@ -71,6 +71,13 @@ const dueOptions = decodeInput(
 
 const at = (method: string) =>
   ({ store: "postgresql", operation: `Billing.subscriptions.${method}`, subject: "input" }) as const
+
+/** The subscription after a change. */
+const changedTo = (before: SubscriptionRow, next: SubscriptionRow, now: DateTime.Utc): SubscriptionRow => ({
+  ...next,
+  version: before.version + 1,
+  updatedAt: DateTime.max(before.updatedAt, now)
+})
 
 const isOver = (end: DateTime.Utc, now: DateTime.Utc): boolean => DateTime.isLessThanOrEqualTo(end, now)
 
@@ -135,7 +142,8 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
           createdAt: now,
           updatedAt: now
         }
-        const [made] = yield* insertNew(operation, subscriptions, [subscription])
+        const insert = Effect.map(insertNew(operation, subscriptions, [subscription]), ([made]) => made)
+        const made = (yield* insert) ?? ((yield* makeRoom(operation, userId, planId, now)) ? yield* insert : undefined)
         if (made === undefined) return yield* new AlreadySubscribed({ userId, planId })
         yield* terms.begin(operation, made)
         return made
@@ -146,10 +154,10 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
   const { find, findMany } = finders(lookup(at("find").operation, subscriptions), SubscriptionId, identity, at)
 
   const findLive: Subscriptions["findLive"] = Effect.fnUntraced(function* (givenUser, givenPlan) {
-    const { planId, userId } = yield* live(at("findLive"), { userId: givenUser, planId: givenPlan })
+    const { planId, userId } = yield* whose(at("findLive"), { userId: givenUser, planId: givenPlan })
     return yield* one(at("findLive").operation, subscriptions, {
       where: { userId, planId },
-      only: { sql: "state <> 'canceled'", holds: ({ state }) => state !== "canceled" }
+      only: live
     })
   })
 
@@ -169,11 +177,7 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
         const now = yield* DateTime.now
         const next = yield* change(subscription, now)
         if (next === subscription) return subscription
-        const written: SubscriptionRow = {
-          ...next,
-          version: subscription.version + 1,
-          updatedAt: DateTime.max(subscription.updatedAt, now)
-        }
+        const written = changedTo(subscription, next, now)
         yield* write(written)
         return written
       })
@@ -200,6 +204,18 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
     renewable.holds(subscription) && isOver(subscription.currentPeriodEnd, now)
       ? advanced(operation, subscription, now)
       : Effect.succeed(subscription)
+
+  /** Ends the user's subscription to a plan where that was to end with a period that is over; says whether none is left. */
+  const makeRoom = (operation: string, userId: UserId, planId: PlanId, now: DateTime.Utc) =>
+    Effect.gen(function* () {
+      const found = yield* one(operation, subscriptions, { where: { userId, planId }, only: live, lock: "update" })
+      if (Option.isNone(found)) return true
+      if (!found.value.cancelAtPeriodEnd) return false
+      const current = yield* caughtUp(operation, found.value, now)
+      if (live.holds(current)) return false
+      yield* replace(operation, subscriptions, changedTo(found.value, current, now))
+      return true
+    })
 
   const change: Subscriptions["change"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
     const { operation } = at("change")
@@ -285,8 +301,10 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
     const { id } = yield* idOnly(at("activate"), { id: given })
     return yield* changing<SubscriptionNotFound | IllegalTransition | StoreError>(operation, id, (subscription, now) =>
       Effect.gen(function* () {
-        const { pausedAt, priceId } = subscription
-        const state = yield* Effect.fromResult(subscriptionStates.go(id, subscription.state, "active"))
+        const { cancelAtPeriodEnd, pausedAt, priceId } = subscription
+        // What was to end with a period that is over has ended; other renewals that are overdue stay so.
+        const current = cancelAtPeriodEnd ? yield* caughtUp(operation, subscription, now) : subscription
+        const state = yield* Effect.fromResult(subscriptionStates.go(id, current.state, "active"))
         if (pausedAt === null) return { ...subscription, state }
         const { last } = yield* termsOf(operation, id)
         const active = { ...subscription, state, pausedAt: null }
@@ -325,7 +343,9 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
       Effect.gen(function* () {
         const current = yield* caughtUp(at(method).operation, subscription, now)
         if (current.state === "canceled") yield* Effect.fromResult(subscriptionStates.go(id, current.state, to))
-        return subscription.cancelAtPeriodEnd === cancelAtPeriodEnd ? subscription : { ...current, cancelAtPeriodEnd }
+        return subscription.cancelAtPeriodEnd === cancelAtPeriodEnd
+          ? subscription
+          : yield* caughtUp(at(method).operation, { ...current, cancelAtPeriodEnd }, now)
       })
     )
 

@@ -58,12 +58,19 @@ export class SubscriptionModel {
     return last
   }
 
-  /** Lets time pass: while it runs, a period follows another one. */
+  /** Lets time pass: while it runs, a period follows another one; what is to end with a period does so, paused or not. */
   passTo(now: number): void {
     while (this.state === "running" && this.last.end <= now) {
       if (this.cancelAtPeriodEnd) this.state = "canceled"
       else this.add(this.last.end)
     }
+    if (this.state === "paused" && this.cancelAtPeriodEnd && this.last.end <= now) this.state = "canceled"
+  }
+
+  /** Says whether it ends with its last period, which may be over where it is paused. */
+  mark(now: number, cancelAtPeriodEnd: boolean): void {
+    this.cancelAtPeriodEnd = cancelAtPeriodEnd
+    this.passTo(now)
   }
 
   change(now: number, price: ModelPrice, quantity: number): void {

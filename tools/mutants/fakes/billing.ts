@@ -81,8 +81,22 @@ export const billing: ReadonlyArray<Mutant> = [
   {
     name: "Billing: paused subscriptions are due",
     file: tables,
-    find: 'state !== "paused" && state !== "canceled"',
+    find: 'state === "paused" ? cancelAtPeriodEnd : state !== "canceled"',
     replace: 'state !== "canceled"',
+    red
+  },
+  {
+    name: "Billing: what is paused never ends",
+    file: tables,
+    find: 'state === "paused" ? cancelAtPeriodEnd : state !== "canceled"',
+    replace: 'state !== "paused" && state !== "canceled"',
+    red
+  },
+  {
+    name: "Billing: what has ended keeps others from subscribing",
+    file: subscriptions,
+    find: "if (live.holds(current)) return false",
+    replace: "if (live.holds(current) || current !== undefined) return false",
     red
   },
   {
