@@ -350,6 +350,38 @@ describeLive("postgresql", "Billing on a server, many callers at once", () => {
       })
     )
 
+    it.effect("of 20 who subscribe a user to a plan, or change to it, one wins", () =>
+      Effect.gen(function* () {
+        const { subscriptions } = yield* Billing
+        for (let round = 0; round < 3; round++) {
+          const [user, price] = [yield* aUser, yield* aPrice()]
+          const made = yield* times(10, () => aSubscription({ userId: user.id }))
+          const exits = yield* race(20, (i) =>
+            i < 10
+              ? subscriptions.change(made[i]!.id, 1, { priceId: price.id })
+              : subscriptions.create({ userId: user.id, priceId: price.id })
+          )
+          assert.deepEqual(tally(exits), { won: 1, AlreadySubscribed: 19 })
+          assert.ok(Option.isSome(yield* subscriptions.findLive(user.id, price.planId)))
+        }
+        yield* healthy
+      })
+    )
+
+    it.effect("a plan that is let go of is taken once, by whoever comes first", () =>
+      Effect.gen(function* () {
+        const { subscriptions } = yield* Billing
+        const [user, price] = [yield* aUser, yield* aPrice()]
+        const ended = yield* aSubscription({ userId: user.id, priceId: price.id, startAt: start })
+        const { sql } = yield* PostgresClient.PostgresClient
+        yield* sql`update ai_core.subscriptions set cancel_at_period_end = true where id = ${ended.id}`
+        const exits = yield* race(20, () => subscriptions.create({ userId: user.id, priceId: price.id }))
+        assert.deepEqual(tally(exits), { won: 1, AlreadySubscribed: 19 })
+        assert.equal(Option.getOrThrow(yield* subscriptions.find(ended.id)).state, "canceled")
+        yield* healthy
+      })
+    )
+
     it.effect("a period is renewed once by 20 workers, and invoiced once by 20 more", () =>
       Effect.gen(function* () {
         const { invoices, subscriptions } = yield* Billing

@@ -97,6 +97,20 @@ const history = (seed: number) =>
         ({ end, start }) => start === currentPeriodStart.epochMilliseconds && end === currentPeriodEnd.epochMilliseconds
       )
 
+    /** What it tells is what its period costs, and what comes is what it was changed to last. */
+    const checkTold = ({ currentPeriodStart, next, priceId, quantity, state }: Subscription): void => {
+      const running = model.periods.find(({ start }) => start === currentPeriodStart.epochMilliseconds)
+      const told = (price: string, count: number) =>
+        `${count} x ${modelPrices[priceIds.findIndex((id) => id === price)]?.amount}`
+      if (running !== undefined) {
+        const expected = `${running.quantity} x ${running.price.amount}`
+        check(told(priceId, quantity) === expected, `it tells ${told(priceId, quantity)}, not ${expected}`)
+      }
+      if (state === "canceled") return check(next === null, "what has ended becomes something else")
+      const wanted = next === null ? told(priceId, quantity) : told(next.priceId, next.quantity)
+      check(wanted === model.wanted, `it is to become ${wanted}, not ${model.wanted}`)
+    }
+
     const play = Effect.fnUntraced(function* (act: string) {
       switch (act) {
         case "change": {
@@ -157,6 +171,7 @@ const history = (seed: number) =>
       yield* passTo(runs() && model.last.end > now && random() < 0.2 ? model.last.end : at)
       if (isPunctual || random() < 0.1) yield* renewAll
       yield* play(random() < 0.15 ? pick(rareActs) : pick(acts))
+      checkTold(yield* stored)
       check(isPeriodOf(yield* stored) || model.begun(now).length === 0, "the period that runs is none of its own")
     }
 

@@ -45,10 +45,13 @@ export type PriceRow = Parameters<typeof prices.key>[0]
 
 export const subscriptions = table(
   "subscriptions",
-  Subscription.mapFields((fields) => ({
+  Subscription.mapFields(({ next: _, ...fields }) => ({
     ...fields,
     ...made,
     quantity: SafeInteger,
+    nextPlanId: Schema.NullOr(PlanId),
+    nextPriceId: Schema.NullOr(PriceId),
+    nextQuantity: NullableSafeInteger,
     startedAt: Timestamp,
     trialEnd: Time,
     billingAnchor: Timestamp,
@@ -65,7 +68,12 @@ export const subscriptions = table(
     },
     references: {
       subscriptions_user_id_fkey: { to: "users", key: ({ userId }) => userId, onRemoval: "restrict" },
-      subscriptions_price_id_plan_id_fkey: { to: "prices", key: ({ priceId }) => priceId, onRemoval: "restrict" }
+      subscriptions_price_id_plan_id_fkey: { to: "prices", key: ({ priceId }) => priceId, onRemoval: "restrict" },
+      subscriptions_next_price_id_next_plan_id_fkey: {
+        to: "prices",
+        key: ({ nextPriceId }) => nextPriceId ?? undefined,
+        onRemoval: "restrict"
+      }
     }
   }
 )
@@ -82,6 +90,22 @@ export const live: Condition<SubscriptionRow> = {
   sql: "state <> 'canceled'",
   holds: ({ state }) => state !== "canceled"
 }
+
+export const subscriptionPlans = table(
+  "subscription_plans",
+  Schema.Struct({ userId: UserId, planId: PlanId, subscriptionId: SubscriptionId }),
+  ["userId", "planId"],
+  {
+    references: {
+      subscription_plans_plan_id_fkey: { to: "plans", key: ({ planId }) => planId, onRemoval: "restrict" },
+      subscription_plans_subscription_id_user_id_fkey: {
+        to: "subscriptions",
+        key: ({ subscriptionId }) => subscriptionId,
+        onRemoval: "restrict"
+      }
+    }
+  }
+)
 
 export const subscriptionTerms = table(
   "subscription_terms",
@@ -307,6 +331,7 @@ export const billingTables = [
   plans,
   prices,
   subscriptions,
+  subscriptionPlans,
   subscriptionTerms,
   usageRecords,
   invoiceSeries,

@@ -108,6 +108,11 @@ export class SubscriptionModel {
     return this.periods.filter(({ start }) => start <= until)
   }
 
+  /** What the last change made of it. */
+  get wanted(): string {
+    return `${this.quantity} x ${this.price.amount}`
+  }
+
   private begin(): void {
     this.periods.length = 0
     this.months = 0

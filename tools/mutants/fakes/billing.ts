@@ -93,10 +93,38 @@ export const billing: ReadonlyArray<Mutant> = [
     red
   },
   {
+    name: "Billing: a plan that is to come is free for others",
+    file: subscriptions,
+    find: 'const told = nextPlanId === null ? [planId] : [planId, nextPlanId]\n    // What it was to become before it was paused and changed is no longer to come.\n    if (state === "paused") return',
+    replace: "const told = [planId]\n    if (state !== undefined || nextPlanId === null) return",
+    red
+  },
+  {
+    name: "Billing: a plan that no longer comes stays taken",
+    file: subscriptions,
+    find: "if (!plans.includes(planId)) yield*",
+    replace: "if (plans.length === 0) yield*",
+    red
+  },
+  {
+    name: "Billing: a canceled subscription's plans stay taken",
+    file: subscriptions,
+    find: "if (!live.holds(written)) yield* letGo(operation, id)\n",
+    replace: "if (!live.holds(written)) yield* Effect.void\n",
+    red
+  },
+  {
+    name: "Billing: what is to come is told as what runs",
+    file: terms,
+    find: "const term = termAt(terms, subscription.currentPeriodStart) ?? last\n",
+    replace: "const term = last ?? termAt(terms, subscription.currentPeriodStart)\n",
+    red
+  },
+  {
     name: "Billing: what has ended keeps others from subscribing",
     file: subscriptions,
-    find: "if (live.holds(current)) return false",
-    replace: "if (live.holds(current) || current !== undefined) return false",
+    find: "if (!hasEnded(held.value)) return false",
+    replace: "if (held.value !== undefined) return false",
     red
   },
   {
@@ -223,15 +251,15 @@ export const billing: ReadonlyArray<Mutant> = [
   {
     name: "Billing: what was changed while it was paused is forgotten",
     file: subscriptions,
-    find: "return yield* terms.follow(operation, active, last, now)",
+    find: "return yield* terms.follow(operation, active, wanted, last, now)",
     replace: "return active",
     red
   },
   {
     name: "Billing: a change before the beginning leaves the first period's end",
     file: terms,
-    find: "if (DateTime.isGreaterThan(since, currentPeriodStart)) return subscription\n",
-    replace: "if (id !== undefined) return subscription\n",
+    find: "if (isSame(last, wanted) || DateTime.isGreaterThan(since, currentPeriodStart)) return told\n",
+    replace: "if (id !== undefined) return told\n",
     red
   },
   {

@@ -9,6 +9,6 @@ export const billingRaces: ReadonlyArray<Mutant> = [
     file: "src/platform/billing/invoiceSubscription.ts",
     find: "        yield* replace(operation, subscriptions, subscription)\n",
     replace: "",
-    red: [race("invoiced behind its snapshot (repeatable read)"), race("invoiced behind its snapshot (serializable)")]
+    red: [race("usage is not recorded into a period that was invoiced behind its snapshot")]
   }
 ]
