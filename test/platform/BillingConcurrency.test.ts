@@ -148,15 +148,17 @@ describeLive("postgresql", "Billing on a server, many callers at once", () => {
       })
     )
 
-    it.effect("a payment that is settled by 20 webhooks at once counts once, one way", () =>
+    it.effect("a payment that is settled by 20 webhooks at once counts once, and has come in the end", () =>
       Effect.gen(function* () {
         const { payments } = yield* Billing
         const invoice = yield* anInvoice(100)
         const { id } = yield* payments.create(yield* payment(invoice, 100))
         const exits = yield* race(20, (i) => (i % 2 === 0 ? payments.succeed(id) : payments.fail(id, "declined")))
-        assert.deepEqual(tally(exits), { won: 10, IllegalTransition: 10 })
-        const after = yield* again(invoice)
-        assert.ok(after.state === (after.amountPaid.amount === 100 ? "paid" : "open"))
+        const { IllegalTransition = 0, won = 0 } = tally(exits)
+        assert.equal(won + IllegalTransition, 20)
+        assert.ok(won >= 10)
+        const { amountPaid, state } = yield* again(invoice)
+        assert.deepEqual([amountPaid, state], [eur(100), "paid"])
         yield* addsUp
       })
     )

@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import { Version } from "../../core/Version.ts"
 import { NullableSafeInteger, NullableTimestamp, SafeInteger, Timestamp } from "../../postgres/repository/Row.ts"
 import { UserId } from "../users/Users.ts"
@@ -45,8 +46,8 @@ export type PriceRow = Parameters<typeof prices.key>[0]
 
 export const subscriptions = table(
   "subscriptions",
-  Subscription.mapFields(({ next: _, ...fields }) => ({
-    ...fields,
+  Subscription.mapFields((fields) => ({
+    ...Struct.omit(fields, ["next"]),
     ...made,
     quantity: SafeInteger,
     nextPlanId: Schema.NullOr(PlanId),

@@ -411,6 +411,20 @@ export const billing: ReadonlyArray<Mutant> = [
     red
   },
   {
+    name: "Billing: money that comes late is taken by an invoice that is void",
+    file: payments,
+    find: "if (!takesMoney(invoice)) return yield* new InvoiceNotOpen({ id: invoiceId, state: invoice.state })\n      if",
+    replace: "if",
+    red
+  },
+  {
+    name: "Billing: money that comes late is more than is due",
+    file: payments,
+    find: "if (amount <= payable(invoice)) return\n",
+    replace: "if (amount > 0) return\n",
+    red
+  },
+  {
     name: "Billing: a payment of another currency is taken",
     file: payments,
     find: "if (amount.currency !== currency) {",
