@@ -4,7 +4,7 @@ import * as assert from "node:assert/strict"
 import type { IdempotencyKey } from "../../src/core/Idempotency.ts"
 import { Billing } from "../../src/platform/billing/Billing.ts"
 import * as BillingLive from "../../src/platform/billing/BillingLive.ts"
-import type { NewPayment } from "../../src/platform/billing/Payments.ts"
+import type { NewPayment, PaymentId } from "../../src/platform/billing/Payments.ts"
 import * as PlatformMigrations from "../../src/platform/PlatformMigrations.ts"
 import { Users } from "../../src/platform/users/Users.ts"
 import * as UsersLive from "../../src/platform/users/UsersLive.ts"
@@ -31,6 +31,7 @@ import {
   usage as used
 } from "../../src/testing/contracts/billing/support.ts"
 import { later } from "../../src/testing/contracts/users.ts"
+import { untilLocked } from "../postgres/activity.ts"
 import { describeLive, freshPostgres } from "../servers/index.ts"
 import { healthy, tally } from "./manyCallers.ts"
 
@@ -176,6 +177,48 @@ describeLive("postgresql", "Billing on a server, many callers at once", () => {
         const same = yield* race(20, () => refund(second.id, 60, key))
         assert.deepEqual(tally(same), { won: 20 })
         assert.equal(distinct(same), 1)
+        yield* addsUp
+      })
+    )
+
+    it.effect("a webhook that comes again while its payment is refunded waits for no one who waits for it", () =>
+      Effect.gen(function* () {
+        const { payments, refunds } = yield* Billing
+        const { run } = yield* Transaction
+        const { sql } = yield* PostgresClient.PostgresClient
+        const refund = (paymentId: PaymentId) =>
+          Effect.flatMap(keyOf("refund"), (idempotencyKey) =>
+            refunds.create({ paymentId, amount: eur(10), reason: "Asked", idempotencyKey })
+          )
+        const webhooks = [
+          ["won", (id: PaymentId) => Effect.asVoid(payments.succeed(id))],
+          ["IllegalTransition", (id: PaymentId) => Effect.asVoid(payments.fail(id, "late"))]
+        ] as const
+        for (const [outcome, webhook] of webhooks) {
+          for (const act of ["asked for", "failed"] as const) {
+            const { id } = yield* aPayment(100)
+            const made = yield* refund(id)
+            const done = yield* Deferred.make<void>()
+            const told = yield* Deferred.make<void>()
+            const refunding = Effect.gen(function* () {
+              yield* act === "failed" ? refunds.fail(made.id, "closed") : refund(id)
+              yield* Deferred.succeed(done, undefined)
+              yield* Effect.race(Deferred.await(told), untilLocked(sql))
+            })
+            const again = Deferred.await(done).pipe(
+              Effect.andThen(run(webhook(id), { retry: false })),
+              Effect.ensuring(Deferred.succeed(told, undefined))
+            )
+            // A deadlock would be run again, and told by nothing but the second that it takes to be found.
+            const exits = yield* Effect.all([Effect.exit(run(refunding, { retry: false })), Effect.exit(again)], {
+              concurrency: 2
+            })
+            assert.deepEqual(
+              exits.map((exit) => tally([exit])),
+              [{ won: 1 }, { [outcome]: 1 }]
+            )
+          }
+        }
         yield* addsUp
       })
     )

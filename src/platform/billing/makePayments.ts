@@ -141,7 +141,7 @@ export const makePayments = ({ insertNew, lookup, many, one, replace, run }: Tab
       })
     })
 
-  /** Settles a payment and counts it, under the locks of invoice and payment, taken in this order everywhere. */
+  /** Settles a payment and counts it, under the locks of invoice and payment, which all who write a payment take in this order. */
   const settle = <L, E = never>(
     operation: string,
     id: PaymentId,
@@ -156,6 +156,8 @@ export const makePayments = ({ insertNew, lookup, many, one, replace, run }: Tab
         const missing = new PaymentNotFound({ id })
         const found = yield* one(operation, payments, { where: { id } })
         if (Option.isNone(found)) return yield* missing
+        // Told again, as webhooks are: nobody is waited for.
+        if (found.value.state === to) return paymentOf(found.value)
         const invoice = yield* one(operation, invoices, { where: { id: found.value.invoiceId }, lock: "update" })
         const held = yield* one(operation, payments, { where: { id }, lock: "update" })
         if (Option.isNone(held) || Option.isNone(invoice)) return yield* missing
