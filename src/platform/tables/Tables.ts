@@ -100,6 +100,7 @@ export interface Tables {
   readonly lookup: <Row extends { readonly id: string }>(operation: string, table: Table<Row>) => Lookup<Row["id"], Row>
   /** Finds what is made of several tables; as `lookup` does. */
   readonly composed: <Key extends string, A>(spec: ComposedLookupSpec<Key, A>) => Lookup<Key, A>
+  /** The sum of a field that holds whole numbers; fails with `InvalidData` where it is beyond what a number holds exactly. */
   readonly sum: <Row>(
     operation: string,
     table: Table<Row>,

@@ -8,6 +8,7 @@ import type { MemoryTable } from "../../postgres/memory/MemoryTable.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
 import { makeSeesOthers } from "../users/SeesOthersMemory.ts"
 import { presentUser } from "../users/UsersMemory.ts"
+import { exactSum } from "./exactSum.ts"
 import type { Query, Table, Tables } from "./Tables.ts"
 
 /** Something that `<` orders as PostgreSQL does. */
@@ -113,7 +114,10 @@ export const make = Effect.fnUntraced(function* (
         })
     }),
     sum: (operation, table, field, query) =>
-      read(operation, (db) => found(db, table, query).reduce((sum, row) => sum + Number(row[field]), 0)),
+      Effect.flatMap(
+        read(operation, (db) => found(db, table, query).reduce((sum, row) => sum + BigInt(Number(row[field])), 0n)),
+        (sum) => exactSum({ operation, kind: "read" }, sum)
+      ),
     insertNew: <Row>(operation: string, table: Table<Row>, rows: ReadonlyArray<Row>) =>
       write<ReadonlyArray<Row>, StoreError>(operation, (db) => {
         const made: Array<Row> = []
