@@ -170,7 +170,7 @@ export class RefundExceedsPayment extends Schema.TaggedError<RefundExceedsPaymen
 export interface Payments {
   /**
    * Stores a payment for an open (or uncollectible) invoice, once per key: sent again, also at once, it gives back the first
-   * one, in the state that it is in by then.
+   * one, in the state that it is in by then; a default that is spelled out is the same request.
    *
    * A pending payment reserves its amount, so that two payments at once never come to more than is due. Fails with
    * `IdempotencyConflict` where the key made another payment.

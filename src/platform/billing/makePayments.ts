@@ -83,7 +83,7 @@ export const makePayments = ({ insertNew, lookup, many, one, replace, run }: Tab
     const { operation } = at("create")
     const payment = yield* newPayment(at("create"), given)
     const { amount, idempotencyKey, invoiceId, provider, providerReference = null, state = "pending" } = payment
-    const request = { idempotencyKey, requestHash: yield* hashOf(payment) }
+    const request = { idempotencyKey, requestHash: yield* hashOf({ ...payment, state }) }
     const before = Effect.flatMap(one(operation, payments, { where: { idempotencyKey } }), madeBy("payment", request))
     return yield* run(
       Effect.gen(function* () {

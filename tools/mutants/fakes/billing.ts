@@ -446,6 +446,13 @@ export const billing: ReadonlyArray<Mutant> = [
     red
   },
   {
+    name: "Billing: a default that is spelled out makes another request",
+    file: payments,
+    find: "hashOf({ ...payment, state })",
+    replace: "hashOf(payment)",
+    red
+  },
+  {
     name: "Billing: refunds come to more than the payment",
     file: refunds,
     find: "const refundable = payment.amount - payment.amountRefunded",

@@ -63,6 +63,7 @@ export const payments: Record<string, Run> = {
     const given = yield* payment(invoice, 100)
     const made = yield* payments.create(given)
     same(yield* payments.create({ ...given, amount: { ...given.amount } }), made)
+    same(yield* payments.create({ ...given, state: "pending", providerReference: undefined }), made)
     same((yield* again(invoice)).amountPending, eur(100))
     const came = yield* payments.succeed(made.id)
     same(yield* payments.create(given), came)
