@@ -173,7 +173,7 @@ export interface Payments {
    * one, in the state that it is in by then; a default that is spelled out is the same request.
    *
    * A pending payment reserves its amount, so that two payments at once never come to more than is due. Fails with
-   * `IdempotencyConflict` where the key made another payment.
+   * `IdempotencyConflict` where the key made another payment. What is to be done with money that no invoice takes, `succeed` says.
    */
   readonly create: (
     payment: NewPayment
