@@ -53,6 +53,9 @@ create table ai_core.subscriptions (
   plan_id uuid not null,
   price_id uuid not null,
   quantity bigint not null,
+  next_plan_id uuid,
+  next_price_id uuid,
+  next_quantity bigint,
   state text not null,
   started_at timestamptz(3) not null,
   trial_end timestamptz(3),
@@ -70,6 +73,12 @@ create table ai_core.subscriptions (
   constraint subscriptions_user_id_fkey foreign key (user_id) references ai_core.users (id) on delete restrict,
   constraint subscriptions_price_id_plan_id_fkey foreign key (price_id, plan_id)
     references ai_core.prices (id, plan_id) on delete restrict,
+  constraint subscriptions_next_price_id_next_plan_id_fkey foreign key (next_price_id, next_plan_id)
+    references ai_core.prices (id, plan_id) on delete restrict,
+  constraint subscriptions_next_check check (
+    num_nulls(next_plan_id, next_price_id, next_quantity) in (0, 3) and next_quantity >= 1
+    and (state <> 'canceled' or next_plan_id is null)
+  ),
   constraint subscriptions_state_check check (state in ('trialing', 'active', 'past_due', 'paused', 'canceled')),
   constraint subscriptions_quantity_check check (quantity >= 1),
   constraint subscriptions_period_check check (current_period_end > current_period_start),
@@ -85,11 +94,27 @@ create unique index subscriptions_user_id_plan_id_key on ai_core.subscriptions (
   where state <> 'canceled';
 create index subscriptions_user_id_created_at_id_idx on ai_core.subscriptions (user_id, created_at, id);
 create index subscriptions_price_id_plan_id_idx on ai_core.subscriptions (price_id, plan_id);
+create index subscriptions_next_price_id_next_plan_id_idx on ai_core.subscriptions (next_price_id, next_plan_id)
+  where next_price_id is not null;
 create index subscriptions_plan_id_created_at_id_idx on ai_core.subscriptions (plan_id, created_at, id);
 create index subscriptions_state_created_at_id_idx on ai_core.subscriptions (state, created_at, id);
 create index subscriptions_created_at_id_idx on ai_core.subscriptions (created_at, id);
 create index subscriptions_current_period_end_id_idx on ai_core.subscriptions (current_period_end, id)
-  where state in ('trialing', 'active', 'past_due');
+  where state in ('trialing', 'active', 'past_due') or state = 'paused' and cancel_at_period_end;
+
+-- Which plans a user has or is to have, each of one subscription: a change of plan takes the new one when it is made, and lets
+-- go of the old one when it holds.
+create table ai_core.subscription_plans (
+  user_id uuid not null,
+  plan_id uuid not null,
+  subscription_id uuid not null,
+  constraint subscription_plans_pkey primary key (user_id, plan_id),
+  constraint subscription_plans_plan_id_fkey foreign key (plan_id) references ai_core.plans (id) on delete restrict,
+  constraint subscription_plans_subscription_id_user_id_fkey foreign key (subscription_id, user_id)
+    references ai_core.subscriptions (id, user_id) on delete restrict
+);
+create index subscription_plans_plan_id_idx on ai_core.subscription_plans (plan_id);
+create index subscription_plans_subscription_id_user_id_idx on ai_core.subscription_plans (subscription_id, user_id);
 
 -- Which price and quantity a subscription has had since when: a period costs what held when it began. Terms begin and end with
 -- periods, and follow each other, with a gap where the subscription was paused.
@@ -508,6 +533,8 @@ comment on table ai_core.prices is 'What a plan costs: a flat amount, usage of a
 comment on column ai_core.prices.unit_amount is 'Minor units for each unit_size of the metric, begun ones counted whole, beyond what is included';
 comment on column ai_core.prices.included_quantity is 'Usage that costs nothing, in each period, for each one of the subscription''s quantity';
 comment on table ai_core.subscriptions is 'Who has which price since when, and the period that runs';
+comment on column ai_core.subscriptions.next_price_id is 'What the subscription was changed to, where that does not hold yet';
+comment on table ai_core.subscription_plans is 'Which plans a user has or is to have, each of one subscription that is not canceled';
 comment on column ai_core.subscriptions.billing_anchor is 'Periods end whole months after this time, at the last day of shorter months';
 comment on table ai_core.subscription_terms is 'Which price and quantity a subscription has had since when; changed from the end of a period on';
 comment on column ai_core.subscription_terms.until is 'The first moment that is no longer in it; null in the last one';
@@ -522,6 +549,7 @@ comment on table ai_core.credit_movements is 'Ledger of credit: only ever added 
 
 -- migrate:down
 drop table ai_core.credit_movements, ai_core.credit_balances, ai_core.refunds, ai_core.payments, ai_core.invoice_lines,
-  ai_core.invoices, ai_core.invoice_series, ai_core.usage_records, ai_core.subscription_terms, ai_core.subscriptions, ai_core.prices, ai_core.plans;
+  ai_core.invoices, ai_core.invoice_series, ai_core.usage_records, ai_core.subscription_terms,
+  ai_core.subscription_plans, ai_core.subscriptions, ai_core.prices, ai_core.plans;
 drop function ai_core.credit_sums_hold(), ai_core.payment_sums_hold(), ai_core.invoice_sums_hold(), ai_core.lines_of_draft(),
   ai_core.refuse_billing_change();

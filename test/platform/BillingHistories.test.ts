@@ -22,7 +22,7 @@ const modelPrices: ReadonlyArray<ModelPrice> = [
 ]
 const starts = ["2026-01-31T10:00:00Z", "2028-02-29T00:00:00Z", "2026-03-30T23:59:59.999Z", "2026-05-15T12:00:00Z"]
 const acts = ["change", "change", "usage", "usage", "usage", "usage", "invoice", "pause", "activate", "activate"]
-const rareActs = ["end", "keep", "owe", "cancel"]
+const rareActs = ["end", "end", "keep", "owe", "cancel"]
 
 /** One random history of a subscription, told to the store and to the model. */
 const history = (seed: number) =>
@@ -97,6 +97,20 @@ const history = (seed: number) =>
         ({ end, start }) => start === currentPeriodStart.epochMilliseconds && end === currentPeriodEnd.epochMilliseconds
       )
 
+    /** What it tells is what its period costs, and what comes is what it was changed to last. */
+    const checkTold = ({ currentPeriodStart, next, priceId, quantity, state }: Subscription): void => {
+      const running = model.periods.find(({ start }) => start === currentPeriodStart.epochMilliseconds)
+      const told = (price: string, count: number) =>
+        `${count} x ${modelPrices[priceIds.findIndex((id) => id === price)]?.amount}`
+      if (running !== undefined) {
+        const expected = `${running.quantity} x ${running.price.amount}`
+        check(told(priceId, quantity) === expected, `it tells ${told(priceId, quantity)}, not ${expected}`)
+      }
+      if (state === "canceled") return check(next === null, "what has ended becomes something else")
+      const wanted = next === null ? told(priceId, quantity) : told(next.priceId, next.quantity)
+      check(wanted === model.wanted, `it is to become ${wanted}, not ${model.wanted}`)
+    }
+
     const play = Effect.fnUntraced(function* (act: string) {
       switch (act) {
         case "change": {
@@ -137,10 +151,10 @@ const history = (seed: number) =>
           if (yield* agrees(act, subscriptions.cancel(id, "now"), lives())) model.cancel(now)
           return
         case "end":
-          if (yield* agrees(act, subscriptions.cancel(id, "at-period-end"), lives())) model.cancelAtPeriodEnd = true
+          if (yield* agrees(act, subscriptions.cancel(id, "at-period-end"), lives())) model.mark(now, true)
           return
         default:
-          if (yield* agrees(act, subscriptions.keep(id), lives())) model.cancelAtPeriodEnd = false
+          if (yield* agrees(act, subscriptions.keep(id), lives())) model.mark(now, false)
       }
     })
     const passTo = (at: number) =>
@@ -157,6 +171,7 @@ const history = (seed: number) =>
       yield* passTo(runs() && model.last.end > now && random() < 0.2 ? model.last.end : at)
       if (isPunctual || random() < 0.1) yield* renewAll
       yield* play(random() < 0.15 ? pick(rareActs) : pick(acts))
+      checkTold(yield* stored)
       check(isPeriodOf(yield* stored) || model.begun(now).length === 0, "the period that runs is none of its own")
     }
 

@@ -281,6 +281,17 @@ const cases: Record<string, Effect.Effect<void, unknown, Needs>> = {
         select subscription_id, 2, price_id, quantity, billing_anchor, now() from ai_core.subscription_terms
         where subscription_id = ${id}`
     ])
+    yield* refuses("subscriptions_next_check", (sql) => [
+      sql`update ai_core.subscriptions set next_quantity = 2 where id = ${id}`
+    ])
+    yield* refuses("subscriptions_next_check", (sql) => [
+      sql`update ai_core.subscriptions set next_plan_id = plan_id, next_price_id = price_id, next_quantity = 2,
+        state = 'canceled', canceled_at = now() where id = ${id}`
+    ])
+    yield* refuses("subscription_plans_pkey", (sql) => [
+      sql`insert into ai_core.subscription_plans (user_id, plan_id, subscription_id)
+        select user_id, plan_id, subscription_id from ai_core.subscription_plans where subscription_id = ${id}`
+    ])
     yield* refuses("subscriptions_paused_at_check", (sql) => [
       sql`update ai_core.subscriptions set state = 'paused' where id = ${id}`
     ])

@@ -87,6 +87,7 @@ const rules: Readonly<Record<string, Rule>> = {
       "prices.unit_size": "a count",
       "subscription_terms.position": "a count",
       "subscription_terms.quantity": "a count",
+      "subscriptions.next_quantity": "a count",
       "subscriptions.quantity": "a count",
       "usage_records.quantity": "a count"
     },

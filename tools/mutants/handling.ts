@@ -1,6 +1,7 @@
 import { apiKeys } from "./handling/apiKeys.ts"
 import { archive } from "./handling/archive.ts"
 import { beginAhead } from "./handling/beginAhead.ts"
+import { billingRaces } from "./handling/billingRaces.ts"
 import { billingSchema } from "./handling/billingSchema.ts"
 import { bulkInsert } from "./handling/bulkInsert.ts"
 import { failures } from "./handling/failures.ts"
@@ -1601,6 +1602,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ...withdrawn,
   ...archive,
   ...quietHours,
+  ...billingRaces,
   ...billingSchema,
   ...sessions,
   ...streamRows,

@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import { Version } from "../../core/Version.ts"
 import { NullableSafeInteger, NullableTimestamp, SafeInteger, Timestamp } from "../../postgres/repository/Row.ts"
 import { UserId } from "../users/Users.ts"
@@ -46,9 +47,12 @@ export type PriceRow = Parameters<typeof prices.key>[0]
 export const subscriptions = table(
   "subscriptions",
   Subscription.mapFields((fields) => ({
-    ...fields,
+    ...Struct.omit(fields, ["next"]),
     ...made,
     quantity: SafeInteger,
+    nextPlanId: Schema.NullOr(PlanId),
+    nextPriceId: Schema.NullOr(PriceId),
+    nextQuantity: NullableSafeInteger,
     startedAt: Timestamp,
     trialEnd: Time,
     billingAnchor: Timestamp,
@@ -65,17 +69,44 @@ export const subscriptions = table(
     },
     references: {
       subscriptions_user_id_fkey: { to: "users", key: ({ userId }) => userId, onRemoval: "restrict" },
-      subscriptions_price_id_plan_id_fkey: { to: "prices", key: ({ priceId }) => priceId, onRemoval: "restrict" }
+      subscriptions_price_id_plan_id_fkey: { to: "prices", key: ({ priceId }) => priceId, onRemoval: "restrict" },
+      subscriptions_next_price_id_next_plan_id_fkey: {
+        to: "prices",
+        key: ({ nextPriceId }) => nextPriceId ?? undefined,
+        onRemoval: "restrict"
+      }
     }
   }
 )
 export type SubscriptionRow = Parameters<typeof subscriptions.key>[0]
 
-/** It is renewed when its period is over. */
+/** It is renewed when its period is over, or ends then: a paused one, too, where it was to be canceled. */
 export const renewable: Condition<SubscriptionRow> = {
-  sql: "state in ('trialing', 'active', 'past_due')",
-  holds: ({ state }) => state !== "paused" && state !== "canceled"
+  sql: "(state in ('trialing', 'active', 'past_due') or state = 'paused' and cancel_at_period_end)",
+  holds: ({ cancelAtPeriodEnd, state }) => (state === "paused" ? cancelAtPeriodEnd : state !== "canceled")
 }
+
+/** It has its plan. */
+export const live: Condition<SubscriptionRow> = {
+  sql: "state <> 'canceled'",
+  holds: ({ state }) => state !== "canceled"
+}
+
+export const subscriptionPlans = table(
+  "subscription_plans",
+  Schema.Struct({ userId: UserId, planId: PlanId, subscriptionId: SubscriptionId }),
+  ["userId", "planId"],
+  {
+    references: {
+      subscription_plans_plan_id_fkey: { to: "plans", key: ({ planId }) => planId, onRemoval: "restrict" },
+      subscription_plans_subscription_id_user_id_fkey: {
+        to: "subscriptions",
+        key: ({ subscriptionId }) => subscriptionId,
+        onRemoval: "restrict"
+      }
+    }
+  }
+)
 
 export const subscriptionTerms = table(
   "subscription_terms",
@@ -301,6 +332,7 @@ export const billingTables = [
   plans,
   prices,
   subscriptions,
+  subscriptionPlans,
   subscriptionTerms,
   usageRecords,
   invoiceSeries,

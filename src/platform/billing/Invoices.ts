@@ -218,6 +218,9 @@ export interface Invoices {
    * The period is one of the subscription's own, `currentPeriodStart` to `currentPeriodEnd` of its time, else `PeriodMismatch`
    * names the field that does not fit and the nearest period that is one. It has begun, by the Clock, else `PeriodNotBegun`.
    * Fails with `PeriodInvoiced` where a period that overlaps was invoiced. A void invoice does not count.
+   *
+   * Inside a transaction it needs `read committed`, else `InvalidData` names `isolation`: a stricter snapshot would not show
+   * the usage that others have recorded since.
    */
   readonly invoiceSubscription: (
     subscriptionId: SubscriptionId,

@@ -20,7 +20,12 @@ export const RefundId = TimeOrderedId.pipe(Schema.brand("RefundId"))
 export type RefundId = typeof RefundId.Type
 
 /** The states of a payment, and which lead to which. */
-export const paymentStates = stateMachine("payment", { pending: ["succeeded", "failed"], succeeded: [], failed: [] })
+export const paymentStates = stateMachine("payment", {
+  pending: ["succeeded", "failed"],
+  succeeded: [],
+  // A provider may try a payment again that was declined.
+  failed: ["succeeded"]
+})
 export const PaymentState = paymentStates.schema
 export type PaymentState = typeof PaymentState.Type
 
@@ -165,10 +170,10 @@ export class RefundExceedsPayment extends Schema.TaggedError<RefundExceedsPaymen
 export interface Payments {
   /**
    * Stores a payment for an open (or uncollectible) invoice, once per key: sent again, also at once, it gives back the first
-   * one, in the state that it is in by then.
+   * one, in the state that it is in by then; a default that is spelled out is the same request.
    *
    * A pending payment reserves its amount, so that two payments at once never come to more than is due. Fails with
-   * `IdempotencyConflict` where the key made another payment.
+   * `IdempotencyConflict` where the key made another payment. What is to be done with money that no invoice takes, `succeed` says.
    */
   readonly create: (
     payment: NewPayment
@@ -185,12 +190,19 @@ export interface Payments {
   /**
    * To `succeeded`; the invoice is `paid` once nothing is due.
    *
+   * One that failed may come after all, where its invoice takes the amount then: else `InvoiceNotOpen`, or `AmountExceedsDue`.
+   * Money that no invoice takes (it is void, or was paid by somebody else) is given back at the provider, or kept for the user by
+   * `credit.grant`, with the provider's reference in the key, so that it is granted once.
+   *
    * Idempotent: a payment that succeeded before is given back as it is, whatever reference is told now.
    */
   readonly succeed: (
     id: PaymentId,
     settled?: PaymentSettlement
-  ) => Effect.Effect<Payment, PaymentNotFound | IllegalTransition | ProviderReferenceTaken | StoreError>
+  ) => Effect.Effect<
+    Payment,
+    PaymentNotFound | IllegalTransition | InvoiceNotOpen | AmountExceedsDue | ProviderReferenceTaken | StoreError
+  >
   /** To `failed`; its amount is due again. Idempotent: a payment that failed is given back. */
   readonly fail: (
     id: PaymentId,

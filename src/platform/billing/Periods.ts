@@ -48,7 +48,10 @@ export const nextStart = (term: Pick<Term, "billingAnchor" | "interval" | "since
   DateTime.isLessThan(at, term.since) ? term.since : periodOf(term, at).end
 
 /** The term that a moment is in. */
-export const termAt = (terms: ReadonlyArray<Term>, at: DateTime.Utc): Term | undefined =>
+export const termAt = <T extends Pick<Term, "since" | "until">>(
+  terms: ReadonlyArray<T>,
+  at: DateTime.Utc
+): T | undefined =>
   terms.find(
     ({ since, until }) =>
       DateTime.isGreaterThanOrEqualTo(at, since) && (until === null || DateTime.isLessThan(at, until))

@@ -31,11 +31,13 @@ export type SubscriptionState = typeof SubscriptionState.Type
 export const Subscription = Schema.Struct({
   id: SubscriptionId,
   userId: UserId,
+  /** The plan, price and quantity of the period from `currentPeriodStart` to `currentPeriodEnd`. */
   planId: PlanId,
-  /** The price from the next period on; of the one that runs, too, unless it was changed in it. */
   priceId: PriceId,
-  /** Seats, licences: what a price is multiplied by; it holds from when the price holds. */
+  /** Seats, licences: what a price is multiplied by. */
   quantity: Schema.Int,
+  /** What the last change made of it, from a later period on; null where nothing else is to come. */
+  next: Schema.NullOr(Schema.Struct({ planId: PlanId, priceId: PriceId, quantity: Schema.Int })),
   state: SubscriptionState,
   startedAt: Schema.DateTimeUtc,
   /** Until when it is tried for nothing. */
@@ -89,6 +91,7 @@ export type SubscriptionDueCursor = typeof SubscriptionDueCursor.Type
 
 export interface SubscriptionFilter {
   readonly userId?: UserId | undefined
+  /** The plan of the period that runs. */
   readonly planId?: PlanId | undefined
   readonly state?: SubscriptionState | undefined
 }
@@ -101,13 +104,13 @@ export class SubscriptionNotFound extends Schema.TaggedError<SubscriptionNotFoun
   }
 }
 
-/** The user has a subscription to this plan that is not canceled. */
+/** The user has a subscription that is not canceled, and that is to this plan or is to become it. */
 export class AlreadySubscribed extends Schema.TaggedError<AlreadySubscribed>("@ai-core/database/AlreadySubscribed")(
   "AlreadySubscribed",
   { userId: UserId, planId: PlanId }
 ) {
   override get message(): string {
-    return `the user ${this.userId} has the plan ${this.planId}`
+    return `the user ${this.userId} has the plan ${this.planId}, or is to have it`
   }
 }
 
@@ -174,7 +177,8 @@ export interface Subscriptions {
    * Subscribes a user to a price: `trialing` until `trialEnd` where there is one, else `active` from `startAt` on.
    *
    * A user has one subscription to a plan that is not canceled, so that making it twice, also at once, fails with
-   * `AlreadySubscribed`. An erased user is `UserNotFound`.
+   * `AlreadySubscribed`; one that was changed to the plan counts from the change on, and one that was changed from it until the
+   * change holds. One that was to be canceled with a period that is over is in nobody's way. An erased user is `UserNotFound`.
    */
   readonly create: (
     subscription: NewSubscription
@@ -188,14 +192,18 @@ export interface Subscriptions {
   readonly findMany: (
     ids: ReadonlyArray<SubscriptionId>
   ) => Effect.Effect<ReadonlyArray<Option.Option<Subscription>>, StoreError>
-  /** The user's subscription to the plan that is not canceled. */
+  /**
+   * The user's subscription that is not canceled, and that is to the plan or is to become it: `planId` and `next` tell which, and
+   * `state` whether it runs.
+   */
   readonly findLive: (userId: UserId, planId: PlanId) => Effect.Effect<Option.Option<Subscription>, StoreError>
   /**
    * Changes price or quantity of a subscription that still is at the version that the caller read.
    *
    * It holds from the period on that begins after the change, by the Clock, or while it is paused after its activation: the period
    * that runs keeps its end, its price and the metric of its usage, and nothing is prorated. Of several changes in a period the
-   * last one holds. Before the subscription begins it holds from its beginning, so that the first period's end may change.
+   * last one holds. What is to come is `next`, and the renewal into its first period puts it into its place. The running price may
+   * be changed back to, sold or not. Before the subscription begins it holds from its beginning, so that the first period's end may change.
    */
   readonly change: (
     id: SubscriptionId,
@@ -228,7 +236,8 @@ export interface Subscriptions {
   /**
    * To `active`. Where the period in which it was paused is over, a new one begins now, and there was none in between.
    *
-   * Renewals of what was not paused stay overdue.
+   * Renewals of what was not paused stay overdue. What was to be canceled with a period that is over is `canceled`, and refused
+   * as such.
    */
   readonly activate: (id: SubscriptionId) => Moved
   /** To `past_due`: a payment is missing. Renewals that are overdue stay so. */
@@ -243,7 +252,8 @@ export interface Subscriptions {
    */
   readonly pause: (id: SubscriptionId) => Moved
   /**
-   * To `canceled`, at once, or by the renewal of the period that runs. The second way is idempotent.
+   * To `canceled`, at once, or by the renewal of the period that runs, also where it is paused until then. The second way is
+   * idempotent; of a paused subscription whose period is over it is the first one, as of that period's end.
    *
    * Renewals that are overdue are made up for first, as `pause` does it.
    */
@@ -256,7 +266,10 @@ export interface Subscriptions {
   ) => Effect.Effect<Page<Subscription, SubscriptionCursor>, StoreError>
   /** Streams the subscriptions of `list`, with the memory of one page and no connection between pages. */
   readonly stream: (options?: SubscriptionFilter & StreamOptions) => Stream.Stream<Subscription, StoreError>
-  /** Those whose period is over at a time (now, where nothing is said) and that may be renewed, the longest overdue first. */
+  /**
+   * Those whose period is over at a time (now, where nothing is said) and that may be renewed, the longest overdue first; paused
+   * ones, too, where they were to be canceled at its end.
+   */
   readonly due: (
     options?: { readonly at?: DateTime.Utc | undefined } & PageOptions<SubscriptionDueCursor>
   ) => Effect.Effect<Page<Subscription, SubscriptionDueCursor>, StoreError>

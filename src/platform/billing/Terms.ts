@@ -3,7 +3,8 @@ import * as Effect from "effect/Effect"
 import type { StoreError } from "../../core/StoreError.ts"
 import { prices, type SubscriptionRow, type SubscriptionTermRow, subscriptionTerms } from "./BillingTables.ts"
 import { priceOf } from "./makePlans.ts"
-import { isRecurring, nextStart, periodOf, type Term } from "./Periods.ts"
+import { isRecurring, nextStart, periodOf, type Term, termAt } from "./Periods.ts"
+import { isSame, nextOf, noNext, type Subscribed } from "./SubscriptionRows.ts"
 import type { SubscriptionId } from "./Subscriptions.ts"
 import type { Tables } from "../tables/Tables.ts"
 
@@ -20,13 +21,14 @@ export interface Terms {
   /** Begins the first term of a new subscription. */
   readonly begin: (operation: string, subscription: SubscriptionRow) => Effect.Effect<void, StoreError>
   /**
-   * Makes price and quantity of a subscription hold from the period on that begins after this moment.
+   * Makes price and quantity hold from the period of a subscription on that begins after this moment.
    *
    * Gives the subscription: where the period that it is in has not begun, its end is the new term's.
    */
   readonly follow: (
     operation: string,
     subscription: SubscriptionRow,
+    wanted: Subscribed,
     last: StoredTerm,
     now: DateTime.Utc
   ) => Effect.Effect<SubscriptionRow, StoreError>
@@ -37,6 +39,22 @@ export interface Terms {
     last: StoredTerm,
     end: DateTime.Utc
   ) => Effect.Effect<void, StoreError>
+}
+
+/** The subscription with what holds in its period, and with what is to come. */
+export const standing = (subscription: SubscriptionRow, terms: ReadonlyArray<StoredTerm>): SubscriptionRow => {
+  const last = terms.at(-1)
+  const term = termAt(terms, subscription.currentPeriodStart) ?? last
+  if (term === undefined || last === undefined) return subscription
+  const { price, priceId, quantity } = term
+  const goesOn = terms.every((other) => other.position <= term.position || isSame(other, term))
+  return {
+    ...subscription,
+    planId: price.planId,
+    priceId,
+    quantity,
+    ...(goesOn ? noNext : nextOf({ ...last, planId: last.price.planId }))
+  }
 }
 
 export const makeTerms = ({ insertNew, many, replace }: Tables): Terms => {
@@ -77,15 +95,20 @@ export const makeTerms = ({ insertNew, many, replace }: Tables): Terms => {
     of,
     begin: (operation, subscription) =>
       Effect.asVoid(insertNew(operation, subscriptionTerms, [rowOf(subscription, 1, subscription.startedAt)])),
-    follow: Effect.fnUntraced(function* (operation, subscription, last, now) {
+    follow: Effect.fnUntraced(function* (operation, subscription, wanted, last, now) {
       const { currentPeriodStart, id } = subscription
-      if (last.priceId === subscription.priceId && last.quantity === subscription.quantity) return subscription
       const since = nextStart(last, now)
       const { billingAnchor, position } = last
-      yield* put(operation, last, since, { ...rowOf(subscription, position + 1, since), billingAnchor })
-      if (DateTime.isGreaterThan(since, currentPeriodStart)) return subscription
-      const term = (yield* of(operation, [id])).get(id)?.at(-1) ?? last
-      return { ...subscription, currentPeriodEnd: periodOf(term, currentPeriodStart).end }
+      if (!isSame(last, wanted)) {
+        yield* put(operation, last, since, {
+          ...rowOf({ ...subscription, ...wanted }, position + 1, since),
+          billingAnchor
+        })
+      }
+      const all = (yield* of(operation, [id])).get(id) ?? []
+      const told = standing(subscription, all)
+      if (isSame(last, wanted) || DateTime.isGreaterThan(since, currentPeriodStart)) return told
+      return { ...told, currentPeriodEnd: periodOf(all.at(-1) ?? last, currentPeriodStart).end }
     }),
     restart: (operation, subscription, last, end) =>
       put(operation, last, end, rowOf(subscription, last.position + 1, subscription.currentPeriodStart))

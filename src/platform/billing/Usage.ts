@@ -115,6 +115,8 @@ export interface Usage {
    * invoiced, with `PeriodMismatch` where it is in none of the subscription's that has begun, by the Clock, and with
    * `MetricNotPriced` where the price that holds in it counts something else: late usage is recorded in the period that runs, or
    * not at all, but never lost unsaid. A time to come in the period that runs is taken.
+   * In a stricter transaction than `read committed` the invoice that its snapshot does not show is a `Conflict`, which
+   * `transaction.run` repeats.
    */
   readonly record: (usage: NewUsage) => Effect.Effect<UsageRecord, Refused>
   /** Records up to 10,000 at once, in one statement: all of them, or none. Gives them in the order given. */

@@ -46,12 +46,13 @@ const linesOf = (
 
 /** Makes the invoices of subscriptions; see `Invoices`. */
 export const makeInvoiceSubscription = (tables: Tables, drafts: Drafts): Invoices["invoiceSubscription"] => {
-  const { one, run, sum } = tables
+  const { one, replace, runSeeingOthers, sum } = tables
   const terms = makeTerms(tables)
   return Effect.fnUntraced(function* (givenId, givenPeriod) {
     const { period, subscriptionId: id } = yield* given(subject, { subscriptionId: givenId, period: givenPeriod })
     const { end, start } = period
-    return yield* run(
+    return yield* runSeeingOthers(
+      operation,
       Effect.gen(function* () {
         // Held against those who record usage, and those who make the same invoice.
         const found = yield* one(operation, subscriptions, { where: { id }, lock: "update" })
@@ -96,14 +97,15 @@ export const makeInvoiceSubscription = (tables: Tables, drafts: Drafts): Invoice
                 from: { usedAt: start },
                 below: { usedAt: end }
               })
-        return invoiceOf(
-          yield* drafts.make(operation, {
-            userId: subscription.userId,
-            currency: price.amount.currency,
-            lines: linesOf(term, plan.name, free, used),
-            subscription: { id, period }
-          })
-        )
+        const invoice = yield* drafts.make(operation, {
+          userId: subscription.userId,
+          currency: price.amount.currency,
+          lines: linesOf(term, plan.name, free, used),
+          subscription: { id, period }
+        })
+        // As it is: whoever records usage in a snapshot that does not show the invoice conflicts with what is written only.
+        yield* replace(operation, subscriptions, subscription)
+        return invoiceOf(invoice)
       })
       // Its price is there, and no line is below zero.
     ).pipe(Effect.catchTag(["PriceNotFound", "NegativeInvoice"], Effect.die))

@@ -83,7 +83,7 @@ export const makePayments = ({ insertNew, lookup, many, one, replace, run }: Tab
     const { operation } = at("create")
     const payment = yield* newPayment(at("create"), given)
     const { amount, idempotencyKey, invoiceId, provider, providerReference = null, state = "pending" } = payment
-    const request = { idempotencyKey, requestHash: yield* hashOf(payment) }
+    const request = { idempotencyKey, requestHash: yield* hashOf({ ...payment, state }) }
     const before = Effect.flatMap(one(operation, payments, { where: { idempotencyKey } }), madeBy("payment", request))
     return yield* run(
       Effect.gen(function* () {
@@ -129,12 +129,25 @@ export const makePayments = ({ insertNew, lookup, many, one, replace, run }: Tab
     )
   })
 
-  /** Settles a payment and counts it, under the locks of invoice and payment, taken in this order everywhere. */
-  const settle = <E = never>(
+  /** Money that nothing was reserved for any more, and that the invoice must still take. */
+  const takenLate = ({ amount, currency, invoiceId }: PaymentRow, invoice: InvoiceRow) =>
+    Effect.gen(function* () {
+      if (!takesMoney(invoice)) return yield* new InvoiceNotOpen({ id: invoiceId, state: invoice.state })
+      if (amount <= payable(invoice)) return
+      return yield* new AmountExceedsDue({
+        invoiceId,
+        payable: Money.make(payable(invoice), currency),
+        amount: Money.make(amount, currency)
+      })
+    })
+
+  /** Settles a payment and counts it, under the locks of invoice and payment, which all who write a payment take in this order. */
+  const settle = <L, E = never>(
     operation: string,
     id: PaymentId,
     to: Exclude<PaymentState, "pending">,
     fields: (payment: PaymentRow) => Partial<PaymentRow>,
+    late: (payment: PaymentRow, invoice: InvoiceRow) => Effect.Effect<void, L>,
     write: (settled: PaymentRow) => Effect.Effect<void, E | StoreError> = (settled) =>
       replace(operation, payments, settled)
   ) =>
@@ -143,12 +156,15 @@ export const makePayments = ({ insertNew, lookup, many, one, replace, run }: Tab
         const missing = new PaymentNotFound({ id })
         const found = yield* one(operation, payments, { where: { id } })
         if (Option.isNone(found)) return yield* missing
+        // Told again, as webhooks are: nobody is waited for.
+        if (found.value.state === to) return paymentOf(found.value)
         const invoice = yield* one(operation, invoices, { where: { id: found.value.invoiceId }, lock: "update" })
         const held = yield* one(operation, payments, { where: { id }, lock: "update" })
         if (Option.isNone(held) || Option.isNone(invoice)) return yield* missing
         const payment = held.value
         if (payment.state === to) return paymentOf(payment)
         const state = yield* Effect.fromResult(paymentStates.go(id, payment.state, to))
+        if (payment.state === "failed") yield* late(payment, invoice.value)
         const now = yield* DateTime.now
         const settled: PaymentRow = {
           ...payment,
@@ -171,7 +187,8 @@ export const makePayments = ({ insertNew, lookup, many, one, replace, run }: Tab
       operation,
       id,
       "succeeded",
-      ({ providerReference }) => ({ providerReference: settled.providerReference ?? providerReference }),
+      ({ providerReference }) => ({ providerReference: settled.providerReference ?? providerReference, failure: null }),
+      takenLate,
       (payment) =>
         Effect.mapError(
           replace(operation, payments, payment),
@@ -188,7 +205,13 @@ export const makePayments = ({ insertNew, lookup, many, one, replace, run }: Tab
 
   const fail: Payments["fail"] = Effect.fnUntraced(function* (givenId, givenFailure) {
     const { failure, id } = yield* failed(at("fail"), { id: givenId, failure: givenFailure })
-    return yield* settle(at("fail").operation, id, "failed", () => ({ failure }))
+    return yield* settle(
+      at("fail").operation,
+      id,
+      "failed",
+      () => ({ failure }),
+      () => Effect.void
+    )
   })
 
   const { find } = finders(lookup(at("find").operation, payments), PaymentId, paymentOf, at)

@@ -7,7 +7,7 @@ import { requestHash } from "../../core/Idempotency.ts"
 import { defaultPageSize, pageOf } from "../../core/KeysetPage.ts"
 import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import * as Money from "../Money.ts"
-import { payments, type RefundRow, refunds } from "./BillingTables.ts"
+import { invoices, payments, type RefundRow, refunds } from "./BillingTables.ts"
 import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import {
   Failure,
@@ -60,6 +60,17 @@ const refundOf = (row: RefundRow): Refund => ({
 export const makeRefunds = ({ insertNew, lookup, many, one, replace, run }: Tables): Refunds => {
   const nextId = makeIdsOf(RefundId)
 
+  /**
+   * A payment that is held, with its invoice held first: what is written to a payment is added up with its invoice's row held,
+   * when the transaction ends.
+   */
+  const holdPayment = Effect.fnUntraced(function* (operation: string, id: PaymentId) {
+    const seen = yield* one(operation, payments, { where: { id } })
+    if (Option.isNone(seen)) return seen
+    yield* one(operation, invoices, { where: { id: seen.value.invoiceId }, lock: "update" })
+    return yield* one(operation, payments, { where: { id }, lock: "update" })
+  })
+
   const create: Refunds["create"] = Effect.fnUntraced(function* (given) {
     const { operation } = at("create")
     const refund = yield* newRefund(at("create"), given)
@@ -68,7 +79,7 @@ export const makeRefunds = ({ insertNew, lookup, many, one, replace, run }: Tabl
     const before = Effect.flatMap(one(operation, refunds, { where: { idempotencyKey } }), madeBy("refund", request))
     return yield* run(
       Effect.gen(function* () {
-        const found = yield* one(operation, payments, { where: { id: paymentId }, lock: "update" })
+        const found = yield* holdPayment(operation, paymentId)
         const made = yield* before
         if (Option.isSome(made)) return refundOf(made.value)
         if (Option.isNone(found)) return yield* new PaymentNotFound({ id: paymentId })
@@ -113,14 +124,15 @@ export const makeRefunds = ({ insertNew, lookup, many, one, replace, run }: Tabl
     )
   })
 
-  /** Settles a refund, under the locks of payment and refund, taken in this order everywhere. */
+  /** Settles a refund, under the locks of invoice, payment and refund, taken in this order everywhere. */
   const settle = (operation: string, id: RefundId, to: Exclude<RefundState, "pending">, fields: Partial<RefundRow>) =>
     run(
       Effect.gen(function* () {
         const missing = new RefundNotFound({ id })
         const found = yield* one(operation, refunds, { where: { id } })
         if (Option.isNone(found)) return yield* missing
-        const payment = yield* one(operation, payments, { where: { id: found.value.paymentId }, lock: "update" })
+        if (found.value.state === to) return refundOf(found.value)
+        const payment = yield* holdPayment(operation, found.value.paymentId)
         const held = yield* one(operation, refunds, { where: { id }, lock: "update" })
         if (Option.isNone(held) || Option.isNone(payment)) return yield* missing
         const refund = held.value

@@ -1,6 +1,5 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { cursor, defaultPageSize, pageOf, PageSize } from "../../core/KeysetPage.ts"
@@ -10,10 +9,17 @@ import type { IllegalTransition } from "../../core/StateMachine.ts"
 import type { StoreError } from "../../core/StoreError.ts"
 import { makeIdsOf, TimeOrderedId } from "../../core/TimeOrderedId.ts"
 import { expectVersion, Version } from "../../core/Version.ts"
-import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { UserId } from "../users/Users.ts"
 import { RecentMoment } from "../Checks.ts"
-import { plans, prices, renewable, type SubscriptionRow, subscriptions } from "./BillingTables.ts"
+import {
+  live,
+  plans,
+  prices,
+  renewable,
+  subscriptionPlans,
+  type SubscriptionRow,
+  subscriptions
+} from "./BillingTables.ts"
 import { listFields, sameOrder, streamFields, streamOf, timeCursor } from "../Lists.ts"
 import { isRecurring, nextStart, periodOf, termAt } from "./Periods.ts"
 import { PlanArchived, PlanId, type PriceId, PriceNotFound } from "./Plans.ts"
@@ -36,7 +42,8 @@ import {
   subscriptionStates
 } from "./Subscriptions.ts"
 import { finders } from "../tables/finders.ts"
-import { makeTerms } from "./Terms.ts"
+import { isSame, nextOf, noNext, subscriptionOf, wantedOf } from "./SubscriptionRows.ts"
+import { makeTerms, standing } from "./Terms.ts"
 import type { Tables } from "../tables/Tables.ts"
 
 const cursors = timeCursor("subscriptions", SubscriptionCursor)
@@ -53,7 +60,7 @@ const filters = {
 
 const newSubscription = decodeInput(NewSubscription)
 const idOnly = decodeInput(Schema.Struct({ id: SubscriptionId }))
-const live = decodeInput(Schema.Struct({ userId: UserId, planId: PlanId }))
+const whose = decodeInput(Schema.Struct({ userId: UserId, planId: PlanId }))
 const changed = decodeInput(
   Schema.Struct({ id: SubscriptionId, expectedVersion: Version, changes: SubscriptionChanges })
 )
@@ -72,10 +79,18 @@ const dueOptions = decodeInput(
 const at = (method: string) =>
   ({ store: "postgresql", operation: `Billing.subscriptions.${method}`, subject: "input" }) as const
 
+/** The subscription after a change. */
+const changedTo = (before: SubscriptionRow, next: SubscriptionRow, now: DateTime.Utc): SubscriptionRow => ({
+  ...next,
+  ...(live.holds(next) ? {} : noNext),
+  version: before.version + 1,
+  updatedAt: DateTime.max(before.updatedAt, now)
+})
+
 const isOver = (end: DateTime.Utc, now: DateTime.Utc): boolean => DateTime.isLessThanOrEqualTo(end, now)
 
 export const makeSubscriptions = (tables: Tables): Subscriptions => {
-  const { insertNew, lookup, many, one, present, replace, run } = tables
+  const { insertNew, lookup, many, one, present, remove, replace, run } = tables
   const nextId = makeIdsOf(SubscriptionId)
   const terms = makeTerms(tables)
 
@@ -116,12 +131,13 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
         const { interval, planId } = yield* onSale(operation, priceId)
         yield* present(operation, userId)
         const anchor = trialEnd ?? start
-        const subscription: Subscription = {
+        const subscription: SubscriptionRow = {
           id,
           userId,
           planId,
           priceId,
           quantity,
+          ...noNext,
           state: trialEnd === undefined ? "active" : "trialing",
           startedAt: start,
           trialEnd: trialEnd ?? null,
@@ -135,22 +151,27 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
           createdAt: now,
           updatedAt: now
         }
-        const [made] = yield* insertNew(operation, subscriptions, [subscription])
+        const insert = Effect.map(insertNew(operation, subscriptions, [subscription]), ([made]) => made)
+        const made = (yield* insert) ?? ((yield* makeRoom(operation, userId, planId, now)) ? yield* insert : undefined)
         if (made === undefined) return yield* new AlreadySubscribed({ userId, planId })
+        yield* holdPlans(operation, made, [planId], now)
         yield* terms.begin(operation, made)
-        return made
+        return subscriptionOf(made)
       })
     )
   })
 
-  const { find, findMany } = finders(lookup(at("find").operation, subscriptions), SubscriptionId, identity, at)
+  const { find, findMany } = finders(lookup(at("find").operation, subscriptions), SubscriptionId, subscriptionOf, at)
 
   const findLive: Subscriptions["findLive"] = Effect.fnUntraced(function* (givenUser, givenPlan) {
-    const { planId, userId } = yield* live(at("findLive"), { userId: givenUser, planId: givenPlan })
-    return yield* one(at("findLive").operation, subscriptions, {
-      where: { userId, planId },
-      only: { sql: "state <> 'canceled'", holds: ({ state }) => state !== "canceled" }
-    })
+    const { planId, userId } = yield* whose(at("findLive"), { userId: givenUser, planId: givenPlan })
+    const { operation } = at("findLive")
+    const runs = yield* one(operation, subscriptions, { where: { userId, planId }, only: live })
+    if (Option.isSome(runs)) return Option.map(runs, subscriptionOf)
+    const comes = yield* one(operation, subscriptionPlans, { where: { userId, planId } })
+    if (Option.isNone(comes)) return Option.none()
+    const found = yield* one(operation, subscriptions, { where: { id: comes.value.subscriptionId }, only: live })
+    return Option.map(found, subscriptionOf)
   })
 
   /** Changes a subscription under its lock; a change that is the subscription itself writes nothing. */
@@ -158,8 +179,7 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
     operation: string,
     id: SubscriptionId,
     change: (subscription: SubscriptionRow, now: DateTime.Utc) => Effect.Effect<SubscriptionRow, E>,
-    write: (written: SubscriptionRow) => Effect.Effect<void, E | StoreError> = (written) =>
-      replace(operation, subscriptions, written)
+    refused: (taken: AlreadySubscribed) => Effect.Effect<void, E> = Effect.die
   ): Effect.Effect<Subscription, E | SubscriptionNotFound | StoreError> =>
     run(
       Effect.gen(function* () {
@@ -168,14 +188,18 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
         const subscription = found.value
         const now = yield* DateTime.now
         const next = yield* change(subscription, now)
-        if (next === subscription) return subscription
-        const written: SubscriptionRow = {
-          ...next,
-          version: subscription.version + 1,
-          updatedAt: DateTime.max(subscription.updatedAt, now)
+        if (next === subscription) return subscriptionOf(subscription)
+        const written = changedTo(subscription, next, now)
+        if (!live.holds(written)) yield* letGo(operation, id)
+        else if (next.planId !== subscription.planId || next.nextPlanId !== subscription.nextPlanId) {
+          yield* Effect.catchTag(
+            holdPlans(operation, written, yield* plansOf(operation, written), now),
+            "AlreadySubscribed",
+            refused
+          )
         }
-        yield* write(written)
-        return written
+        yield* replace(operation, subscriptions, written)
+        return subscriptionOf(written)
       })
     )
 
@@ -188,9 +212,8 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
       const { all, last } = yield* termsOf(operation, id)
       const { end, start } = periodOf(termAt(all, at) ?? last, at)
       return {
-        ...subscription,
+        ...standing({ ...subscription, currentPeriodStart: start }, all),
         state: state === "trialing" ? ("active" as const) : state,
-        currentPeriodStart: start,
         currentPeriodEnd: end
       }
     })
@@ -201,6 +224,67 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
       ? advanced(operation, subscription, now)
       : Effect.succeed(subscription)
 
+  /** Ends the user's subscription to a plan where that was to end with a period that is over; says whether none is left. */
+  const makeRoom = (operation: string, userId: UserId, planId: PlanId, now: DateTime.Utc) =>
+    Effect.gen(function* () {
+      const taken = yield* one(operation, subscriptionPlans, { where: { userId, planId } })
+      if (Option.isNone(taken)) return true
+      const { subscriptionId: id } = taken.value
+      const hasEnded = (found: SubscriptionRow) =>
+        found.cancelAtPeriodEnd && renewable.holds(found) && isOver(found.currentPeriodEnd, now)
+      // Looked at before it is held, so that those who come at once for different plans do not wait for each other.
+      const seen = yield* one(operation, subscriptions, { where: { id } })
+      if (Option.isSome(seen) && live.holds(seen.value) && !hasEnded(seen.value)) return false
+      const held = yield* one(operation, subscriptions, { where: { id }, only: live, lock: "update" })
+      if (Option.isNone(held)) return true
+      if (!hasEnded(held.value)) return false
+      const current = yield* caughtUp(operation, held.value, now)
+      yield* replace(operation, subscriptions, changedTo(held.value, current, now))
+      yield* letGo(operation, id)
+      return true
+    })
+
+  const letGo = (operation: string, subscriptionId: SubscriptionId) =>
+    remove(operation, subscriptionPlans, { subscriptionId })
+
+  /** What a subscription is to and is to become, also by way of a change that a renewal that is overdue has not come to yet. */
+  const plansOf = (operation: string, { currentPeriodStart, id, nextPlanId, planId, state }: SubscriptionRow) => {
+    const told = nextPlanId === null ? [planId] : [planId, nextPlanId]
+    // What it was to become before it was paused and changed is no longer to come.
+    if (state === "paused") return Effect.succeed(told)
+    return Effect.map(termsOf(operation, id), ({ all }) => [
+      ...told,
+      ...all
+        .filter(({ until }) => until === null || DateTime.isGreaterThan(until, currentPeriodStart))
+        .map(({ price }) => price.planId)
+    ])
+  }
+
+  /** Takes these plans for a subscription, and lets go of the others that it had. */
+  const holdPlans = (
+    operation: string,
+    { id: subscriptionId, userId }: SubscriptionRow,
+    plans: ReadonlyArray<PlanId>,
+    now: DateTime.Utc
+  ) =>
+    Effect.gen(function* () {
+      const held = yield* many(operation, subscriptionPlans, { where: { subscriptionId } })
+      for (const { planId } of held) {
+        if (!plans.includes(planId)) yield* remove(operation, subscriptionPlans, { userId, planId })
+      }
+      const known = new Set(held.map(({ planId }) => planId))
+      for (const planId of new Set(plans.filter((planId) => !known.has(planId)))) {
+        const insert = Effect.map(
+          insertNew(operation, subscriptionPlans, [{ userId, planId, subscriptionId }]),
+          (made) => made.length === 1
+        )
+        if (yield* insert) continue
+        if (!(yield* makeRoom(operation, userId, planId, now)) || !(yield* insert)) {
+          return yield* new AlreadySubscribed({ userId, planId })
+        }
+      }
+    })
+
   const change: Subscriptions["change"] = Effect.fnUntraced(function* (givenId, givenVersion, givenChanges) {
     const { operation } = at("change")
     const input = { id: givenId, expectedVersion: givenVersion, changes: givenChanges }
@@ -210,26 +294,23 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
       id,
       (subscription, now) =>
         Effect.gen(function* () {
-          const { planId, priceId } = yield* Effect.fromResult(
+          yield* Effect.fromResult(
             expectVersion(id, expectedVersion, Option.some(subscription), () => new SubscriptionNotFound({ id }))
           )
           const { state } = yield* caughtUp(operation, subscription, now)
           if (state === "canceled") return yield* new SubscriptionNotRunning({ id, state })
-          const wanted = changes.priceId ?? priceId
-          const plan = wanted === priceId ? { planId } : yield* onSale(operation, wanted)
-          const next = { ...subscription, ...changes, planId: plan.planId }
+          const before = wantedOf(subscription)
+          const { priceId, quantity } = { ...before, ...changes }
+          // What it has it may keep, sold or not.
+          const had = [before, subscription].find((known) => known.priceId === priceId)
+          const { planId } = had ?? (yield* onSale(operation, priceId))
+          const wanted = { planId, priceId, quantity }
           // Nobody knows yet when the next period of a paused one begins.
-          if (state === "paused") return next
-          return yield* terms.follow(operation, next, (yield* termsOf(operation, id)).last, now)
+          if (state === "paused")
+            return { ...subscription, ...(isSame(subscription, wanted) ? noNext : nextOf(wanted)) }
+          return yield* terms.follow(operation, subscription, wanted, (yield* termsOf(operation, id)).last, now)
         }),
-      (written) =>
-        Effect.mapError(
-          replace(operation, subscriptions, written),
-          onConstraint({
-            subscriptions_user_id_plan_id_key: () =>
-              new AlreadySubscribed({ userId: written.userId, planId: written.planId })
-          })
-        )
+      Effect.fail
     )
   })
 
@@ -285,16 +366,21 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
     const { id } = yield* idOnly(at("activate"), { id: given })
     return yield* changing<SubscriptionNotFound | IllegalTransition | StoreError>(operation, id, (subscription, now) =>
       Effect.gen(function* () {
-        const { pausedAt, priceId } = subscription
-        const state = yield* Effect.fromResult(subscriptionStates.go(id, subscription.state, "active"))
+        const { cancelAtPeriodEnd, pausedAt } = subscription
+        const wanted = wantedOf(subscription)
+        // What was to end with a period that is over has ended; other renewals that are overdue stay so.
+        const current = cancelAtPeriodEnd ? yield* caughtUp(operation, subscription, now) : subscription
+        const state = yield* Effect.fromResult(subscriptionStates.go(id, current.state, "active"))
         if (pausedAt === null) return { ...subscription, state }
         const { last } = yield* termsOf(operation, id)
         const active = { ...subscription, state, pausedAt: null }
         const end = nextStart(last, pausedAt)
-        if (!isOver(end, now)) return yield* terms.follow(operation, active, last, now)
-        const interval = yield* intervalOf(operation, priceId)
+        if (!isOver(end, now)) return yield* terms.follow(operation, active, wanted, last, now)
+        const interval = yield* intervalOf(operation, wanted.priceId)
         const anew = {
           ...active,
+          ...wanted,
+          ...noNext,
           billingAnchor: now,
           currentPeriodStart: now,
           currentPeriodEnd: periodOf({ since: now, billingAnchor: now, interval }, now).end
@@ -325,7 +411,9 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
       Effect.gen(function* () {
         const current = yield* caughtUp(at(method).operation, subscription, now)
         if (current.state === "canceled") yield* Effect.fromResult(subscriptionStates.go(id, current.state, to))
-        return subscription.cancelAtPeriodEnd === cancelAtPeriodEnd ? subscription : { ...current, cancelAtPeriodEnd }
+        return subscription.cancelAtPeriodEnd === cancelAtPeriodEnd
+          ? subscription
+          : yield* caughtUp(at(method).operation, { ...current, cancelAtPeriodEnd }, now)
       })
     )
 
@@ -344,7 +432,7 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
       after: after && [after.at, after.id],
       limit: limit + 1
     })
-    return pageOf(rows, limit, ({ createdAt, id }) => cursors.after({ order, at: createdAt, id }))
+    return pageOf(rows.map(subscriptionOf), limit, ({ createdAt, id }) => cursors.after({ order, at: createdAt, id }))
   })
 
   const due: Subscriptions["due"] = Effect.fnUntraced(function* (given) {
@@ -357,7 +445,9 @@ export const makeSubscriptions = (tables: Tables): Subscriptions => {
       after: after && [after.dueAt, after.id],
       limit: limit + 1
     })
-    return pageOf(rows, limit, ({ currentPeriodEnd, id }) => dueCursors.after({ dueAt: currentPeriodEnd, id }))
+    return pageOf(rows.map(subscriptionOf), limit, ({ currentPeriodEnd, id }) =>
+      dueCursors.after({ dueAt: currentPeriodEnd, id })
+    )
   })
 
   return {

@@ -45,9 +45,10 @@ export const makePrepare = () => {
   const hashOf = requestHash(RepeatedRequest)
   return Effect.fnUntraced(function* (request: NotifyRequest) {
     const { key, userId: _, ...asked } = request
+    const defaults = { variables: {}, data: {}, priority: "normal", maxAttempts: defaultMaxAttempts } as const
     const prepared: PreparedRequest = {
       request,
-      hash: key === undefined ? null : yield* hashOf({ variables: {}, data: {}, priority: "normal", ...asked }),
+      hash: key === undefined ? null : yield* hashOf({ ...defaults, ...asked }),
       id: yield* nextId,
       deliveryIds: {
         email: yield* nextDeliveryId,

@@ -76,6 +76,14 @@ export interface Query<Row> {
 export interface Tables {
   /** Runs the effect in a transaction, or inside one in a savepoint. */
   readonly run: Transaction["Service"]["run"]
+  /**
+   * Runs the effect as `run` does, where it sees what others commit before each of its statements; inside a transaction that
+   * does not, fails with `InvalidData` naming `isolation`.
+   */
+  readonly runSeeingOthers: <A, E, R>(
+    operation: string,
+    effect: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | StoreError, R>
   /** Fails where there is no such user, or it is erased; holds it against both until the transaction ends. */
   readonly present: (operation: string, user: UserId) => Effect.Effect<void, UserNotFound | StoreError>
   readonly many: <Row>(
@@ -92,6 +100,7 @@ export interface Tables {
   readonly lookup: <Row extends { readonly id: string }>(operation: string, table: Table<Row>) => Lookup<Row["id"], Row>
   /** Finds what is made of several tables; as `lookup` does. */
   readonly composed: <Key extends string, A>(spec: ComposedLookupSpec<Key, A>) => Lookup<Key, A>
+  /** The sum of a field that holds whole numbers; fails with `InvalidData` where it is beyond what a number holds exactly. */
   readonly sum: <Row>(
     operation: string,
     table: Table<Row>,

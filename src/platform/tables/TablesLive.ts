@@ -5,10 +5,12 @@ import type * as Statement from "effect/sql/Statement"
 import { keyset } from "../../postgres/repository/Keyset.ts"
 import { makeComposedLookup } from "../../postgres/repository/Lookup.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
-import { rowReader, SafeInteger } from "../../postgres/repository/Row.ts"
+import { rowReader } from "../../postgres/repository/Row.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
+import { makeSeesOthers } from "../users/SeesOthersLive.ts"
 import { present } from "../users/UserRow.ts"
 import { UserNotFound } from "../users/Users.ts"
+import { exactSum } from "./exactSum.ts"
 import { lookupById } from "./lookupById.ts"
 import type { Query, Table, Tables } from "./Tables.ts"
 
@@ -29,7 +31,7 @@ const given = (fields: object = {}): ReadonlyArray<readonly [field: string, valu
 const asJson = <Row>({ fields }: Table<Row>, rows: ReadonlyArray<Row>): string =>
   JSON.stringify(rows.map((row) => Object.fromEntries(fields.map((field) => [snake(field), row[field]]))))
 
-const sums = rowReader(Schema.Struct({ sum: SafeInteger }))
+const sums = rowReader(Schema.Struct({ sum: Schema.BigIntFromString }))
 
 /** The rows of tables on PostgreSQL: a server, or the embedded engine. */
 export const make: Effect.Effect<Tables, never, PostgresClient | Transaction> = Effect.gen(function* () {
@@ -88,6 +90,7 @@ export const make: Effect.Effect<Tables, never, PostgresClient | Transaction> = 
 
   return {
     run,
+    runSeeingOthers: makeSeesOthers(client, { run }),
     present: (operation, user) =>
       Effect.flatMap(
         query({ operation, kind: "write" }, keyed<object>`select id from ai_core.users where ${present(sql, user)}`),
@@ -110,10 +113,11 @@ export const make: Effect.Effect<Tables, never, PostgresClient | Transaction> = 
       return Effect.flatMap(
         query(
           call,
-          sql<object>`select coalesce(sum(${column(field)}), 0)::bigint as sum
+          // As text: a sum of bigints is a numeric, and may be beyond all bigints.
+          sql<object>`select coalesce(sum(${column(field)}), 0)::text as sum
             from ${nameOf(table)} where ${conditions(asked)}`
         ),
-        (rows) => Effect.map(sums.one(call, rows), ({ sum }) => sum)
+        (rows) => Effect.flatMap(sums.one(call, rows), ({ sum }) => exactSum(call, sum))
       )
     },
     insertNew: (operation, table, rows) => {

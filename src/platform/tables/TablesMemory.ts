@@ -6,7 +6,9 @@ import { ConstraintViolated, type StoreError } from "../../core/StoreError.ts"
 import type { MemoryReader } from "../../postgres/memory/MemoryDatabase.ts"
 import type { MemoryTable } from "../../postgres/memory/MemoryTable.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
+import { makeSeesOthers } from "../users/SeesOthersMemory.ts"
 import { presentUser } from "../users/UsersMemory.ts"
+import { exactSum } from "./exactSum.ts"
 import type { Query, Table, Tables } from "./Tables.ts"
 
 /** Something that `<` orders as PostgreSQL does. */
@@ -84,10 +86,13 @@ const isTaken = ({ reason }: StoreError): boolean => reason instanceof Constrain
 export const make = Effect.fnUntraced(function* (
   ...tables: ReadonlyArray<MemoryTable<unknown>>
 ): Effect.fn.Return<Tables, never, PostgresMemory> {
-  const { read, register, transaction, write } = yield* PostgresMemory
+  const memory = yield* PostgresMemory
+  const { read, register, transaction, write } = memory
+  const seesOthers = makeSeesOthers(memory)
   yield* register(...tables)
   return {
     run: transaction,
+    runSeeingOthers: (operation, effect) => Effect.andThen(seesOthers(operation), transaction(effect)),
     present: (operation, user) =>
       Effect.flatMap(
         read(operation, (db) => presentUser(db, user)),
@@ -109,7 +114,10 @@ export const make = Effect.fnUntraced(function* (
         })
     }),
     sum: (operation, table, field, query) =>
-      read(operation, (db) => found(db, table, query).reduce((sum, row) => sum + Number(row[field]), 0)),
+      Effect.flatMap(
+        read(operation, (db) => found(db, table, query).reduce((sum, row) => sum + BigInt(Number(row[field])), 0n)),
+        (sum) => exactSum({ operation, kind: "read" }, sum)
+      ),
     insertNew: <Row>(operation: string, table: Table<Row>, rows: ReadonlyArray<Row>) =>
       write<ReadonlyArray<Row>, StoreError>(operation, (db) => {
         const made: Array<Row> = []

@@ -9,7 +9,7 @@ import { seesOthers, tooStrict } from "./SeesOthers.ts"
 
 const settings = rowReader(Schema.Struct({ isolation: Schema.String }))
 
-/** Makes the transaction, on PostgreSQL, of what ends or takes away all that others have given a user. */
+/** Makes the transaction, on PostgreSQL, of what must see all that others have stored. */
 export const makeSeesOthers =
   ({ keyed, query, sql }: PostgresClient["Service"], { run }: Pick<Transaction["Service"], "run">) =>
   <A, E, R>(operation: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreError, R> =>

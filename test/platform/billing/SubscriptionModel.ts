@@ -58,12 +58,19 @@ export class SubscriptionModel {
     return last
   }
 
-  /** Lets time pass: while it runs, a period follows another one. */
+  /** Lets time pass: while it runs, a period follows another one; what is to end with a period does so, paused or not. */
   passTo(now: number): void {
     while (this.state === "running" && this.last.end <= now) {
       if (this.cancelAtPeriodEnd) this.state = "canceled"
       else this.add(this.last.end)
     }
+    if (this.state === "paused" && this.cancelAtPeriodEnd && this.last.end <= now) this.state = "canceled"
+  }
+
+  /** Says whether it ends with its last period, which may be over where it is paused. */
+  mark(now: number, cancelAtPeriodEnd: boolean): void {
+    this.cancelAtPeriodEnd = cancelAtPeriodEnd
+    this.passTo(now)
   }
 
   change(now: number, price: ModelPrice, quantity: number): void {
@@ -99,6 +106,11 @@ export class SubscriptionModel {
   begun(now: number): ReadonlyArray<ModelPeriod> {
     const until = Math.min(now, this.endedAt ?? now)
     return this.periods.filter(({ start }) => start <= until)
+  }
+
+  /** What the last change made of it. */
+  get wanted(): string {
+    return `${this.quantity} x ${this.price.amount}`
   }
 
   private begin(): void {

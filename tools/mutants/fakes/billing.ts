@@ -65,6 +65,13 @@ export const billing: ReadonlyArray<Mutant> = [
     red
   },
   {
+    name: "Billing: a sum that is not exact is told",
+    file: tablesMemory,
+    find: '(sum) => exactSum({ operation, kind: "read" }, sum)',
+    replace: "(sum) => Effect.succeed(Number(sum))",
+    red
+  },
+  {
     name: "Billing: rows that are removed stay",
     file: tablesMemory,
     find: "const removed = db.remove(table, table.key(row))",
@@ -81,8 +88,50 @@ export const billing: ReadonlyArray<Mutant> = [
   {
     name: "Billing: paused subscriptions are due",
     file: tables,
-    find: 'state !== "paused" && state !== "canceled"',
+    find: 'state === "paused" ? cancelAtPeriodEnd : state !== "canceled"',
     replace: 'state !== "canceled"',
+    red
+  },
+  {
+    name: "Billing: what is paused never ends",
+    file: tables,
+    find: 'state === "paused" ? cancelAtPeriodEnd : state !== "canceled"',
+    replace: 'state !== "paused" && state !== "canceled"',
+    red
+  },
+  {
+    name: "Billing: a plan that is to come is free for others",
+    file: subscriptions,
+    find: 'const told = nextPlanId === null ? [planId] : [planId, nextPlanId]\n    // What it was to become before it was paused and changed is no longer to come.\n    if (state === "paused") return',
+    replace: "const told = [planId]\n    if (state !== undefined || nextPlanId === null) return",
+    red
+  },
+  {
+    name: "Billing: a plan that no longer comes stays taken",
+    file: subscriptions,
+    find: "if (!plans.includes(planId)) yield*",
+    replace: "if (plans.length === 0) yield*",
+    red
+  },
+  {
+    name: "Billing: a canceled subscription's plans stay taken",
+    file: subscriptions,
+    find: "if (!live.holds(written)) yield* letGo(operation, id)\n",
+    replace: "if (!live.holds(written)) yield* Effect.void\n",
+    red
+  },
+  {
+    name: "Billing: what is to come is told as what runs",
+    file: terms,
+    find: "const term = termAt(terms, subscription.currentPeriodStart) ?? last\n",
+    replace: "const term = last ?? termAt(terms, subscription.currentPeriodStart)\n",
+    red
+  },
+  {
+    name: "Billing: what has ended keeps others from subscribing",
+    file: subscriptions,
+    find: "if (!hasEnded(held.value)) return false",
+    replace: "if (held.value !== undefined) return false",
     red
   },
   {
@@ -209,15 +258,15 @@ export const billing: ReadonlyArray<Mutant> = [
   {
     name: "Billing: what was changed while it was paused is forgotten",
     file: subscriptions,
-    find: "return yield* terms.follow(operation, active, last, now)",
+    find: "return yield* terms.follow(operation, active, wanted, last, now)",
     replace: "return active",
     red
   },
   {
     name: "Billing: a change before the beginning leaves the first period's end",
     file: terms,
-    find: "if (DateTime.isGreaterThan(since, currentPeriodStart)) return subscription\n",
-    replace: "if (id !== undefined) return subscription\n",
+    find: "if (isSame(last, wanted) || DateTime.isGreaterThan(since, currentPeriodStart)) return told\n",
+    replace: "if (id !== undefined) return told\n",
     red
   },
   {
@@ -369,6 +418,20 @@ export const billing: ReadonlyArray<Mutant> = [
     red
   },
   {
+    name: "Billing: money that comes late is taken by an invoice that is void",
+    file: payments,
+    find: "if (!takesMoney(invoice)) return yield* new InvoiceNotOpen({ id: invoiceId, state: invoice.state })\n      if",
+    replace: "if",
+    red
+  },
+  {
+    name: "Billing: money that comes late is more than is due",
+    file: payments,
+    find: "if (amount <= payable(invoice)) return\n",
+    replace: "if (amount > 0) return\n",
+    red
+  },
+  {
     name: "Billing: a payment of another currency is taken",
     file: payments,
     find: "if (amount.currency !== currency) {",
@@ -383,6 +446,13 @@ export const billing: ReadonlyArray<Mutant> = [
     red
   },
   {
+    name: "Billing: a default that is spelled out makes another request",
+    file: payments,
+    find: "hashOf({ ...payment, state })",
+    replace: "hashOf(payment)",
+    red
+  },
+  {
     name: "Billing: refunds come to more than the payment",
     file: refunds,
     find: "const refundable = payment.amount - payment.amountRefunded",
@@ -394,6 +464,13 @@ export const billing: ReadonlyArray<Mutant> = [
     file: refunds,
     find: "payment.value.amountRefunded - refund.amount",
     replace: "payment.value.amountRefunded",
+    red
+  },
+  {
+    name: "Billing: a period is invoiced in a snapshot that hides what others recorded",
+    file: tablesMemory,
+    find: "Effect.andThen(seesOthers(operation), transaction(effect))",
+    replace: "Effect.andThen(Effect.void, transaction(effect))",
     red
   },
   {

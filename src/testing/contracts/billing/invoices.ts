@@ -6,6 +6,7 @@ import * as assert from "node:assert/strict"
 import { Billing } from "../../../platform/billing/Billing.ts"
 import type { InvoiceCursor, InvoiceDueCursor } from "../../../platform/billing/Invoices.ts"
 import { Users } from "../../../platform/users/Users.ts"
+import { Transaction } from "../../../postgres/Transaction.ts"
 import { passTime, unique } from "../../Contract.ts"
 import {
   aDraft,
@@ -25,6 +26,7 @@ import {
   nothing,
   pages,
   payment,
+  refuses,
   type Run,
   same,
   time,
@@ -321,6 +323,22 @@ export const periods: Record<string, Run> = {
     const again = yield* invoices.invoiceSubscription(id, january)
     assert.notEqual(again.id, first.id)
     same(ids((yield* invoices.list({ subscriptionId: id })).items), [first.id, again.id])
+  }),
+  "a period is invoiced where what others record is seen, and nowhere else": Effect.gen(function* () {
+    yield* inOurTime
+    const { invoices, usage } = yield* Billing
+    const { run } = yield* Transaction
+    const price = yield* aPrice({ usage: tokens })
+    const subscription = yield* aSubscription({ priceId: price.id, startAt: start })
+    const invoice = invoices.invoiceSubscription(subscription.id, january)
+    for (const isolation of ["repeatable read", "serializable"] as const) {
+      yield* refuses(run(invoice, { isolation }), "invoices.invoiceSubscription", ["isolation"])
+      yield* run(Effect.flatMap(used(subscription, 1000, start), usage.record), { isolation })
+    }
+    same((yield* invoices.list({ subscriptionId: subscription.id })).items, [])
+    const made = yield* run(invoice, { isolation: "read committed" })
+    same(made.total, eur(2004))
+    same(yield* again(made), made)
   }),
   "a trial costs nothing, and its usage neither": Effect.gen(function* () {
     const { invoices, usage } = yield* Billing

@@ -1,5 +1,6 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as assert from "node:assert/strict"
 import { Billing } from "../../../platform/billing/Billing.ts"
 import type { NewSubscription, Subscription } from "../../../platform/billing/Subscriptions.ts"
@@ -130,6 +131,61 @@ export const overdue: Record<string, Run> = {
     const ended = yield* on("2024-02-20")(subscriptions.renew(id, marked.currentPeriodEnd))
     same([told(ended), ended.canceledAt], [["canceled", "2024-01-01", "2024-02-01"], day("2024-02-01")])
   }),
+  "paused after it was canceled at its period's end it ends with that period, and makes room": Effect.gen(function* () {
+    const { subscriptions } = yield* Billing
+    const subscription = yield* calling()
+    const { currentPeriodEnd, id, priceId, userId } = subscription
+    yield* on("2024-01-10")(subscriptions.cancel(id, "at-period-end"))
+    const paused = yield* on("2024-01-20")(subscriptions.pause(id))
+    same([paused.state, paused.cancelAtPeriodEnd], ["paused", true])
+    const early = yield* on("2024-01-31")(failsWith(subscriptions.renew(id, currentPeriodEnd), "PeriodNotOver"))
+    same(early.end, currentPeriodEnd)
+    yield* on("2024-01-31")(failsWith(subscriptions.create({ userId, priceId }), "AlreadySubscribed"))
+    assert.ok(yield* isDue(subscription))
+    for (const act of [
+      subscriptions.activate(id),
+      subscriptions.keep(id),
+      subscriptions.cancel(id, "now"),
+      subscriptions.cancel(id, "at-period-end")
+    ]) {
+      same((yield* on("2024-02-01")(failsWith(act, "IllegalTransition"))).from, "canceled")
+    }
+    const changed = on("2024-02-01")(subscriptions.change(id, 3, { quantity: 2 }))
+    same((yield* failsWith(changed, "SubscriptionNotRunning")).state, "canceled")
+    // Nobody has renewed it, and it is over all the same.
+    const anew = yield* on("2024-03-10")(subscriptions.create({ userId, priceId, startAt: day("2024-03-10") }))
+    same(yield* subscriptions.findLive(userId, anew.planId), Option.some(anew))
+    const ended = Option.getOrThrow(yield* subscriptions.find(id))
+    same([ended.state, ended.canceledAt, ended.version], ["canceled", currentPeriodEnd, 4])
+    assert.ok(!(yield* isDue(subscription)))
+    same(yield* costs(ended, "2024-01-01", "2024-02-01"), [1000])
+    yield* failsWith(costs(ended, "2024-02-01", "2024-03-01"), "PeriodMismatch")
+  }),
+  "paused and canceled at its period's end it is renewed to its end, or activated and kept before": Effect.gen(
+    function* () {
+      const { subscriptions } = yield* Billing
+      const [one, two, three] = [yield* calling(), yield* calling(), yield* calling()]
+      for (const { id } of [one, two, three]) yield* on("2024-01-10")(subscriptions.pause(id))
+      for (const { id } of [one, two]) yield* on("2024-01-20")(subscriptions.cancel(id, "at-period-end"))
+      const ended = yield* on("2024-02-20")(subscriptions.renew(one.id, one.currentPeriodEnd))
+      same([told(ended), ended.canceledAt], [["canceled", "2024-01-01", "2024-02-01"], day("2024-02-01")])
+      const active = yield* on("2024-01-31")(subscriptions.activate(two.id))
+      same([told(active), active.cancelAtPeriodEnd], [["active", "2024-01-01", "2024-02-01"], true])
+      // Its period was over before it was to end with it.
+      const late = yield* on("2024-03-10")(subscriptions.cancel(three.id, "at-period-end"))
+      same([told(late), late.canceledAt], [["canceled", "2024-01-01", "2024-02-01"], day("2024-02-01")])
+    }
+  ),
+  "what was to end with a period that is over makes room for a new subscription, though its renewal is overdue":
+    Effect.gen(function* () {
+      const { subscriptions } = yield* Billing
+      const { id, priceId, userId } = yield* calling()
+      yield* on("2024-01-20")(subscriptions.cancel(id, "at-period-end"))
+      const create = subscriptions.create({ userId, priceId, startAt: day("2024-02-01") })
+      yield* on("2024-01-31")(failsWith(create, "AlreadySubscribed"))
+      same((yield* on("2024-02-01")(create)).state, "active")
+      same(Option.getOrThrow(yield* subscriptions.find(id)).state, "canceled")
+    }),
   "what leaves the renewals to come leaves those that are overdue": Effect.gen(function* () {
     const { subscriptions } = yield* Billing
     const subscription = yield* calling()

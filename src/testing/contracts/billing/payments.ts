@@ -63,6 +63,7 @@ export const payments: Record<string, Run> = {
     const given = yield* payment(invoice, 100)
     const made = yield* payments.create(given)
     same(yield* payments.create({ ...given, amount: { ...given.amount } }), made)
+    same(yield* payments.create({ ...given, state: "pending", providerReference: undefined }), made)
     same((yield* again(invoice)).amountPending, eur(100))
     const came = yield* payments.succeed(made.id)
     same(yield* payments.create(given), came)
@@ -131,10 +132,42 @@ export const payments: Record<string, Run> = {
     same([late.subject, late.id, late.from, late.to], ["payment", one.id, "succeeded", "failed"])
     const failed = yield* payments.fail(two.id, "declined")
     same(yield* payments.fail(two.id, "again"), failed)
-    same((yield* failsWith(payments.succeed(two.id), "IllegalTransition")).from, "failed")
     same((yield* again(invoice)).amountPaid, eur(50))
     yield* failsWith(payments.succeed(nothing()), "PaymentNotFound")
     yield* failsWith(payments.fail(nothing(), "x"), "PaymentNotFound")
+  }),
+  "a payment that failed and then came is counted, as far as the invoice takes it": Effect.gen(function* () {
+    const { invoices, payments, refunds } = yield* Billing
+    const invoice = yield* anInvoice(100)
+    const reference = yield* unique("pi")
+    const made = yield* payments.create(yield* payment(invoice, 100, { providerReference: reference }))
+    const declined = yield* payments.fail(made.id, "declined")
+    yield* passTime("5 millis")
+    const came = yield* payments.succeed(made.id)
+    same([came.state, came.failure, came.providerReference], ["succeeded", null, reference])
+    assert.ok(DateTime.isGreaterThan(came.settledAt!, declined.settledAt!))
+    const paid = yield* again(invoice)
+    same([paid.state, paid.amountPaid, paid.amountPending], ["paid", eur(100), eur(0)])
+    same((yield* failsWith(payments.fail(made.id, "late"), "IllegalTransition")).from, "succeeded")
+    same((yield* refunds.create(yield* refundOf(made.id, 100))).state, "pending")
+
+    const failed = (amount: number, of: typeof invoice) =>
+      Effect.gen(function* () {
+        const { id } = yield* payments.create(yield* payment(of, amount))
+        return yield* payments.fail(id, "declined")
+      })
+    // Somebody else paid, or is paying, meanwhile.
+    const shared = yield* anInvoice(100)
+    const late = yield* failed(60, shared)
+    yield* payments.create(yield* payment(shared, 50))
+    const beyond = yield* failsWith(payments.succeed(late.id), "AmountExceedsDue")
+    same([beyond.invoiceId, beyond.payable, beyond.amount], [shared.id, eur(50), eur(60)])
+    same(yield* payments.find(late.id), Option.some(late))
+    const gone = yield* anInvoice(100)
+    const lost = yield* failed(100, gone)
+    yield* invoices.void(gone.id)
+    same((yield* failsWith(payments.succeed(lost.id), "InvoiceNotOpen")).state, "void")
+    same(yield* payments.find(lost.id), Option.some(lost))
   }),
   "a provider's reference is of one payment, and finds it": Effect.gen(function* () {
     const { payments } = yield* Billing

@@ -232,17 +232,20 @@ export const subscriptions: Record<string, Run> = {
     const { id } = before
     const dearer = yield* aPrice({ planId: before.planId, amount: eur(9900), interval: "year" })
     const more = yield* subscriptions.change(id, 1, { quantity: 7 })
-    same([more.quantity, more.priceId, more.version], [7, before.priceId, 2])
+    same([more.quantity, more.priceId, more.version], [1, before.priceId, 2])
+    same(more.next, { planId: before.planId, priceId: before.priceId, quantity: 7 })
     const conflict = yield* failsWith(subscriptions.change(id, 1, { quantity: 8 }), "VersionConflict")
     same([conflict.expected, conflict.actual], [1, 2])
     const moved = yield* subscriptions.change(id, 2, { priceId: dearer.id })
-    same([moved.priceId, moved.quantity, moved.currentPeriodEnd], [dearer.id, 7, before.currentPeriodEnd])
+    same([moved.priceId, moved.quantity, moved.currentPeriodEnd], [before.priceId, 1, before.currentPeriodEnd])
+    same(moved.next, { planId: before.planId, priceId: dearer.id, quantity: 7 })
     same(yield* subscriptions.find(id), Option.some(moved))
     yield* failsWith(subscriptions.change(id, 3, { priceId: nothing() }), "PriceNotFound")
     yield* failsWith(subscriptions.change(nothing(), 1, { quantity: 2 }), "SubscriptionNotFound")
     yield* subscriptions.cancel(id, "now")
     const ended = yield* failsWith(subscriptions.change(id, 4, { quantity: 2 }), "SubscriptionNotRunning")
     assert.equal(ended.state, "canceled")
+    same((yield* subscriptions.list({ userId: before.userId })).items[0]?.next, null)
   }),
   "a change to another plan's price changes the plan, once for each user": Effect.gen(function* () {
     const { plans, subscriptions } = yield* Billing
@@ -252,12 +255,72 @@ export const subscriptions: Record<string, Run> = {
     same([taken.userId, taken.planId], [userId, two.planId])
     same(yield* subscriptions.find(one.id), Option.some(one))
     const moved = yield* subscriptions.change(one.id, 1, { priceId: three.id })
-    same([moved.planId, moved.priceId], [three.planId, three.id])
-    assert.ok(Option.isNone(yield* subscriptions.findLive(userId, one.planId)))
+    same([moved.planId, moved.priceId, moved.next?.planId], [one.planId, one.priceId, three.planId])
     yield* plans.archivePrice(two.priceId)
     const kept = yield* subscriptions.change(two.id, 1, { priceId: two.priceId, quantity: 2 })
-    assert.equal(kept.quantity, 2)
+    assert.equal(kept.next?.quantity, 2)
     yield* failsWith(subscriptions.change(one.id, 2, { priceId: two.priceId }), "PriceNotOnSale")
+  }),
+  "until a change of plan holds the user has both plans, of this subscription": Effect.gen(function* () {
+    yield* inOurTime
+    const { subscriptions } = yield* Billing
+    const pro = yield* aSubscription({ startAt: january })
+    const { currentPeriodEnd: end, id, userId } = pro
+    const basic = yield* aPrice({ amount: eur(500) })
+    const within = at(time("2024-02-10T00:00:00Z"))
+    const changed = yield* within(subscriptions.change(id, 1, { priceId: basic.id }))
+    same([changed.planId, changed.priceId], [pro.planId, pro.priceId])
+    same(changed.next, { planId: basic.planId, priceId: basic.id, quantity: 1 })
+    for (const planId of [pro.planId, basic.planId]) {
+      same(yield* subscriptions.findLive(userId, planId), Option.some(changed))
+    }
+    for (const priceId of [pro.priceId, basic.id]) {
+      yield* failsWith(subscriptions.create({ userId, priceId }), "AlreadySubscribed")
+      const other = yield* aSubscription({ userId })
+      yield* failsWith(subscriptions.change(other.id, 1, { priceId }), "AlreadySubscribed")
+    }
+    same(ids((yield* subscriptions.list({ userId, planId: pro.planId })).items), [id])
+    same((yield* subscriptions.list({ userId, planId: basic.planId })).items, [])
+    const renewed = yield* subscriptions.renew(id, end)
+    same([renewed.planId, renewed.priceId, renewed.next], [basic.planId, basic.id, null])
+    same(yield* subscriptions.findLive(userId, basic.planId), Option.some(renewed))
+    assert.ok(Option.isNone(yield* subscriptions.findLive(userId, pro.planId)))
+    yield* subscriptions.create({ userId, priceId: pro.priceId })
+    yield* failsWith(subscriptions.change(id, renewed.version, { priceId: pro.priceId }), "AlreadySubscribed")
+  }),
+  "a change of plan that is taken back or canceled lets go of the plan": Effect.gen(function* () {
+    const { plans, subscriptions } = yield* Billing
+    const { id, priceId, userId } = yield* aSubscription()
+    const basic = yield* aPrice({ amount: eur(500) })
+    yield* plans.archivePrice(priceId)
+    yield* subscriptions.change(id, 1, { priceId: basic.id })
+    // No longer sold, but had.
+    const back = yield* subscriptions.change(id, 2, { priceId })
+    same([back.priceId, back.next], [priceId, null])
+    const other = yield* subscriptions.create({ userId, priceId: basic.id })
+    const third = yield* aPrice()
+    yield* subscriptions.pause(id)
+    yield* subscriptions.change(id, 4, { priceId: third.id })
+    yield* failsWith(subscriptions.create({ userId, priceId: third.id }), "AlreadySubscribed")
+    const kept = yield* subscriptions.change(id, 5, { priceId })
+    same(kept.next, null)
+    yield* subscriptions.change(other.id, 1, { priceId: third.id })
+    const ended = yield* subscriptions.cancel(other.id, "now")
+    same([ended.planId, ended.next], [basic.planId, null])
+    yield* subscriptions.create({ userId, priceId: third.id })
+    yield* subscriptions.create({ userId, priceId: basic.id })
+    same((yield* subscriptions.activate(id)).priceId, priceId)
+  }),
+  "what has ended is in the way of nobody who changes to its plan": Effect.gen(function* () {
+    yield* inOurTime
+    const { subscriptions } = yield* Billing
+    const old = yield* aSubscription({ startAt: january })
+    yield* at(time("2024-02-10T00:00:00Z"))(subscriptions.cancel(old.id, "at-period-end"))
+    const other = yield* aSubscription({ userId: old.userId })
+    const change = subscriptions.change(other.id, 1, { priceId: old.priceId })
+    yield* at(time("2024-02-10T00:00:00Z"))(failsWith(change, "AlreadySubscribed"))
+    same((yield* change).next?.planId, old.planId)
+    same(Option.getOrThrow(yield* subscriptions.find(old.id)).state, "canceled")
   }),
   "what somebody has is renewed although it is no longer sold": Effect.gen(function* () {
     yield* inOurTime

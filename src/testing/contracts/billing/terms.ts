@@ -70,7 +70,8 @@ export const terms: Record<string, Run> = {
       const { id } = subscription
       yield* usage.record(yield* used(subscription, 100, inside(3), { metric: "calls" }))
       const changed = yield* subscriptions.change(id, 1, { priceId: tokens.id, quantity: 2 })
-      same([changed.priceId, changed.quantity, changed.currentPeriodEnd], [tokens.id, 2, nth(0).end])
+      same([changed.priceId, changed.quantity, changed.currentPeriodEnd], [calls.id, 1, nth(0).end])
+      same(changed.next, { planId: tokens.planId, priceId: tokens.id, quantity: 2 })
       // The period that runs goes on as it began.
       yield* usage.record(yield* used(subscription, 10, inside(20), { metric: "calls" }))
       const early = yield* failsWith(
@@ -101,7 +102,8 @@ export const terms: Record<string, Run> = {
     const { id } = subscription
     yield* subscriptions.change(id, 1, { priceId: tokens.id, quantity: 9 })
     yield* subscriptions.change(id, 2, { quantity: 3 })
-    yield* subscriptions.change(id, 3, { priceId: calls.id })
+    const last = yield* subscriptions.change(id, 3, { priceId: calls.id })
+    same(last.next, { planId: calls.planId, priceId: calls.id, quantity: 3 })
     same((yield* charged(id, nth(0)))[0], ["Calls", 1, 1000])
     same((yield* charged(id, nth(1)))[0], ["Calls", 3, 3000])
   }),
@@ -111,7 +113,8 @@ export const terms: Record<string, Run> = {
     const startAt = DateTime.add(yield* DateTime.now, { days: 10 })
     const [calls, tokens] = [yield* priceOf("Calls", 1000, "calls"), yield* priceOf("Tokens", 5000, "tokens")]
     const { currentPeriodEnd, id } = yield* aSubscription({ priceId: calls.id, startAt })
-    yield* subscriptions.change(id, 1, { priceId: tokens.id })
+    const changed = yield* subscriptions.change(id, 1, { priceId: tokens.id })
+    same([changed.planId, changed.priceId, changed.next], [tokens.planId, tokens.id, null])
     same((yield* charged(id, { start: startAt, end: currentPeriodEnd }))[0], ["Tokens", 1, 5000])
   }),
   "a change of interval before a subscription begins is one of its first period too": Effect.gen(function* () {
@@ -165,6 +168,22 @@ export const terms: Record<string, Run> = {
     same((yield* days(65)(subscriptions.renew(id, nth(1).end))).currentPeriodEnd, nth(2).end)
     same((yield* days(90)(subscriptions.renew(id, nth(2).end))).currentPeriodEnd, nth(14).end)
   }),
+  "changes whose renewals are late come one after the other, and each keeps its plan meanwhile": Effect.gen(
+    function* () {
+      const { subscriptions } = yield* Billing
+      const { calls, nth, subscription, tokens } = yield* running
+      const { id, userId } = subscription
+      yield* subscriptions.change(id, 1, { priceId: tokens.id })
+      const back = yield* days(30)(subscriptions.change(id, 2, { priceId: calls.id }))
+      same([back.priceId, back.next?.priceId], [calls.id, calls.id])
+      yield* failsWith(subscriptions.create({ userId, priceId: tokens.id }), "AlreadySubscribed")
+      const second = yield* days(70)(subscriptions.renew(id, nth(0).end))
+      same([second.priceId, second.next?.priceId], [tokens.id, calls.id])
+      const third = yield* days(70)(subscriptions.renew(id, nth(1).end))
+      same([third.priceId, third.next], [calls.id, null])
+      yield* subscriptions.create({ userId, priceId: tokens.id })
+    }
+  ),
   "a period that is none of the subscription's is refused, and the nearest that is one is told": Effect.gen(
     function* () {
       yield* inOurTime
@@ -229,6 +248,7 @@ export const terms: Record<string, Run> = {
       yield* days(30)(subscriptions.change(id, 2, { priceId: tokens.id }))
       const active = yield* days(45)(subscriptions.activate(id))
       same([active.pausedAt, active.billingAnchor], [null, active.currentPeriodStart])
+      same([active.priceId, active.next], [tokens.id, null])
       assert.ok(DateTime.isGreaterThan(active.currentPeriodStart, nth(1).start))
       same((yield* nearest(recorded(gap, "calls")))[0], "usedAt")
       same((yield* nearest(days(400)(invoices.invoiceSubscription(id, nth(1)))))[0], "period.start")
@@ -251,6 +271,7 @@ export const terms: Record<string, Run> = {
     yield* subscriptions.change(id, 2, { priceId: tokens.id })
     const active = yield* subscriptions.activate(id)
     same([active.currentPeriodStart, active.pausedAt], [nth(0).start, null])
+    same([active.priceId, active.next?.priceId], [subscription.priceId, tokens.id])
     same((yield* charged(id, nth(0)))[0], ["Calls", 1, 1000])
     same((yield* charged(id, nth(1)))[0], ["Tokens", 1, 5000])
   }),

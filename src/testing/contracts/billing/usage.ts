@@ -3,12 +3,14 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as assert from "node:assert/strict"
+import { isStoreError } from "../../../core/StoreError.ts"
 import { Billing } from "../../../platform/billing/Billing.ts"
 import type { UsageCursor } from "../../../platform/billing/Usage.ts"
 import {
   aPrice,
   aSubscription,
   failsWith,
+  failure,
   ids,
   inOurTime,
   at,
@@ -130,6 +132,30 @@ export const usage: Record<string, Run> = {
     assert.equal(yield* usage.total(subscription.id, "images", both), 300)
     assert.equal(yield* usage.total(other.id, "tokens", february), 6000)
     assert.equal(yield* usage.total(nothing(), "tokens", january), 0)
+  }),
+  "a total that no number holds exactly is refused": Effect.gen(function* () {
+    const { usage } = yield* Billing
+    const subscription = yield* metered
+    const { id } = subscription
+    const most = Number.MAX_SAFE_INTEGER
+    const record = (quantity: number) => Effect.flatMap(used(subscription, quantity, day(3)), usage.record)
+    yield* record(most - 1)
+    yield* record(1)
+    assert.equal(yield* usage.total(id, "tokens", january), most)
+    yield* record(most)
+    const beyond = () =>
+      Effect.map(failure(usage.total(id, "tokens", january)), (error) => {
+        assert.ok(isStoreError(error) && error.reason._tag === "InvalidData", String(error))
+        return [error.operation, error.reason.subject, error.reason.problems.map(({ field }) => field)]
+      })
+    const refused = yield* beyond()
+    assert.equal(refused[0], "Billing.usage.total")
+    // Beyond 2^63, too.
+    yield* usage.recordAll(yield* times(1025, () => used(subscription, most, day(3))))
+    same(yield* beyond(), refused)
+    const { invoices } = yield* Billing
+    const error = yield* failsWith(invoices.invoiceSubscription(id, january), "StoreError")
+    assert.equal(error.reason._tag, "InvalidData")
   }),
   "usage of nobody's subscription is refused": Effect.gen(function* () {
     const { usage } = yield* Billing

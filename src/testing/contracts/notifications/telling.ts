@@ -2,6 +2,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as assert from "node:assert/strict"
+import { defaultMaxAttempts } from "../../../platform/notifications/Delivery.ts"
 import { Notifications } from "../../../platform/notifications/Notifications.ts"
 import { Transaction } from "../../../postgres/Transaction.ts"
 import { passTime, unique } from "../../Contract.ts"
@@ -298,6 +299,9 @@ const once: Cases = {
       again.deliveries.map(({ id, state }) => [id, state]),
       [[delivery.id, "delivered"]]
     )
+    const defaults = { priority: "normal", data: {}, maxAttempts: defaultMaxAttempts } as const
+    assert.equal((yield* notifications.notify({ ...asked, ...defaults })).notification.id, first.notification.id)
+    yield* failing(notifications.notify({ ...asked, maxAttempts: 1 }), "IdempotencyConflict")
     assert.equal((yield* notifications.list(user.id)).items.length, 1)
   }),
   "a key is the user's own, and stands for one request": Effect.gen(function* () {
