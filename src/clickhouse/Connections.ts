@@ -5,6 +5,7 @@ import type * as Scope from "effect/Scope"
 import { currentCredential } from "../core/Credential.ts"
 import type { ClickHouseConfig } from "../core/DatabaseConfig.ts"
 import { hostAndPort } from "../core/HostAndPort.ts"
+import { longestTimer } from "../core/Setting.ts"
 import type { Endpoint } from "../core/StartUp.ts"
 import type { StoreError } from "../core/StoreError.ts"
 import { parseStoreUrl, type StoreUrl } from "../core/StoreUrl.ts"
@@ -23,7 +24,7 @@ export interface Connection {
 }
 
 // The driver's own limit is one of silence on the socket; deadlines are kept by the register of calls.
-const noTimeout = 2 ** 31 - 1
+const noTimeout = longestTimer
 
 const open = (config: ClickHouseConfig, url: StoreUrl): Omit<Connection, "auth"> => {
   const secure = config.secure || url.protocol === "https"

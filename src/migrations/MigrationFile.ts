@@ -15,7 +15,10 @@ const mark = /^--[ \t]*migrate:(?:up|down)(?![\w:-])/
 /** Also where it would be passed over because its name ends otherwise. */
 const anySql = /\.sql$/i
 const byteOrderMark = "\ufeff"
-const mostVersion = 2n ** 63n - 1n
+
+/** The greatest version that a history holds. */
+export const mostVersion = 2n ** 63n - 1n
+
 const upMark = /^--[ \t]*migrate:up(?![\w:-])(.*)$/m
 const downMark = /^--[ \t]*migrate:down(?![\w:-])(.*)$/m
 

@@ -2,6 +2,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { decodeInput } from "../core/Decode.ts"
 import { durationBetween } from "../core/DurationInput.ts"
+import { mostVersion } from "./MigrationFile.ts"
 
 const migration = Schema.Unknown.check(
   Schema.makeFilter(
@@ -14,7 +15,6 @@ const migration = Schema.Unknown.check(
 const callback = Schema.Unknown.check(Schema.makeFilter(Predicate.isFunction, { expected: "a function" }))
 const steps = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1, { expected: "a whole number from 1 on" }))
 const flag = Schema.optional(Schema.Boolean)
-const most = 2n ** 63n - 1n
 
 /** The check of the options that the engine is made with; what each is for is told there. */
 export const checkOptions = decodeInput(
@@ -34,7 +34,7 @@ export const checkDown = decodeInput(
     steps: Schema.optional(steps),
     to: Schema.optional(
       Schema.BigInt.check(
-        Schema.isBetweenBigInt({ minimum: 0n, maximum: most }, { expected: "0n, or the version of a migration" })
+        Schema.isBetweenBigInt({ minimum: 0n, maximum: mostVersion }, { expected: "0n, or the version of a migration" })
       )
     ),
     verify: flag
@@ -57,7 +57,7 @@ export const checkBaseline = decodeInput(
   Schema.Struct({
     version: Schema.BigInt.check(
       Schema.isBetweenBigInt(
-        { minimum: 1n, maximum: most },
+        { minimum: 1n, maximum: mostVersion },
         { expected: "the version of a migration, such as 20241215000001n" }
       )
     )

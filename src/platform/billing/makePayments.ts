@@ -76,6 +76,20 @@ const counted = (
   amountPaid: invoice.amountPaid + (to === "succeeded" ? amount : 0)
 })
 
+const isOpen = (invoice: InvoiceRow): Effect.Effect<void, InvoiceNotOpen> =>
+  takesMoney(invoice) ? Effect.void : Effect.fail(new InvoiceNotOpen({ id: invoice.id, state: invoice.state }))
+
+const isWithinDue = (invoice: InvoiceRow, amount: Money.Money): Effect.Effect<void, AmountExceedsDue> =>
+  amount.amount <= payable(invoice)
+    ? Effect.void
+    : Effect.fail(
+        new AmountExceedsDue({
+          invoiceId: invoice.id,
+          payable: Money.make(payable(invoice), invoice.currency),
+          amount
+        })
+      )
+
 export const makePayments = ({ insertNew, lookup, many, one, replace, run }: Tables): Payments => {
   const nextId = makeIdsOf(PaymentId)
 
@@ -93,13 +107,11 @@ export const makePayments = ({ insertNew, lookup, many, one, replace, run }: Tab
         if (Option.isNone(found)) return yield* new InvoiceNotFound({ id: invoiceId })
         const invoice = found.value
         const { currency } = invoice
-        if (!takesMoney(invoice)) return yield* new InvoiceNotOpen({ id: invoiceId, state: invoice.state })
+        yield* isOpen(invoice)
         if (amount.currency !== currency) {
           return yield* new Money.CurrencyMismatch({ expected: currency, actual: amount.currency })
         }
-        if (amount.amount > payable(invoice)) {
-          return yield* new AmountExceedsDue({ invoiceId, payable: Money.make(payable(invoice), currency), amount })
-        }
+        yield* isWithinDue(invoice, amount)
         const now = yield* DateTime.now
         const row: PaymentRow = {
           ...request,
@@ -130,16 +142,8 @@ export const makePayments = ({ insertNew, lookup, many, one, replace, run }: Tab
   })
 
   /** Money that nothing was reserved for any more, and that the invoice must still take. */
-  const takenLate = ({ amount, currency, invoiceId }: PaymentRow, invoice: InvoiceRow) =>
-    Effect.gen(function* () {
-      if (!takesMoney(invoice)) return yield* new InvoiceNotOpen({ id: invoiceId, state: invoice.state })
-      if (amount <= payable(invoice)) return
-      return yield* new AmountExceedsDue({
-        invoiceId,
-        payable: Money.make(payable(invoice), currency),
-        amount: Money.make(amount, currency)
-      })
-    })
+  const takenLate = ({ amount, currency }: PaymentRow, invoice: InvoiceRow) =>
+    Effect.andThen(isOpen(invoice), isWithinDue(invoice, Money.make(amount, currency)))
 
   /** Settles a payment and counts it, under the locks of invoice and payment, which all who write a payment take in this order. */
   const settle = <L, E = never>(

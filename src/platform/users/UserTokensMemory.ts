@@ -9,7 +9,7 @@ import { makeIdsOf } from "../../core/TimeOrderedId.ts"
 import type { MemoryWriter } from "../../postgres/memory/MemoryDatabase.ts"
 import { afterEnd } from "../../postgres/transactions/AfterEnd.ts"
 import { PostgresMemory } from "../../postgres/PostgresMemory.ts"
-import { makeSeesOthers } from "./SeesOthersMemory.ts"
+import { makeSeesOthers } from "../SeesOthersMemory.ts"
 import type { User, UserNotFound } from "./Users.ts"
 import { presentUser, usersTable } from "./UsersMemory.ts"
 import {

@@ -14,7 +14,7 @@ import { onConstraint } from "../../postgres/repository/onConstraint.ts"
 import { PostgresClient } from "../../postgres/PostgresClient.ts"
 import { Transaction } from "../../postgres/Transaction.ts"
 import * as TransactionLive from "../../postgres/TransactionLive.ts"
-import { makeSeesOthers } from "./SeesOthersLive.ts"
+import { makeSeesOthers } from "../SeesOthersLive.ts"
 import { userColumns, userRows } from "./UserRow.ts"
 import { makeTokenEnds } from "./UserTokenRows.ts"
 import {

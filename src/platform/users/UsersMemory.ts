@@ -25,7 +25,7 @@ import {
   Users,
   VersionConflict
 } from "./Users.ts"
-import { makeSeesOthers } from "./SeesOthersMemory.ts"
+import { makeSeesOthers } from "../SeesOthersMemory.ts"
 import { inUse, streamBy, UsersInput } from "./UsersInput.ts"
 import { endSent, endSignIns, oneTimeTokens, refreshTokens } from "./UserTokenTables.ts"
 

@@ -420,15 +420,15 @@ export const billing: ReadonlyArray<Mutant> = [
   {
     name: "Billing: money that comes late is taken by an invoice that is void",
     file: payments,
-    find: "if (!takesMoney(invoice)) return yield* new InvoiceNotOpen({ id: invoiceId, state: invoice.state })\n      if",
-    replace: "if",
+    find: "Effect.andThen(isOpen(invoice), isWithinDue(invoice, Money.make(amount, currency)))",
+    replace: "isWithinDue(invoice, Money.make(amount, currency))",
     red
   },
   {
     name: "Billing: money that comes late is more than is due",
     file: payments,
-    find: "if (amount <= payable(invoice)) return\n",
-    replace: "if (amount > 0) return\n",
+    find: "Effect.andThen(isOpen(invoice), isWithinDue(invoice, Money.make(amount, currency)))",
+    replace: "isOpen(invoice)",
     red
   },
   {

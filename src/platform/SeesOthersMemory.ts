@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
-import type { StoreError } from "../../core/StoreError.ts"
-import { transactionsOf } from "../../postgres/memory/MemoryTransactions.ts"
-import type { PostgresMemory } from "../../postgres/PostgresMemory.ts"
+import type { StoreError } from "../core/StoreError.ts"
+import { transactionsOf } from "../postgres/memory/MemoryTransactions.ts"
+import type { PostgresMemory } from "../postgres/PostgresMemory.ts"
 import { seesOthers, tooStrict } from "./SeesOthers.ts"
 
 /** Makes what refuses, in memory, where a server would: each transaction of memory sees all. */

@@ -1,10 +1,10 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { StoreError } from "../../core/StoreError.ts"
-import type { PostgresClient } from "../../postgres/PostgresClient.ts"
-import { rowReader } from "../../postgres/repository/Row.ts"
-import type { Transaction } from "../../postgres/Transaction.ts"
+import type { StoreError } from "../core/StoreError.ts"
+import type { PostgresClient } from "../postgres/PostgresClient.ts"
+import { rowReader } from "../postgres/repository/Row.ts"
+import type { Transaction } from "../postgres/Transaction.ts"
 import { seesOthers, tooStrict } from "./SeesOthers.ts"
 
 const settings = rowReader(Schema.Struct({ isolation: Schema.String }))

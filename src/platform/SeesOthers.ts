@@ -1,5 +1,5 @@
-import { invalidData } from "../../core/Decode.ts"
-import type { StoreError } from "../../core/StoreError.ts"
+import { invalidData } from "../core/Decode.ts"
+import type { StoreError } from "../core/StoreError.ts"
 
 /**
  * Whether what ends, takes away or counts all that others have stored may run at this isolation level.
